@@ -1,0 +1,26 @@
+"""Feedback layers: each runs up as a CNN layer and down as a layer of the generative model, with the same weights."""
+
+from cnnf_tf.layers.ada_pool import AdaPool2D
+from cnnf_tf.layers.ada_relu import AdaReLU
+from cnnf_tf.layers.average_pool import FeedbackAveragePooling2D
+from cnnf_tf.layers.base import FeedbackComposite, FeedbackLayer
+from cnnf_tf.layers.composites import FeedbackResidual, FeedbackSequential, Tap
+from cnnf_tf.layers.conv import FeedbackConv2D
+from cnnf_tf.layers.dense import FeedbackDense
+from cnnf_tf.layers.flatten import FeedbackFlatten
+from cnnf_tf.layers.instance_norm import InstanceNorm
+
+__all__ = [
+    "AdaPool2D",
+    "AdaReLU",
+    "FeedbackAveragePooling2D",
+    "FeedbackComposite",
+    "FeedbackConv2D",
+    "FeedbackDense",
+    "FeedbackFlatten",
+    "FeedbackLayer",
+    "FeedbackResidual",
+    "FeedbackSequential",
+    "InstanceNorm",
+    "Tap",
+]

@@ -1,0 +1,82 @@
+"""AdaReLU: the rectifier whose latents listen to the feedback (paper section 2.3).
+
+With f the biased features and g the signal that came down to this unit, the rectifier latent z_R is 1 exactly where
+f * g > 0, and the output is z_R * f. That maximises the generative model's inner product unit by unit:
+
+    rule          g > 0      g < 0       g == 0
+    "map"         ReLU(f)    -ReLU(-f)   ReLU(f)     the maximiser: makes the CNN the model's exact inference
+    "talk"        ReLU(f)    ReLU(-f)    ReLU(f)     the slide as printed (a sign is missing there)
+    "reference"   ReLU(f)    -ReLU(-f)   0           the authors' code, f * (f * g > 0)
+
+In residual form f first moves towards g: `f <- f + eta (g - f)`. On the first pass there is no g and AdaReLU is ReLU.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, one_of, register
+
+
+def _map_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
+    latent = ops.where(signal < 0, features < 0, features > 0)
+    return features, latent
+
+
+def _talk_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
+    _, latent = _map_rule(features, signal)
+    return ops.abs(features), latent
+
+
+def _reference_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
+    return features, features * signal > 0
+
+
+RULES = {"map": _map_rule, "talk": _talk_rule, "reference": _reference_rule}
+"""Each rule maps (f, g) to (value, latent); the output is value * latent."""
+
+
+@register
+class AdaReLU(FeedbackLayer):
+    """Adaptive rectifier with its bias.
+
+    The bias b is one parameter with two roles: added to f going up, logit weight of z_R going down,
+    `z_R ~ Bernoulli(logits = b * g)`.
+
+    Args:
+      rule: "map" (default), "talk" or "reference"; see the module docstring.
+      use_bias: own a bias per channel (per unit after a dense layer).
+    """
+
+    def __init__(self, *, rule: str = "map", use_bias: bool = True, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.rule = one_of("rule", rule, RULES)
+        self.use_bias = bool(use_bias)
+        self.bias = None
+
+    def build(self, input_shape: Shape) -> None:
+        if self.use_bias:
+            self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
+
+    def call(
+        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Returns `(output, z_R)`, both shaped and typed like `features`; z_R is 0 or 1."""
+        del training
+        if self.bias is not None:
+            features = features + self.in_compute_dtype(self.bias)
+        if signal is None:
+            output = ops.relu(features)
+            return output, ops.cast(output > 0, output.dtype)
+        features = features + ops.cast(step_size, features.dtype) * (signal - features)
+        value, latent = RULES[self.rule](features, signal)
+        latent = ops.cast(latent, features.dtype)
+        return value * latent, latent
+
+    def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
+        """`z_R * signal`."""
+        return self.in_compute_dtype(signal) * self.in_compute_dtype(latent)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"rule": self.rule, "use_bias": self.use_bias}

@@ -1,0 +1,49 @@
+"""Root-mean-square instance normalisation, going up, down, or both."""
+
+from typing import Any
+
+from keras import ops
+
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, at_least_float32, check_rank, register
+
+EPSILON = 1e-8
+
+
+@register
+class InstanceNorm(FeedbackLayer):
+    """Divides each channel of each image by its root mean square over space: `v / sqrt(mean(v^2) + 1e-8)`.
+
+    No mean is subtracted and nothing is learned. Half precision is averaged in float32.
+
+    Args:
+      up: normalise the features going up.
+      down: normalise the signal coming down.
+    """
+
+    def __init__(self, *, up: bool = True, down: bool = True, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not (up or down):
+            raise ValueError("InstanceNorm wants up=True, down=True or both, got neither.")
+        self.up, self.down = bool(up), bool(down)
+
+    def build(self, input_shape: Shape) -> None:
+        check_rank(self, input_shape, 4, "[batch, height, width, channels]")
+
+    def call(
+        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+    ) -> tuple[Tensor, None]:
+        del signal, step_size, training
+        return (_normalise(features) if self.up else features), None
+
+    def feedback(self, signal: Tensor, latent: None = None) -> Tensor:
+        del latent
+        signal = self.in_compute_dtype(signal)
+        return _normalise(signal) if self.down else signal
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"up": self.up, "down": self.down}
+
+
+def _normalise(values: Tensor) -> Tensor:
+    power = ops.mean(ops.square(at_least_float32(values)), axis=(1, 2), keepdims=True)
+    return values * ops.cast(ops.rsqrt(power + EPSILON), values.dtype)

@@ -1,0 +1,63 @@
+"""Linear maps and their adjoints as TensorFlow's native kernels.
+
+Given the latents the network is linear, and the signal that comes down is a vector-Jacobian product. So each adjoint
+here is the gradient kernel of its forward op: exact, fast, and differentiable in turn. This is the one file of the
+layers that speaks TensorFlow rather than `keras.ops`, which has no such kernels.
+"""
+
+import tensorflow as tf
+
+Padding = str | list[list[int]]
+
+
+def conv2d(features: tf.Tensor, kernel: tf.Tensor, strides: int, padding: Padding) -> tf.Tensor:
+    """2-D convolution, `[b, h, w, c]` with kernel `[kh, kw, c, filters]`."""
+    return tf.nn.conv2d(features, kernel, strides=strides, padding=padding)
+
+
+def conv2d_adjoint(
+    signal: tf.Tensor, kernel: tf.Tensor, strides: int, padding: Padding, input_shape: tuple[int, int, int]
+) -> tf.Tensor:
+    """Transpose of `conv2d`: `[b, h', w', filters]` to `[b, *input_shape]`."""
+    shape = tf.stack([tf.shape(signal)[0], *input_shape])
+    result = tf.nn.conv2d_transpose(signal, kernel, shape, strides=strides, padding=padding)
+    result.set_shape([signal.shape[0], *input_shape])
+    return result
+
+
+def matmul_adjoint(signal: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Transpose of `features @ kernel`: `[b, units]` to `[b, inputs]`."""
+    return tf.linalg.matmul(signal, kernel, transpose_b=True)
+
+
+def max_pool(features: tf.Tensor, size: int) -> tf.Tensor:
+    """Maximum over non-overlapping `size x size` windows; rows and columns left over at the end are dropped."""
+    return tf.nn.max_pool2d(features, size, size, "VALID")
+
+
+def max_pool_adjoint(features: tf.Tensor, pooled: tf.Tensor, signal: tf.Tensor, size: int) -> tf.Tensor:
+    """Puts each value of `signal` where `pooled = max_pool(features)` came from (the first maximum), zero elsewhere."""
+    window = [1, size, size, 1]
+    return tf.raw_ops.MaxPoolGrad(
+        orig_input=features, orig_output=pooled, grad=signal, ksize=window, strides=window, padding="VALID"
+    )
+
+
+def sum_pool_adjoint(signal: tf.Tensor, size: int, input_size: tuple[int, int]) -> tf.Tensor:
+    """Nearest upsampling: each value repeated over its `size x size` window; left-over rows and columns are zero."""
+    window = [1, size, size, 1]
+    batch, channels = tf.shape(signal)[0], signal.shape[-1]
+    result = tf.raw_ops.AvgPoolGrad(
+        orig_input_shape=tf.stack([batch, *input_size, channels]),
+        grad=signal * tf.cast(size * size, signal.dtype),
+        ksize=window,
+        strides=window,
+        padding="VALID",
+    )
+    result.set_shape([signal.shape[0], *input_size, channels])
+    return result
+
+
+def average_pool(features: tf.Tensor, size: int) -> tf.Tensor:
+    """Mean over non-overlapping `size x size` windows; rows and columns left over at the end are dropped."""
+    return tf.nn.avg_pool2d(features, size, size, "VALID")

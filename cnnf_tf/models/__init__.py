@@ -1,0 +1,25 @@
+"""The loop, the Keras model around it, the paper's networks, the objective, and the import of the authors' weights."""
+
+from cnnf_tf.models.cnnf import CNNF
+from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, wide_resnet
+from cnnf_tf.models.objective import Losses, reconstruction_loss, trajectory_losses
+from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
+
+__all__ = [
+    "CNNF",
+    "NETWORKS",
+    "READOUTS",
+    "Feedback",
+    "Losses",
+    "Network",
+    "State",
+    "Trajectory",
+    "fashion_cnn",
+    "feedback_pass",
+    "first_pass",
+    "reconstruction_loss",
+    "step",
+    "trajectory_losses",
+    "unroll",
+    "wide_resnet",
+]

@@ -1,0 +1,286 @@
+"""CNN-F as a Keras model: pixel normalisation, encoder, network, loop and readout."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers.base import Tensor, one_of, register
+from cnnf_tf.models.networks import NETWORKS, Network
+from cnnf_tf.models.objective import Losses, trajectory_losses
+from cnnf_tf.models.unroll import (
+    FEEDBACK_STARTS,
+    READOUTS,
+    Trajectory,
+    check_iterations,
+    check_step_size,
+    unroll,
+)
+
+_RANGE_TOLERANCE = 1e-3
+
+
+@register
+class CNNF(keras.Model):
+    """A CNN with recurrent generative feedback.
+
+    Calling the model gives the logits of its readout, so `compile`, `fit`, `evaluate`, `predict` and `save` work as for
+    any Keras classifier; `infer` gives the whole `Trajectory`. The weights do not depend on `iterations`: a model
+    trained with K may be run with any K.
+
+    Args:
+      network: the layers inside the loop, from h to the logits.
+      encoder: fixed front part, from the normalised image to h; None where h is the image.
+      image_shape: `(height, width, channels)` of the images.
+      iterations: K, feedback passes after the first pass; 0 is the plain CNN.
+      step_size: eta in [0, 1].
+      readout: "last" takes the logits of the final pass, "average" the mean over all K + 1 passes.
+      feedback_start: what goes down from the top: "logits", "softmax" or "one_hot".
+      reconstruction_weight: r >= 0, weight of the reconstruction term in `fit`.
+      pixel_mean: images in [0, 1] enter the network as `(image - pixel_mean) / pixel_scale`.
+      pixel_scale: see `pixel_mean`; the defaults give [-1, 1], the authors' range.
+
+    Raises:
+      ValueError: an argument out of its range, or layers that do not fit `image_shape`.
+    """
+
+    def __init__(
+        self,
+        network: FeedbackSequential,
+        encoder: FeedbackSequential | None = None,
+        *,
+        image_shape: Sequence[int],
+        iterations: int = 1,
+        step_size: float = 0.1,
+        readout: str = "last",
+        feedback_start: str = "logits",
+        reconstruction_weight: float = 0.1,
+        pixel_mean: float = 0.5,
+        pixel_scale: float = 0.5,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = _check_image_shape(image_shape)
+        self.iterations = check_iterations(iterations)
+        self.step_size = check_step_size(step_size)
+        self.readout = one_of("readout", readout, READOUTS)
+        self.feedback_start = one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
+        if reconstruction_weight < 0:
+            raise ValueError(f"reconstruction_weight must be >= 0, got {reconstruction_weight!r}.")
+        if pixel_scale <= 0:
+            raise ValueError(f"pixel_scale must be > 0, got {pixel_scale!r}.")
+        self.reconstruction_weight = float(reconstruction_weight)
+        self.pixel_mean, self.pixel_scale = float(pixel_mean), float(pixel_scale)
+        self.encoder, self.network = encoder, network
+        self.build((None, *self.image_shape))
+
+    @classmethod
+    def from_name(cls, name: str, *, image_shape: Sequence[int], network: dict[str, Any], **kwargs: Any) -> "CNNF":
+        """Builds one of the paper's networks, `NETWORKS[name](**network)`, and wraps it.
+
+        Args:
+          name: "fashion_cnn" or "wide_resnet".
+          image_shape: `(height, width, channels)`.
+          network: arguments of the network's function, `ind` and `rule` among them.
+          **kwargs: arguments of `CNNF`.
+        """
+        parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**network)
+        return cls(parts.network, parts.encoder, image_shape=image_shape, **kwargs)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        shape = tuple(input_shape)
+        if self.encoder is not None:
+            self.encoder.build(shape)
+            shape = self.encoder.output_shape_for(shape)
+        self.network.build(shape)
+        logits_shape = self.network.output_shape_for(shape)
+        if len(logits_shape) != 2:
+            raise ValueError(f"the network must end in logits [batch, classes], but ends in shape {logits_shape}.")
+        self.num_classes = int(logits_shape[-1])
+        self.built = True
+
+    # Inference.
+
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
+        """Images in [0, 1], `[batch, *image_shape]`, to the readout's logits, `[batch, classes]` in float32."""
+        return READOUTS[self.readout](self.infer(images, training=training).logits)
+
+    def infer(
+        self, images: Tensor, *, iterations: int | None = None, step_size: float | None = None, training: bool = False
+    ) -> Trajectory:
+        """Runs the loop and returns everything it did.
+
+        Args:
+          images: floats in [0, 1], `[batch, *image_shape]`.
+          iterations: K; the model's own by default.
+          step_size: eta; the model's own by default.
+          training: as in Keras.
+
+        Raises:
+          ValueError: wrong rank, size, channels or dtype of the images, or a bad `iterations` or `step_size`.
+          tf.errors.InvalidArgumentError: pixels outside [0, 1].
+        """
+        features = self.normalize(images)
+        if self.encoder is not None:
+            features, _ = self.encoder(features, training=training)
+        return unroll(
+            self.network,
+            features,
+            iterations=self.iterations if iterations is None else iterations,
+            step_size=self.step_size if step_size is None else check_step_size(step_size),
+            feedback_start=self.feedback_start,
+            training=training,
+        )
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Checks images in [0, 1] and maps them to the network's own pixel range and dtype."""
+        images = ops.convert_to_tensor(images)
+        shape = tuple(images.shape)
+        if len(shape) != 4 or shape[1:] != self.image_shape:
+            height, width, channels = self.image_shape
+            raise ValueError(
+                f"CNNF wants images [batch, {height}, {width}, {channels}] (float, pixels in [0, 1]), got shape "
+                f"{shape}; a single image needs a leading batch dimension, a grey one a trailing channel dimension."
+            )
+        dtype = keras.backend.standardize_dtype(images.dtype)
+        if "float" not in dtype:
+            raise ValueError(f"CNNF wants float images with pixels in [0, 1], got {dtype}; divide uint8 by 255 first.")
+        low, high = tf.reduce_min(images), tf.reduce_max(images)
+        in_range = tf.logical_or(
+            tf.logical_and(low >= -_RANGE_TOLERANCE, high <= 1 + _RANGE_TOLERANCE), tf.equal(tf.size(images), 0)
+        )
+        message = "CNNF wants pixels in [0, 1] (no NaN); got minimum and maximum:"
+        with tf.control_dependencies([tf.debugging.Assert(in_range, [message, low, high])]):
+            images = tf.identity(images)
+        return ops.cast((images - self.pixel_mean) / self.pixel_scale, self.compute_dtype)
+
+    def to_pixels(self, features: Tensor) -> Tensor:
+        """The inverse of `normalize`, clipped to [0, 1]; for h and g(0) of a model whose h is the image."""
+        return ops.clip(ops.cast(features, "float32") * self.pixel_scale + self.pixel_mean, 0.0, 1.0)
+
+    def reconstruct(self, images: Tensor, *, iterations: int | None = None) -> Tensor:
+        """g(0) of every feedback pass as pictures, `[K, *images.shape]` in [0, 1].
+
+        Where h is the image this is what the generative model renders. Where h is the output of the encoder, g(0) is
+        sent further down through the encoder's transposed weights and latents; nothing was trained to make those
+        pixels, so each picture is scaled and shifted to fit its image best: read it as a sketch.
+        """
+        trajectory = self.infer(images, iterations=iterations)
+        if not trajectory.reconstructions:
+            raise ValueError("reconstruct wants at least 1 iteration, got 0.")
+        if self.encoder is None:
+            return ops.stack([self.to_pixels(reconstruction) for reconstruction in trajectory.reconstructions])
+        _, latents = self.encoder(self.normalize(images))
+        sketches = [self.encoder.feedback(reconstruction, latents)[0] for reconstruction in trajectory.reconstructions]
+        return ops.stack([_fit_pixels(sketch, images) for sketch in sketches])
+
+    # Training with Keras.
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:  # noqa: A003
+        """As `keras.Model.compile`; the loss defaults to cross-entropy of integer labels and is applied to every pass.
+
+        `fit` and `evaluate` report the loss, the accuracy of the readout, loss and accuracy of the first pass (the plain
+        CNN) and of the last, and the reconstruction loss.
+        """
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+        accuracies = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
+        means = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
+        self._trackers = {name: keras.metrics.SparseCategoricalAccuracy(name=name) for name in accuracies}
+        self._trackers |= {name: keras.metrics.Mean(name=name) for name in means}
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            trajectory = self.infer(images, training=True)
+            losses = self._losses(trajectory, images, labels, sample_weight)
+            scaled = self.optimizer.scale_loss(losses.total)
+        variables = self.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        return self._report(trajectory, losses, images, labels, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        trajectory = self.infer(images, training=False)
+        losses = self._losses(trajectory, images, labels, sample_weight)
+        return self._report(trajectory, losses, images, labels, sample_weight)
+
+    def _losses(self, trajectory: Trajectory, images: Tensor, labels: Tensor, sample_weight: Any) -> Losses:
+        def classification(logits: Tensor) -> Tensor:
+            return self.compute_loss(x=images, y=labels, y_pred=logits, sample_weight=sample_weight)
+
+        # Keras divides each classification loss by the number of replicas; the reconstruction term must follow.
+        weight = self.reconstruction_weight / tf.distribute.get_strategy().num_replicas_in_sync
+        return trajectory_losses(trajectory, classification, reconstruction_weight=weight)
+
+    def _report(
+        self, trajectory: Trajectory, losses: Losses, images: Tensor, labels: Tensor, sample_weight: Any
+    ) -> dict[str, Tensor]:
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        batch = ops.shape(images)[0]
+        means = {
+            "loss": losses.total * replicas,
+            "first_pass_loss": losses.passes[0] * replicas,
+            "last_pass_loss": losses.passes[-1] * replicas,
+            "reconstruction_loss": losses.reconstruction,
+        }
+        for metric in self.metrics:
+            if metric.name in means:
+                metric.update_state(means[metric.name], sample_weight=batch)
+        readout = READOUTS[self.readout](trajectory.logits)
+        one_hot = len(labels.shape) == 2 and labels.shape[-1] == self.num_classes
+        class_ids = ops.argmax(labels, axis=-1) if one_hot else labels
+        logits = {
+            "accuracy": readout,
+            "first_pass_accuracy": trajectory.logits[0],
+            "last_pass_accuracy": trajectory.logits[-1],
+        }
+        for name, value in logits.items():
+            self._trackers[name].update_state(class_ids, value, sample_weight=sample_weight)
+        return self.compute_metrics(images, labels, readout, sample_weight)
+
+    # Serialisation.
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "encoder": None if self.encoder is None else keras.saving.serialize_keras_object(self.encoder),
+            "image_shape": list(self.image_shape),
+            "iterations": self.iterations,
+            "step_size": self.step_size,
+            "readout": self.readout,
+            "feedback_start": self.feedback_start,
+            "reconstruction_weight": self.reconstruction_weight,
+            "pixel_mean": self.pixel_mean,
+            "pixel_scale": self.pixel_scale,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "CNNF":
+        parts = {
+            name: config[name] and keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+            for name in ("network", "encoder")
+        }
+        return cls(**(config | parts))
+
+
+def _check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:
+    shape = tuple(image_shape)
+    if len(shape) != 3 or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
+        raise ValueError(f"image_shape must be (height, width, channels) of positive integers, got {image_shape!r}.")
+    return shape
+
+
+def _fit_pixels(sketch: Tensor, images: Tensor) -> Tensor:
+    """Scales and shifts each sketch to the least-squares fit of its image; `[batch, h, w, c]`, clipped to [0, 1]."""
+    axes = (1, 2, 3)
+    sketch, images = ops.cast(sketch, "float32"), ops.cast(images, "float32")
+    centred = sketch - ops.mean(sketch, axis=axes, keepdims=True)
+    mean = ops.mean(images, axis=axes, keepdims=True)
+    covariance = ops.mean(centred * (images - mean), axis=axes, keepdims=True)
+    variance = ops.mean(ops.square(centred), axis=axes, keepdims=True)
+    return ops.clip(mean + centred * covariance / (variance + 1e-12), 0.0, 1.0)

@@ -1,0 +1,172 @@
+"""The one loop: images go up a `FeedbackSequential`, come back down it, and that repeats (paper section 2.4).
+
+    f, z = network(h)                               first pass = the plain CNN
+    repeat K times:
+        g(0), g = network.feedback(f, z)            starts from the logits, goes down to h
+        h       = h + eta (g(0) - h)
+        f, z    = network(h, g)                     AdaReLU and AdaPool see their stored g
+
+Training, attacks, evaluation, restoration and export all call this loop; nothing else re-writes it.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
+
+
+def _one_hot(logits: Tensor) -> Tensor:
+    return ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype)
+
+
+FEEDBACK_STARTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logits": lambda logits: logits,
+    "softmax": ops.softmax,
+    "one_hot": _one_hot,
+}
+"""What is sent down from the top: the raw logits (the authors' choice), their softmax, or the winning class."""
+
+
+class State(NamedTuple):
+    """What one pass up hands to the next iteration."""
+
+    features: Tensor
+    """h, `[batch, ...]`."""
+    logits: Tensor
+    """`[batch, classes]`."""
+    latents: Any
+    """z, nested like the network."""
+
+
+class Feedback(NamedTuple):
+    """What one pass down found."""
+
+    reconstruction: Tensor
+    """g(0), shaped like h."""
+    signals: Any
+    """g at every layer's output side, nested like the network."""
+
+
+class Trajectory(NamedTuple):
+    """Everything that happened: K + 1 passes up and the K passes down between them."""
+
+    logits: Tensor
+    """`[K + 1, batch, classes]`, float32 (float64 in a float64 model); entry 0 is the plain CNN."""
+    features: list[Tensor]
+    """h of each of the K + 1 passes, `[batch, ...]`; in the model's own pixel range where h is the image."""
+    reconstructions: list[Tensor]
+    """g(0) of each of the K feedback passes, shaped like h; entry t - 1 moved h towards `features[t]`."""
+    taps: list[list[Tensor]]
+    """For each of the K + 1 passes, the tapped features, bottom to top."""
+    tap_reconstructions: list[list[Tensor]]
+    """For each of the K feedback passes, the reconstructions of the taps."""
+    latents: list[Any]
+    """z of each of the K + 1 passes, nested like the network."""
+    signals: list[Any]
+    """g of each of the K feedback passes, nested like the network."""
+
+
+def first_pass(network: FeedbackSequential, features: Tensor, *, training: bool = False) -> State:
+    """The plain CNN."""
+    logits, latents = network(features, training=training)
+    return State(features, logits, latents)
+
+
+def feedback_pass(network: FeedbackSequential, state: State, *, feedback_start: str = "logits") -> Feedback:
+    """One pass down from the state's logits through its latents."""
+    start = FEEDBACK_STARTS[one_of("feedback_start", feedback_start, FEEDBACK_STARTS)]
+    return Feedback(*network.feedback(start(state.logits), state.latents))
+
+
+def step(
+    network: FeedbackSequential,
+    state: State,
+    *,
+    step_size: float | Tensor,
+    feedback_start: str = "logits",
+    training: bool = False,
+) -> tuple[State, Feedback]:
+    """One iteration: down, move h, up again."""
+    feedback = feedback_pass(network, state, feedback_start=feedback_start)
+    eta = ops.cast(step_size, state.features.dtype)
+    reconstruction = ops.cast(feedback.reconstruction, state.features.dtype)
+    features = state.features + eta * (reconstruction - state.features)
+    logits, latents = network(features, feedback.signals, step_size=step_size, training=training)
+    return State(features, logits, latents), feedback
+
+
+def unroll(
+    network: FeedbackSequential,
+    features: Tensor,
+    *,
+    iterations: int,
+    step_size: float | Tensor,
+    feedback_start: str = "logits",
+    training: bool = False,
+) -> Trajectory:
+    """Runs the loop for a fixed number of iterations.
+
+    Args:
+      network: the part of the CNN inside the loop, from h to the logits.
+      features: h, `[batch, ...]`.
+      iterations: K >= 0; 0 is the plain CNN.
+      step_size: eta, in [0, 1] for a convex mix of h and its reconstruction.
+      feedback_start: "logits", "softmax" or "one_hot".
+      training: as in Keras.
+
+    Returns:
+      The whole `Trajectory`. Inside a `tf.function`, what is not used costs nothing.
+
+    Raises:
+      ValueError: negative or non-integer `iterations`, unknown `feedback_start`.
+    """
+    check_iterations(iterations)
+    one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
+    state = first_pass(network, features, training=training)
+    states, feedbacks = [state], []
+    for _ in range(iterations):
+        state, feedback = step(
+            network, state, step_size=step_size, feedback_start=feedback_start, training=training
+        )
+        states.append(state)
+        feedbacks.append(feedback)
+    return Trajectory(
+        logits=ops.stack([at_least_float32(state.logits) for state in states]),
+        features=[state.features for state in states],
+        reconstructions=[feedback.reconstruction for feedback in feedbacks],
+        taps=[network.taps(state.latents) for state in states],
+        tap_reconstructions=[network.taps(feedback.signals) for feedback in feedbacks],
+        latents=[state.latents for state in states],
+        signals=[feedback.signals for feedback in feedbacks],
+    )
+
+
+def _last(logits: Tensor) -> Tensor:
+    return logits[-1]
+
+
+def _average(logits: Tensor) -> Tensor:
+    return ops.mean(logits, axis=0)
+
+
+READOUTS: dict[str, Callable[[Tensor], Tensor]] = {"last": _last, "average": _average}
+"""From the logits of all passes, `[K + 1, batch, classes]`, to `[batch, classes]`."""
+
+
+def check_iterations(iterations: Any) -> int:
+    """Returns `iterations` if it is an int >= 0, else raises ValueError."""
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
+        raise ValueError(f"iterations must be an integer >= 0 (0 is the plain CNN), got {iterations!r}.")
+    return iterations
+
+
+def check_step_size(step_size: Any) -> float:
+    """Returns `step_size` if it is a number in [0, 1], else raises ValueError."""
+    if isinstance(step_size, bool) or not isinstance(step_size, (int, float)) or not 0 <= step_size <= 1:
+        raise ValueError(f"step_size (eta) must be a number in [0, 1], got {step_size!r}.")
+    return float(step_size)
+
+
