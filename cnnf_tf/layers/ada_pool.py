@@ -70,7 +70,7 @@ class AdaPool2D(FeedbackLayer):
         return self._upsample(self.in_compute_dtype(signal), latent) * latent
 
     def _upsample(self, values: Tensor, like: Tensor) -> Tensor:
-        return kernels.sum_pool_adjoint(values, self.pool_size, tuple(like.shape[1:3]))
+        return kernels.upsample(values, self.pool_size, tuple(like.shape[1:3]))
 
     def _latent(self, features: Tensor, pooled: Tensor, ones: Tensor) -> Tensor:
         return ops.stop_gradient(kernels.max_pool_adjoint(features, pooled, ones, self.pool_size))

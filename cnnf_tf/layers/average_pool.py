@@ -43,7 +43,7 @@ class FeedbackAveragePooling2D(FeedbackLayer):
         signal = self.in_compute_dtype(signal)
         if self.adjoint:
             signal = signal / self.pool_size**2
-        return kernels.sum_pool_adjoint(signal, self.pool_size, self._input_size)
+        return kernels.upsample(signal, self.pool_size, self._input_size)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"pool_size": self.pool_size, "adjoint": self.adjoint}

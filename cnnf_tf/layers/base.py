@@ -105,3 +105,11 @@ def one_of(name: str, value: Any, allowed: Any) -> Any:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {sorted(allowed)}, got {value!r}.")
     return value
+
+
+def default_initializer() -> keras.initializers.Initializer:
+    """U(-1/sqrt(n), 1/sqrt(n)) for n inputs, as in the authors' code.
+
+    A small start matters here: with tied weights the reconstruction grows with the square of every layer's scale.
+    """
+    return keras.initializers.VarianceScaling(scale=1 / 3, mode="fan_in", distribution="uniform")

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, one_of, positive_int, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, default_initializer, one_of, positive_int, register
 
 
 @register
@@ -18,7 +18,7 @@ class FeedbackConv2D(FeedbackLayer):
       strides: stride in both directions, in pixels.
       padding: "same" pads `(kernel_size - 1) / 2` zeros on *every* side, so that a stride-2 layer samples the same
         grid as the authors' code (TensorFlow's own "SAME" pads unevenly); "valid" pads nothing.
-      kernel_initializer: any Keras initializer.
+      kernel_initializer: any Keras initializer; `layers.base.default_initializer` by default.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class FeedbackConv2D(FeedbackLayer):
         *,
         strides: int = 1,
         padding: str = "same",
-        kernel_initializer: Any = "he_normal",
+        kernel_initializer: Any = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -38,7 +38,7 @@ class FeedbackConv2D(FeedbackLayer):
         self.padding = one_of("padding", padding, ("same", "valid"))
         if padding == "same" and kernel_size % 2 == 0:
             raise ValueError(f'padding="same" wants an odd kernel_size, got {kernel_size}; use padding="valid".')
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer) or default_initializer()
 
     def build(self, input_shape: Shape) -> None:
         check_rank(self, input_shape, 4, "[batch, height, width, channels]")

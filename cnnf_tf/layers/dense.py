@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, positive_int, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, default_initializer, positive_int, register
 
 
 @register
@@ -15,14 +15,14 @@ class FeedbackDense(FeedbackLayer):
     Args:
       units: size of the output.
       use_bias: add a bias per unit going up. Only the last layer (the logits) wants one; elsewhere `AdaReLU` owns it.
-      kernel_initializer: any Keras initializer.
+      kernel_initializer: any Keras initializer; `layers.base.default_initializer` by default.
     """
 
-    def __init__(self, units: int, *, use_bias: bool = False, kernel_initializer: Any = "he_normal", **kwargs: Any):
+    def __init__(self, units: int, *, use_bias: bool = False, kernel_initializer: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.units = positive_int("units", units)
         self.use_bias = bool(use_bias)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer) or default_initializer()
         self.bias = None
 
     def build(self, input_shape: Shape) -> None:

@@ -5,6 +5,8 @@ here is the gradient kernel of its forward op: exact, fast, and differentiable i
 layers that speaks TensorFlow rather than `keras.ops`, which has no such kernels.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 Padding = str | list[list[int]]
@@ -43,19 +45,27 @@ def max_pool_adjoint(features: tf.Tensor, pooled: tf.Tensor, signal: tf.Tensor, 
     )
 
 
-def sum_pool_adjoint(signal: tf.Tensor, size: int, input_size: tuple[int, int]) -> tf.Tensor:
-    """Nearest upsampling: each value repeated over its `size x size` window; left-over rows and columns are zero."""
-    window = [1, size, size, 1]
-    batch, channels = tf.shape(signal)[0], signal.shape[-1]
-    result = tf.raw_ops.AvgPoolGrad(
-        orig_input_shape=tf.stack([batch, *input_size, channels]),
-        grad=signal * tf.cast(size * size, signal.dtype),
-        ksize=window,
-        strides=window,
-        padding="VALID",
-    )
-    result.set_shape([signal.shape[0], *input_size, channels])
-    return result
+def upsample(signal: tf.Tensor, size: int, input_size: tuple[int, int]) -> tf.Tensor:
+    """Transpose of the sum over windows: repeats each value over its window; left-over rows and columns are zero.
+
+    Its gradient is the native average pool, which is much faster than what automatic differentiation would derive.
+    """
+
+    @tf.custom_gradient
+    def repeat(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return average_pool(upstream, size) * tf.cast(size * size, upstream.dtype)
+
+        _, height, width, channels = values.shape
+        shape = tf.stack([tf.shape(values)[0], height, size, width, size, channels])
+        spread = tf.broadcast_to(values[:, :, None, :, None, :], shape)
+        result = tf.reshape(spread, [-1, height * size, width * size, channels])
+        left_over = input_size[0] - height * size, input_size[1] - width * size
+        if any(left_over):
+            result = tf.pad(result, [[0, 0], [0, left_over[0]], [0, left_over[1]], [0, 0]])
+        return result, gradient
+
+    return repeat(signal)
 
 
 def average_pool(features: tf.Tensor, size: int) -> tf.Tensor:

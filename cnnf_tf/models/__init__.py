@@ -1,6 +1,7 @@
 """The loop, the Keras model around it, the paper's networks, the objective, and the import of the authors' weights."""
 
 from cnnf_tf.models.cnnf import CNNF
+from cnnf_tf.models.loading import load_model
 from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, wide_resnet
 from cnnf_tf.models.objective import Losses, reconstruction_loss, trajectory_losses
 from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
@@ -17,6 +18,7 @@ __all__ = [
     "fashion_cnn",
     "feedback_pass",
     "first_pass",
+    "load_model",
     "reconstruction_loss",
     "step",
     "trajectory_losses",

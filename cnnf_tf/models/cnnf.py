@@ -21,6 +21,8 @@ from cnnf_tf.models.unroll import (
 )
 
 _RANGE_TOLERANCE = 1e-3
+_ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
+_MEANS = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
 
 
 @register
@@ -75,6 +77,8 @@ class CNNF(keras.Model):
         self.reconstruction_weight = float(reconstruction_weight)
         self.pixel_mean, self.pixel_scale = float(pixel_mean), float(pixel_scale)
         self.encoder, self.network = encoder, network
+        self._accuracy_metrics = [keras.metrics.SparseCategoricalAccuracy(name=name) for name in _ACCURACIES]
+        self._mean_metrics = [keras.metrics.Mean(name=name) for name in _MEANS]
         self.build((None, *self.image_shape))
 
     @classmethod
@@ -188,16 +192,12 @@ class CNNF(keras.Model):
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
-        accuracies = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
-        means = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
-        self._trackers = {name: keras.metrics.SparseCategoricalAccuracy(name=name) for name in accuracies}
-        self._trackers |= {name: keras.metrics.Mean(name=name) for name in means}
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             trajectory = self.infer(images, training=True)
-            losses = self._losses(trajectory, images, labels, sample_weight)
+            losses = self._objective(trajectory, images, labels, sample_weight)
             scaled = self.optimizer.scale_loss(losses.total)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
@@ -206,10 +206,10 @@ class CNNF(keras.Model):
     def test_step(self, data: Any) -> dict[str, Tensor]:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         trajectory = self.infer(images, training=False)
-        losses = self._losses(trajectory, images, labels, sample_weight)
+        losses = self._objective(trajectory, images, labels, sample_weight)
         return self._report(trajectory, losses, images, labels, sample_weight)
 
-    def _losses(self, trajectory: Trajectory, images: Tensor, labels: Tensor, sample_weight: Any) -> Losses:
+    def _objective(self, trajectory: Trajectory, images: Tensor, labels: Tensor, sample_weight: Any) -> Losses:
         def classification(logits: Tensor) -> Tensor:
             return self.compute_loss(x=images, y=labels, y_pred=logits, sample_weight=sample_weight)
 
@@ -221,26 +221,16 @@ class CNNF(keras.Model):
         self, trajectory: Trajectory, losses: Losses, images: Tensor, labels: Tensor, sample_weight: Any
     ) -> dict[str, Tensor]:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        batch = ops.shape(images)[0]
-        means = {
-            "loss": losses.total * replicas,
-            "first_pass_loss": losses.passes[0] * replicas,
-            "last_pass_loss": losses.passes[-1] * replicas,
-            "reconstruction_loss": losses.reconstruction,
-        }
-        for metric in self.metrics:
-            if metric.name in means:
-                metric.update_state(means[metric.name], sample_weight=batch)
         readout = READOUTS[self.readout](trajectory.logits)
         one_hot = len(labels.shape) == 2 and labels.shape[-1] == self.num_classes
         class_ids = ops.argmax(labels, axis=-1) if one_hot else labels
-        logits = {
-            "accuracy": readout,
-            "first_pass_accuracy": trajectory.logits[0],
-            "last_pass_accuracy": trajectory.logits[-1],
-        }
-        for name, value in logits.items():
-            self._trackers[name].update_state(class_ids, value, sample_weight=sample_weight)
+        for metric, logits in zip(self._accuracy_metrics, (readout, *_ends(trajectory.logits)), strict=True):
+            metric.update_state(class_ids, logits, sample_weight=sample_weight)
+        first, last = losses.passes[0] * replicas, losses.passes[-1] * replicas
+        total_mean = next(metric for metric in self.metrics if metric.name == "loss")
+        means = [total_mean, *self._mean_metrics]
+        for metric, value in zip(means, (losses.total * replicas, first, last, losses.reconstruction), strict=True):
+            metric.update_state(value, sample_weight=ops.shape(images)[0])
         return self.compute_metrics(images, labels, readout, sample_weight)
 
     # Serialisation.
@@ -266,6 +256,10 @@ class CNNF(keras.Model):
             for name in ("network", "encoder")
         }
         return cls(**(config | parts))
+
+
+def _ends(logits: Tensor) -> tuple[Tensor, Tensor]:
+    return logits[0], logits[-1]
 
 
 def _check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:

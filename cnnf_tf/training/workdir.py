@@ -1,0 +1,103 @@
+"""The folder of one run: its resolved config, its checkpoints, its history.
+
+    config.json       the resolved configuration; another run's folder is never reused
+    last.keras        after the newest finished epoch: weights, optimiser state and step count
+    best.keras        at the best validation accuracy (the newest, where there is no validation split)
+    metrics.jsonl     one line for each finished epoch
+    tensorboard/      scalars and reconstructions
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from cnnf_tf.files import write_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Workdir:
+    """Paths inside a run's folder."""
+
+    root: pathlib.Path
+
+    @property
+    def config(self) -> pathlib.Path:
+        return self.root / "config.json"
+
+    @property
+    def last(self) -> pathlib.Path:
+        return self.root / "last.keras"
+
+    @property
+    def best(self) -> pathlib.Path:
+        return self.root / "best.keras"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        return self.root / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> pathlib.Path:
+        return self.root / "tensorboard"
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl`; a line cut short by a kill is left out."""
+        if not self.metrics.exists():
+            return []
+        entries = []
+        for line in self.metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return entries
+
+
+def open_workdir(path: str | os.PathLike[str], config: ConfigDict) -> Workdir:
+    """Makes the folder, or reopens it if it holds a run of the very same configuration.
+
+    Raises:
+      ValueError: the folder holds another configuration (the message lists the differences), or files but no config.
+    """
+    workdir = Workdir(pathlib.Path(path))
+    resolved = json.loads(config.to_json())
+    if workdir.root.exists() and not workdir.root.is_dir():
+        raise ValueError(f"workdir {os.fspath(path)!r} must be a folder, but it is a file.")
+    if workdir.config.exists():
+        _check_same(workdir, resolved)
+    elif workdir.root.exists() and any(workdir.root.glob("*.keras")):
+        raise ValueError(f"workdir {os.fspath(path)!r} holds models but no config.json; give a new or empty folder.")
+    else:
+        write_json(workdir.config, resolved)
+    return workdir
+
+
+def _check_same(workdir: Workdir, resolved: dict[str, Any]) -> None:
+    try:
+        saved = json.loads(workdir.config.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{workdir.config} is not readable JSON ({error}); give another --workdir.") from error
+    old, new = _flatten(saved), _flatten(resolved)
+    absent = "(absent)"
+    changed = [
+        f"{key}: {old.get(key, absent)!r} there, {new.get(key, absent)!r} asked"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, absent) != new.get(key, absent)
+    ]
+    if changed:
+        raise ValueError(
+            f"workdir {str(workdir.root)!r} holds a run with another config ({'; '.join(changed)}). Give another "
+            "--workdir, or the same config to go on with that run."
+        )
+
+
+def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
