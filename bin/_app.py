@@ -11,16 +11,18 @@ paragraph on stderr that names what was wanted, what came and what is allowed; `
 
 import os
 import pathlib
+import re
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 
 # The package is importable from a plain checkout, without installation.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-# TensorFlow's C++ start-up chatter hides our own messages; an explicit setting of the user wins.
+# TensorFlow's C++ chatter hides our own messages; an explicit setting of the user wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app, flags  # noqa: E402
+from absl import app, flags, logging  # noqa: E402
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
 
@@ -35,15 +37,65 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def require(*holders: flags.FlagHolder) -> None:
+    """Raises UsageError naming every flag among `holders` that was not given."""
+    missing = [f"--{holder.name}" for holder in holders if holder.value in (None, "")]
+    if missing:
+        raise UsageError(f"{', '.join(missing)} must be given; see --help for an example.")
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow and looks for devices, keeping what its C++ side prints about that off the terminal.
+
+    Those lines ("failed call to cuInit", ...) ignore every log level and read like errors where there is no GPU. They
+    are shown after all if the import fails or `--debug` is given.
+    """
+    if _DEBUG.value:
+        return
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            chatter.seek(0)
+            os.write(terminal, chatter.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def _explain(error: Exception) -> str:
+    """The message of an error; of a TensorFlow error only its own words, not the graph nodes around them."""
+    message = str(getattr(error, "message", error))
+    return message.split("\n\t [[")[0]
+
+
 def _parse_flags(argv: list[str]) -> list[str]:
     """Parses flags the absl way, but explains a bad one in a paragraph and exits with 2."""
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(argv)
+        for name in flags.FLAGS:  # a config file that failed to load says so only when it is looked at
+            getattr(flags.FLAGS[name].value, "keys", None)
+        return rest
     except Exception as error:  # noqa: BLE001 - a config file is executed here and may raise anything
         if "--debug" in argv:
             raise
         hint = f" Run `python {argv[0]} --help` for all flags."
-        sys.exit(_fail(str(error) + hint, 2))
+        message = _without_traceback(str(error)).replace("\\n", " ").strip("'")
+        sys.exit(_fail(message + hint, 2))
+
+
+def _without_traceback(message: str) -> str:
+    """What a config file raised, where ml_collections put its whole traceback into the message."""
+    if "Traceback" not in message:
+        return message
+    raised = re.findall(r"^\w+(?:Error|Exception): (.*)", message, flags=re.MULTILINE)
+    return raised[-1] if raised else message
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -51,6 +103,8 @@ def run(main: Callable[[], int | None]) -> None:
 
     def guarded(argv: list[str]) -> int:
         try:
+            if not flags.FLAGS["verbosity"].present and not _DEBUG.value:
+                logging.set_verbosity(logging.ERROR)
             if len(argv) > 1:
                 raise UsageError(f"no positional arguments are taken, got {argv[1:]}; write flags as --name=value.")
             return main() or 0
@@ -62,8 +116,8 @@ def run(main: Callable[[], int | None]) -> None:
             if isinstance(error, UsageError):
                 return _fail(str(error), 2)
             if isinstance(error, (ValueError, OSError, ImportError)):
-                return _fail(str(error), 1)
-            return _fail(f"{type(error).__name__}: {error} (run again with --debug for the traceback)", 1)
+                return _fail(_explain(error), 1)
+            return _fail(f"{type(error).__name__}: {_explain(error)} (run again with --debug for the traceback)", 1)
 
     # `--help` is absl's own; flags such as --helpfull keep working through `app.run`.
     app.run(guarded, flags_parser=_parse_help_or_flags)

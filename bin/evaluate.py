@@ -9,11 +9,15 @@ writes accuracy.json and, unless K' is 0, reconstructions.png into --output.
 """
 
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import _app
 from absl import flags
 
-_MODEL = flags.DEFINE_string("model", None, "A .keras file, for example best.keras in the workdir of bin/train.py.")
+_MODEL: flags.FlagHolder = flags.DEFINE_string(
+    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
+)
 _DATASET = flags.DEFINE_string(
     "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
 )
@@ -24,16 +28,20 @@ _ITERATIONS = flags.DEFINE_integer(
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "Score only the first so many images; 0: all.", lower_bound=0)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for accuracy.json and reconstructions.png; default: beside --model.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder for accuracy.json and reconstructions.png; default: beside --model."
+)
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets)."
+    "data_dir",
+    None,
+    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
 )
 
 
 def main() -> None:
-    if not _MODEL.value:
-        raise _app.UsageError("--model is required, for example --model=runs/standard/best.keras.")
+    _app.require(_MODEL)
 
+    _app.start_tensorflow()
     from tqdm import tqdm
 
     from cnnf_tf import __version__, data, evaluation
@@ -51,7 +59,7 @@ def main() -> None:
     )
     with tqdm(desc="evaluating", unit=" images") as bar:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
-    print(f"\n{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, step size {model.step_size}")
+    print(f"\n{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.step_size}")
     print(result.table())
 
     output = pathlib.Path(_OUTPUT.value or pathlib.Path(_MODEL.value).with_suffix(""))
@@ -72,7 +80,9 @@ def main() -> None:
         _draw(model, images, labels, facts.class_names, iterations, output / "reconstructions.png")
 
 
-def _draw(model, images, labels, class_names, iterations, path) -> None:  # type: ignore[no-untyped-def]
+def _draw(
+    model: Any, images: Any, labels: Any, class_names: Sequence[str], iterations: int, path: pathlib.Path
+) -> None:
     from cnnf_tf import evaluation
 
     pictures = model.reconstruct(images, iterations=iterations).numpy()

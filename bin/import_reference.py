@@ -13,33 +13,33 @@ import pathlib
 import _app
 from absl import flags
 
-_INPUT = flags.DEFINE_string("input", None, "The .pt file, a state dict.")
-_OUTPUT = flags.DEFINE_string("output", None, "The .keras file to write.")
-_IND = flags.DEFINE_integer(
-    "ind", None, "Blocks left out of the loop: 0 to 2 (Fashion-MNIST), 0 to (depth - 4) / 6 (WideResNet).", lower_bound=0
+_INPUT: flags.FlagHolder = flags.DEFINE_string("input", None, "The .pt file, a state dict.")
+_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "The .keras file to write.")
+_IND: flags.FlagHolder = flags.DEFINE_integer(
+    "ind",
+    None,
+    "Blocks left out of the loop: 0 to 2 (Fashion-MNIST), 0 to (depth - 4) / 6 (WideResNet).",
+    lower_bound=0,
 )
-_ITERATIONS = flags.DEFINE_integer("iterations", None, "K, feedback passes.", lower_bound=0)
+_ITERATIONS: flags.FlagHolder = flags.DEFINE_integer("iterations", None, "K, feedback passes.", lower_bound=0)
 _STEP_SIZE = flags.DEFINE_float("step_size", 0.1, "eta.", lower_bound=0.0, upper_bound=1.0)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.")
 
 
 def main() -> None:
-    missing = [f"--{flag.name}" for flag in (_INPUT, _OUTPUT, _IND, _ITERATIONS) if flag.value is None]
-    if missing:
-        raise _app.UsageError(f"{', '.join(missing)} must be given; see --help for an example.")
+    _app.require(_INPUT, _OUTPUT, _IND, _ITERATIONS)
     output = pathlib.Path(_OUTPUT.value)
     if output.suffix != ".keras":
         raise _app.UsageError(f"--output must end in .keras, got {_OUTPUT.value!r}.")
     if output.exists() and not _OVERWRITE.value:
         raise _app.UsageError(f"--output {_OUTPUT.value!r} exists; give --overwrite to replace it.")
 
+    _app.start_tensorflow()
     from cnnf_tf.files import atomic_path
     from cnnf_tf.models import reference
 
     state = reference.load_state_dict(_INPUT.value)
-    model = reference.from_state_dict(
-        state, ind=_IND.value, iterations=_ITERATIONS.value, step_size=_STEP_SIZE.value
-    )
+    model = reference.from_state_dict(state, ind=_IND.value, iterations=_ITERATIONS.value, step_size=_STEP_SIZE.value)
     model.compile(optimizer="sgd")
     with atomic_path(output) as temporary:
         model.save(temporary)

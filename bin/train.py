@@ -17,22 +17,25 @@ from ml_collections import config_flags
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for checkpoints, metrics and TensorBoard files of this run.")
+_WORKDIR: flags.FlagHolder = flags.DEFINE_string(
+    "workdir", None, "Folder for checkpoints, metrics and TensorBoard files of this run."
+)
 _DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets)."
+    "data_dir",
+    None,
+    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and stop.")
 
 
 def main() -> None:
-    if _CONFIG.value is None:
-        raise _app.UsageError("--config is required, for example --config=configs/fashion_mnist_standard.py.")
+    _app.require(_CONFIG)
     if _DRY_RUN.value:
         print(_CONFIG.value)
         return
-    if not _WORKDIR.value:
-        raise _app.UsageError("--workdir is required, for example --workdir=runs/standard.")
+    _app.require(_WORKDIR)
 
+    _app.start_tensorflow()
     from cnnf_tf import training
 
     training.run(_CONFIG.value, _WORKDIR.value, data_dir=_DATA_DIR.value)

@@ -11,8 +11,8 @@ import keras as _keras  # noqa: E402
 
 if _keras.backend.backend() != "tensorflow":
     raise ImportError(
-        f"cnnf_tf wants Keras on the TensorFlow backend, got {_keras.backend.backend()!r}; set KERAS_BACKEND=tensorflow "
-        "before Keras is first imported."
+        f"cnnf_tf wants Keras on the TensorFlow backend, got {_keras.backend.backend()!r}; set "
+        "KERAS_BACKEND=tensorflow before Keras is first imported."
     )
 
 from cnnf_tf import data, layers, models  # noqa: E402

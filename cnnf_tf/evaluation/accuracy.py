@@ -84,7 +84,9 @@ def evaluate_passes(
     num_images = 0
     sums: list[Any] = [0, 0.0, 0.0]
     for images, labels in dataset:
-        sums = [total + part.numpy().astype(np.float64) for total, part in zip(sums, score(images, labels), strict=True)]
+        sums = [
+            total + part.numpy().astype(np.float64) for total, part in zip(sums, score(images, labels), strict=True)
+        ]
         num_images += int(images.shape[0])
         if progress is not None:
             progress(int(images.shape[0]))

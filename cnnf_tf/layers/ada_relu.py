@@ -13,7 +13,6 @@ In residual form f first moves towards g: `f <- f + eta (g - f)`. On the first p
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, one_of, register

@@ -1,16 +1,16 @@
 """The contract that every feedback layer keeps.
 
-A layer works in two directions that share its weights. `call` is the feedforward (bottom-up) pass of the CNN; `feedback`
-is the generative (top-down) pass of the deconvolutional generative model. Both are pure functions of what they are
-given: state goes in and comes out as values, nothing is stored on the layer, so interleaved batches, tracing,
+A layer works in two directions that share its weights. `call` is the feedforward (bottom-up) pass of the CNN;
+`feedback` is the generative (top-down) pass of the deconvolutional generative model. Both are pure functions of what
+they are given: state goes in and comes out as values, nothing is stored on the layer, so interleaved batches, tracing,
 replication and export need no care.
 
     output, latent = layer(features, signal, step_size=eta)
     signal_below   = layer.feedback(signal, latent)              # a plain layer
     signal_below, signals = composite.feedback(signal, latents)  # a composite
 
-`signal` in `call` is the signal g that reached the *output side* of this same layer in the last feedback pass; it is None
-on the first pass. Layers that do not adapt ignore it and return `latent=None`. Composites return the nested structure
+`signal` in `call` is the signal g that reached the *output side* of this same layer in the last feedback pass; it is
+None on the first pass. Layers that do not adapt ignore it and return `latent=None`. Composites return the nested structure
 of latents and of signals: the same structure goes in and comes out.
 """
 
@@ -23,7 +23,8 @@ register = keras.saving.register_keras_serializable(PACKAGE)
 
 Tensor = Any
 """A backend tensor or KerasTensor; an alias for readers, not a check."""
-Shape = tuple[int | None, ...]
+Shape = tuple[Any, ...]
+"""A static shape; the batch may be None."""
 
 
 @register
@@ -67,6 +68,10 @@ class FeedbackComposite(FeedbackLayer):
 
     def feedback(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, Any]:
         """As `FeedbackLayer.feedback`, but also returns the nested signals, one for each inner layer."""
+        raise NotImplementedError
+
+    def children(self) -> list[FeedbackLayer]:
+        """The layers inside, bottom to top."""
         raise NotImplementedError
 
     def taps(self, structure: Any) -> list[Tensor]:

@@ -79,6 +79,9 @@ class FeedbackSequential(FeedbackComposite):
             signals.append(recorded)
         return signal, signals[::-1]
 
+    def children(self) -> list[FeedbackLayer]:
+        return list(self.layers)
+
     def taps(self, structure: Any) -> list[Tensor]:
         structure = self._checked("structure", structure)
         pairs = zip(self.layers, structure, strict=True)
@@ -110,9 +113,7 @@ class FeedbackResidual(FeedbackComposite):
       shortcut: feedback layers of the other branch; None is the identity.
     """
 
-    def __init__(
-        self, main: Sequence[FeedbackLayer], shortcut: Sequence[FeedbackLayer] | None = None, **kwargs: Any
-    ):
+    def __init__(self, main: Sequence[FeedbackLayer], shortcut: Sequence[FeedbackLayer] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.main = FeedbackSequential(main, name="main", dtype=self.dtype_policy)
         self.shortcut = None
@@ -149,6 +150,9 @@ class FeedbackResidual(FeedbackComposite):
             return below + keras.ops.cast(signal, below.dtype), [main_signals, None]
         other, shortcut_signals = self.shortcut.feedback(signal, shortcut_latents)
         return below + other, [main_signals, shortcut_signals]
+
+    def children(self) -> list[FeedbackLayer]:
+        return [self.main] if self.shortcut is None else [self.main, self.shortcut]
 
     def taps(self, structure: Any) -> list[Tensor]:
         main, shortcut = structure
@@ -197,6 +201,9 @@ class Tap(FeedbackComposite):
     def feedback(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, Any]:
         below, recorded = _feedback(self.layer, signal, latent[0])
         return below, [recorded, below]
+
+    def children(self) -> list[FeedbackLayer]:
+        return [self.layer]
 
     def taps(self, structure: Any) -> list[Tensor]:
         inner, record = structure

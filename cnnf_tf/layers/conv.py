@@ -5,7 +5,16 @@ from typing import Any
 import keras
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, default_initializer, one_of, positive_int, register
+from cnnf_tf.layers.base import (
+    FeedbackLayer,
+    Shape,
+    Tensor,
+    check_rank,
+    default_initializer,
+    one_of,
+    positive_int,
+    register,
+)
 
 
 @register

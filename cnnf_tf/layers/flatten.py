@@ -13,7 +13,7 @@ class FeedbackFlatten(FeedbackLayer):
 
     def build(self, input_shape: Shape) -> None:
         check_rank(self, input_shape, 4, "[batch, height, width, channels]")
-        self._input_shape = tuple(input_shape[1:])
+        self.image_shape = tuple(input_shape[1:])
 
     def output_shape_for(self, input_shape: Shape) -> Shape:
         return input_shape[0], math.prod(input_shape[1:])
@@ -22,8 +22,8 @@ class FeedbackFlatten(FeedbackLayer):
         self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
         del signal, step_size, training
-        return ops.reshape(features, (-1, math.prod(self._input_shape))), None
+        return ops.reshape(features, (-1, math.prod(self.image_shape))), None
 
     def feedback(self, signal: Tensor, latent: None = None) -> Tensor:
         del latent
-        return ops.reshape(self.in_compute_dtype(signal), (-1, *self._input_shape))
+        return ops.reshape(self.in_compute_dtype(signal), (-1, *self.image_shape))

@@ -4,6 +4,7 @@ from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.loading import load_model
 from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, wide_resnet
 from cnnf_tf.models.objective import Losses, reconstruction_loss, trajectory_losses
+from cnnf_tf.models.traversal import leaves
 from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "fashion_cnn",
     "feedback_pass",
     "first_pass",
+    "leaves",
     "load_model",
     "reconstruction_loss",
     "step",

@@ -184,14 +184,18 @@ class CNNF(keras.Model):
     # Training with Keras.
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:  # noqa: A003
-        """As `keras.Model.compile`; the loss defaults to cross-entropy of integer labels and is applied to every pass.
+        """As `keras.Model.compile`; the loss defaults to cross-entropy of integer labels and applies to every pass.
 
-        `fit` and `evaluate` report the loss, the accuracy of the readout, loss and accuracy of the first pass (the plain
-        CNN) and of the last, and the reconstruction loss.
+        `fit` and `evaluate` report the loss, the accuracy of the readout, loss and accuracy of the first pass (the
+        plain CNN) and of the last, and the reconstruction loss.
         """
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)

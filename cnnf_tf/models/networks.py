@@ -21,8 +21,9 @@ from cnnf_tf.layers import (
     FeedbackSequential,
     InstanceNorm,
     Tap,
+    ada_pool,
+    ada_relu,
 )
-from cnnf_tf.layers import ada_pool, ada_relu
 from cnnf_tf.layers.base import one_of, positive_int
 
 Layers = list[FeedbackLayer]
@@ -79,11 +80,11 @@ def wide_resnet(
 ) -> Network:
     """WideResNet-depth-widen_factor without batch norm (for 32x32 colour images; sides must be multiples of 32).
 
-        stem conv 16 | 3 stages of n blocks (16k, 32k, 64k channels; strides 1, 2, 2) | N^ A Nv, average pool 8, fc + bias
+        stem conv 16 | 3 stages of n blocks (16k, 32k, 64k channels; strides 1, 2, 2) | N^ A Nv, average pool 8, fc
         block: N^ A Nv conv(stride) N^ A Nv conv + shortcut
 
-    The shortcut is the identity on the block's input; where the width changes it is a 1x1 convolution on the *activated*
-    input of the block's first convolution.
+    The shortcut is the identity on the block's input; where the width changes it is a 1x1 convolution on the
+    *activated* input of the block's first convolution.
 
     Args:
       num_classes: number of labels.

@@ -4,6 +4,7 @@ Parameter names and layouts are those of its `.pt` state dicts. Tied copies (`*.
 are ignored.
 """
 
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -11,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.layers import FeedbackComposite, FeedbackConv2D, FeedbackDense, FeedbackFlatten, FeedbackLayer
+from cnnf_tf.layers import FeedbackConv2D, FeedbackDense, FeedbackFlatten, FeedbackLayer
 from cnnf_tf.models.cnnf import CNNF
+from cnnf_tf.models.traversal import leaves
 
 StateDict = Mapping[str, np.ndarray]
 
@@ -60,7 +62,7 @@ def from_state_dict(state: StateDict, *, ind: int, iterations: int, step_size: f
     """
     if "conv4.conv.weight" in state:
         name, image_shape = "fashion_cnn", (28, 28, _channels(state))
-        network = {"num_classes": _rows(state, "fc3.linear.weight")}
+        network: dict[str, Any] = {"num_classes": _rows(state, "fc3.linear.weight")}
     elif "block1.layer.0.conv1.conv.weight" in state:
         blocks = {int(match[1]) for key in state if (match := re.match(r"block1\.layer\.(\d+)\.", key))}
         width = _rows(state, "block1.layer.0.conv1.conv.weight")
@@ -88,24 +90,18 @@ def assign(model: CNNF, state: StateDict) -> None:
     below: FeedbackLayer | None = None
     image_before_flatten: tuple[int, ...] = ()
     for part in (model.encoder, model.network):
-        for layer in [] if part is None else _leaves(part):
+        for layer in [] if part is None else leaves(part):
             if isinstance(layer, FeedbackFlatten):
-                image_before_flatten = layer._input_shape
+                image_before_flatten = layer.image_shape
             if isinstance(layer, FeedbackConv2D):
                 _set(layer.kernel, state, f"{_reference_name(layer.name)}.conv.weight", _conv_kernel)
             elif isinstance(layer, FeedbackDense):
                 shape = image_before_flatten if isinstance(below, FeedbackFlatten) else ()
-                _set(layer.kernel, state, f"{layer.name}.linear.weight", lambda w, shape=shape: _dense_kernel(w, shape))
+                convert = functools.partial(_dense_kernel, image_shape=shape)
+                _set(layer.kernel, state, f"{layer.name}.linear.weight", convert)
             if getattr(layer, "bias", None) is not None:
                 _set(layer.bias, state, f"{_bias_name(layer.name)}.bias", np.ravel)
             below = layer
-
-
-def _leaves(layer: FeedbackLayer) -> list[FeedbackLayer]:
-    children = [child for child in layer._layers if isinstance(child, FeedbackLayer)]
-    if isinstance(layer, FeedbackComposite):
-        return [leaf for child in children for leaf in _leaves(child)]
-    return [layer]
 
 
 def _reference_name(name: str) -> str:

@@ -128,9 +128,7 @@ def unroll(
     state = first_pass(network, features, training=training)
     states, feedbacks = [state], []
     for _ in range(iterations):
-        state, feedback = step(
-            network, state, step_size=step_size, feedback_start=feedback_start, training=training
-        )
+        state, feedback = step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
         states.append(state)
         feedbacks.append(feedback)
     return Trajectory(
@@ -168,5 +166,3 @@ def check_step_size(step_size: Any) -> float:
     if isinstance(step_size, bool) or not isinstance(step_size, (int, float)) or not 0 <= step_size <= 1:
         raise ValueError(f"step_size (eta) must be a number in [0, 1], got {step_size!r}.")
     return float(step_size)
-
-

@@ -64,25 +64,54 @@ def _score(entry: dict[str, float]) -> float:
     return entry.get("val_accuracy", 0.0)
 
 
-class Pictures(keras.callbacks.Callback):
-    """Writes images and their reconstructions to TensorBoard at the end of every epoch.
+class Events(keras.callbacks.Callback):
+    """Writes TensorBoard files: scalars of training and validation over steps, images and their reconstructions.
+
+    Keras' own TensorBoard callback drops what is logged at the end of an epoch unless the step happens to be a multiple
+    of its `update_freq`.
 
     Args:
       log_dir: folder of the event files.
       images: a few images in [0, 1], `[n, height, width, channels]`.
+      first_step: steps done before this training.
+      every: steps between two training scalars.
     """
 
-    def __init__(self, log_dir: str, images: tf.Tensor):
+    def __init__(self, log_dir: str, images: tf.Tensor, *, first_step: int, every: int = 20):
         super().__init__()
-        self._writer = tf.summary.create_file_writer(log_dir)
+        self._train = tf.summary.create_file_writer(f"{log_dir}/train")
+        self._validation = tf.summary.create_file_writer(f"{log_dir}/validation")
         self._images = images
+        self._step = first_step
+        self._every = every
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        del batch
+        self._step += 1
+        if self._step % self._every == 0:
+            self._write(self._train, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        del logs
+        del epoch
+        prefix = "val_"
+        values = {key.removeprefix(prefix): value for key, value in (logs or {}).items() if key.startswith(prefix)}
+        self._write(self._validation, values)
         pictures = self.model.reconstruct(self._images, iterations=max(self.model.iterations, 1))
-        with self._writer.as_default(step=epoch + 1):
-            count = len(self._images)
+        count = len(self._images)
+        with self._validation.as_default(step=self._step):
             tf.summary.image("image", self._images, max_outputs=count)
             for index, picture in enumerate(pictures, start=1):
                 tf.summary.image(f"reconstruction/iteration_{index}", picture, max_outputs=count)
-        self._writer.flush()
+        self._validation.flush()
+        self._train.flush()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        del logs
+        self._train.close()
+        self._validation.close()
+
+    def _write(self, writer: Any, values: dict[str, float]) -> None:
+        with writer.as_default(step=self._step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+            tf.summary.scalar("learning_rate", self.model.optimizer.learning_rate)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from ml_collections import ConfigDict
 from cnnf_tf import data
 from cnnf_tf.data.splits import parse_split
 from cnnf_tf.models import CNNF
-from cnnf_tf.training.callbacks import Checkpoints, Pictures
+from cnnf_tf.training.callbacks import Checkpoints, Events
 from cnnf_tf.training.optimizers import build_optimizer
 from cnnf_tf.training.workdir import Workdir, open_workdir
 
@@ -19,7 +20,7 @@ DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 _NUM_PICTURES = 8
 
 
-def build_model(config: ConfigDict, image_shape: tuple[int, int, int], num_classes: int) -> CNNF:
+def build_model(config: ConfigDict, image_shape: Sequence[Any], num_classes: int) -> CNNF:
     """Builds the model that `config.model` describes, uncompiled."""
     options = config.model.to_dict()
     name, network = options.pop("name"), options.pop("network")
@@ -83,9 +84,7 @@ def _fit(
         batch_size=config.data.batch_size,
         shuffle_seed=config.seed,
         repeat=True,
-        augment=data.Augmentation(
-            crop_padding=config.data.crop_padding, horizontal_flip=config.data.horizontal_flip
-        ),
+        augment=data.Augmentation(crop_padding=config.data.crop_padding, horizontal_flip=config.data.horizontal_flip),
         data_dir=data_dir,
     ).skip(finished * steps)
     validation = None
@@ -96,7 +95,6 @@ def _fit(
     pictures = next(iter((validation or train).take(1)))[0][:_NUM_PICTURES]
     if verbose == "auto":
         verbose = 1 if sys.stdout.isatty() else 2
-    logs = str(folder.tensorboard)
     model.fit(
         train,
         validation_data=validation,
@@ -106,8 +104,7 @@ def _fit(
         shuffle=False,  # the data set shuffles itself
         verbose=verbose,
         callbacks=[
-            keras.callbacks.TensorBoard(logs, write_graph=False, update_freq=20),
-            Pictures(os.path.join(logs, "pictures"), tf.convert_to_tensor(pictures)),
+            Events(str(folder.tensorboard), tf.convert_to_tensor(pictures), first_step=finished * steps),
             Checkpoints(folder, steps * config.data.batch_size),
         ],
     )
@@ -130,4 +127,6 @@ def _check(config: ConfigDict) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"config.{name} must be an integer >= {least}, got {value!r}.")
     if config.train.dtype_policy not in DTYPE_POLICIES:
-        raise ValueError(f"config.train.dtype_policy must be one of {DTYPE_POLICIES}, got {config.train.dtype_policy!r}.")
+        raise ValueError(
+            f"config.train.dtype_policy must be one of {DTYPE_POLICIES}, got {config.train.dtype_policy!r}."
+        )

@@ -1,10 +1,10 @@
 """The folder of one run: its resolved config, its checkpoints, its history.
 
-    config.json       the resolved configuration; another run's folder is never reused
-    last.keras        after the newest finished epoch: weights, optimiser state and step count
-    best.keras        at the best validation accuracy (the newest, where there is no validation split)
-    metrics.jsonl     one line for each finished epoch
-    tensorboard/      scalars and reconstructions
+config.json       the resolved configuration; another run's folder is never reused
+last.keras        after the newest finished epoch: weights, optimiser state and step count
+best.keras        at the best validation accuracy (the newest, where there is no validation split)
+metrics.jsonl     one line for each finished epoch
+tensorboard/      scalars and reconstructions
 """
 
 import dataclasses

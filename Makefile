@@ -1,0 +1,151 @@
+# Everything a person or a CI machine does with this checkout. `make` alone lists the targets.
+#
+# The virtual environment is made once in $(VENV) and again whenever setup.py or pyproject.toml change. Variables to
+# set on the command line:  make test PYTHON=python3.12   make test PYTEST_ARGS="-n 0 tests/layers"
+
+PYTHON ?= python3
+VENV ?= .venv
+# The extras of setup.py that `make test` and the checks install. Add `torch` to compare with PyTorch as well.
+EXTRAS ?= dev
+# Two processes, whole files at a time: TensorFlow is imported once per process and needs about 1 GB in each.
+PYTEST_ARGS ?= -n 2 --dist loadfile
+DEMO_DIR ?= runs/demo
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+# One environment, so one thing at a time, even with -j.
+.NOTPARALLEL:
+
+comma := ,
+PY := $(VENV)/bin/python
+CORE_STAMP := $(VENV)/.installed
+EXTRAS_STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+INSTALL_INPUTS := setup.py pyproject.toml cnnf_tf/version.py
+
+# Each of the pytest processes gets one thread, or else they take the cores from each other.
+TEST_ENV := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	TF_CPP_MIN_LOG_LEVEL=2 MPLBACKEND=Agg
+
+.PHONY: help
+help: ## List the targets (this text).
+	@echo "Usage: make TARGET [VARIABLE=value]. The two that do everything: make demo, make test."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# --- Installation -----------------------------------------------------------------------------------------------------
+
+# $(call install,WHAT,STAMPS): an editable install of WHAT. One that was cut short leaves $(VENV)/.unfinished behind, and
+# the next one then starts from an empty environment: a half-copied package looks installed to pip.
+define install
+	@if test -e $(VENV)/.unfinished || ! $(PY) -m pip --version >/dev/null 2>&1; then $(create_venv); fi
+	@echo "Installing $(1) into $(VENV): about 600 MB to download the first time."
+	@touch $(VENV)/.unfinished
+	@$(PY) -m pip install --disable-pip-version-check --editable "$(1)"
+	@rm -f $(VENV)/.unfinished
+	@touch $(2)
+endef
+
+# Debian and Ubuntu ship python3 without the module `ensurepip`; it is in the package pythonX.Y-venv. The pip of older
+# releases can search for hours for versions that go together, hence the newest.
+define create_venv
+	fail() { echo "Error: $$*" >&2; exit 1; }; \
+	command -v "$(PYTHON)" >/dev/null || \
+		fail "there is no program $(PYTHON). Install Python 3.10 to 3.13, or name one: make PYTHON=/path/to/python3."; \
+	version=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	case "$$version" in \
+		3.1[0-3]) ;; \
+		*) fail "$(PYTHON) is Python $$version, and TensorFlow needs 3.10 to 3.13." \
+			"Name one that is installed, for example: make PYTHON=python3.12." ;; \
+	esac; \
+	if test -e "$(VENV)" && ! test -e "$(VENV)/.made-by-make"; then \
+		fail "$(VENV) exists, but was not made by this Makefile. Remove it, or name another: make VENV=.venv-make."; \
+	fi; \
+	if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+		if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+			echo "Python $$version lacks the module ensurepip: installing the package python$$version-venv."; \
+			apt-get update -qq; \
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "python$$version-venv" >/dev/null; \
+		else \
+			fail "$(PYTHON) cannot make virtual environments, because its module ensurepip is missing." \
+				"On Debian and Ubuntu, run: sudo apt-get install python$$version-venv"; \
+		fi; \
+	fi; \
+	echo "Making a virtual environment with Python $$version in $(VENV)."; \
+	mkdir -p "$(VENV)"; \
+	touch "$(VENV)/.made-by-make"; \
+	find "$(VENV)" -mindepth 1 ! -path "$(VENV)/.made-by-make" -delete; \
+	touch "$(VENV)/.unfinished"; \
+	"$(PYTHON)" -m venv "$(VENV)"; \
+	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade pip
+endef
+
+$(CORE_STAMP): $(INSTALL_INPUTS)
+	$(call install,.,$@)
+
+# Whoever has the extras has the core.
+$(EXTRAS_STAMP): $(INSTALL_INPUTS)
+	$(call install,.[$(EXTRAS)],$@ $(CORE_STAMP))
+
+.PHONY: venv
+venv: $(EXTRAS_STAMP) ## Make .venv with the package (editable) and the development tools.
+	@echo "$(VENV) is ready: source $(VENV)/bin/activate"
+
+# --- The work ---------------------------------------------------------------------------------------------------------
+
+.PHONY: data
+data: $(CORE_STAMP) ## Prepare Fashion-MNIST for TensorFlow Datasets (from Debian's package, if need be).
+	$(PY) bin/prepare_data.py --dataset=fashion_mnist --apt
+
+.PHONY: demo
+demo: data ## Install, get the data, train one epoch and evaluate: the whole path once.
+	$(PY) bin/train.py --config=configs/fashion_mnist_standard.py --config.train.epochs=1 --workdir=$(DEMO_DIR)
+	$(PY) bin/evaluate.py --model=$(DEMO_DIR)/best.keras --output=$(DEMO_DIR)/evaluation
+	@echo
+	@echo "Done. The model is $(DEMO_DIR)/best.keras; tables and pictures of the evaluation:"
+	@find $(DEMO_DIR)/evaluation -type f | sort | sed 's/^/  /'
+	@echo "Next: more epochs (the full run of the config), or another config of configs/:"
+	@echo "  $(PY) bin/train.py --config=configs/fashion_mnist_standard.py --workdir=runs/standard"
+
+.PHONY: test
+test: $(EXTRAS_STAMP) ## Install what the tests need and run them all.
+	$(TEST_ENV) $(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(EXTRAS_STAMP) ## Check the code with ruff.
+	$(PY) -m ruff check .
+
+.PHONY: format
+format: $(EXTRAS_STAMP) ## Format the code with ruff and sort its imports.
+	$(PY) -m ruff check --select I --fix .
+	$(PY) -m ruff format .
+
+.PHONY: format-check
+format-check: $(EXTRAS_STAMP) ## Fail if `make format` would change anything.
+	$(PY) -m ruff format --check .
+
+.PHONY: typecheck
+typecheck: $(EXTRAS_STAMP) ## Check the types with mypy.
+	$(PY) -m mypy
+
+.PHONY: build-file
+build-file: ## Rewrite BUILD from the imports of the sources (after adding, moving or removing a file).
+	$(PYTHON) tests/build_file_test.py --write
+
+.PHONY: lock
+lock: $(EXTRAS_STAMP) ## Rewrite requirements_lock.txt from what is installed in .venv.
+	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade setuptools
+	$(PY) tests/packaging_test.py --write-lock
+
+.PHONY: wheel-check
+wheel-check: $(EXTRAS_STAMP) ## Build wheel and sdist; install the wheel in an empty environment and run it there.
+	.ci/wheel_check $(PY)
+
+.PHONY: benchmark
+benchmark: $(CORE_STAMP) ## Measure the speed of inference and training on this machine.
+	$(PY) bin/benchmark.py
+
+.PHONY: clean
+clean: ## Remove the virtual environment, caches and build products; runs/ and data stay.
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

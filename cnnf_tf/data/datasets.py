@@ -1,0 +1,203 @@
+"""`load` and `info`: from a name to a `tf.data.Dataset`, or to the facts about it."""
+
+import math
+import os
+import re
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from cnnf_tf.data import pipeline, sources, splits
+from cnnf_tf.data.augmentation import Augmentation
+
+# Images are kept in memory, as uint8, up to this size unless `cache` says otherwise.
+MEMORY_LIMIT_BYTES = 2**30
+
+
+def load(
+    name: str,
+    split: str,
+    *,
+    batch_size: int | None = None,
+    shuffle_seed: int | None = None,
+    shuffle_buffer: int = 16_384,
+    repeat: bool = False,
+    augment: Augmentation | None = None,
+    augment_seed: int | None = None,
+    drop_remainder: bool = False,
+    limit: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    cache: bool | None = None,
+) -> tf.data.Dataset:
+    """Loads images and labels; never downloads anything.
+
+    Args:
+      name: One of
+        * a prepared TFDS name: `fashion_mnist`, `mnist`, `cifar10`, `cifar10_jpeg`, ...;
+        * `idx:PATH`, a folder with the four IDX files of MNIST layout (splits `train` and `test`; class names from an
+          optional file `label.labels.txt`);
+        * `image_folder:PATH`, files `PATH/split/class/*.png` or `.jpg`; `image_folder:PATH:HxW` or `:HxWxC` also
+          resizes, or converts to C = 1 or 3 channels.
+      split: Split, slice or sum: `train`, `train[:1000]`, `test[50%:]`, `train[:100]+test`.
+      batch_size: Images per batch, at least 1, or None for single images.
+      shuffle_seed: None keeps the order of the source. A number in [0, 2**63) shuffles; each epoch gets another order,
+        the same sequence of orders for the same seed. Without `repeat` it also depends on `tf.random.set_seed`.
+      shuffle_buffer: Number of encoded examples to shuffle among, at least 1; only where images are not in memory
+        (images in memory are shuffled as a whole).
+      repeat: Whether to go on without end. Batches are then all full and cross the border of two epochs. With images
+        in memory every iteration starts at epoch 0.
+      augment: Random crops and flips, drawn anew for each example and epoch, or None.
+      augment_seed: Seed of `augment` in [0, 2**63); None takes `shuffle_seed`, else 0.
+      drop_remainder: Whether to leave out a last batch that is not full; needs `batch_size`.
+      limit: Use only the first `limit` examples of the split (in source order), or None for all.
+      image_size: Height and width to resize to (bilinear, antialiased), or None for the images' own size.
+      data_dir: Folder of prepared TFDS data sets; None for the environment variable CNNF_TF_DATA_DIR, else TFDS's own
+        default.
+      cache: Whether to read all images into memory now (uint8), rather than during each epoch; None does so up to
+        1 GiB. Broken images are then found, and named, at once.
+
+    Returns:
+      Dataset of (image, label): float32 in [0, 1] of shape `[height, width, channels]` and int32 in [0, num_classes)
+      of shape `[]`, with a leading batch axis if `batch_size` is given. Its iterators can be checkpointed.
+
+    Raises:
+      ValueError: If an argument, the name or the split is wrong, or the data are not sound.
+      FileNotFoundError: If the data set is not there; the message says how to prepare it.
+    """
+    for label, value, least in (
+        ("batch_size", batch_size, 1),
+        ("limit", limit, 1),
+        ("shuffle_buffer", shuffle_buffer, 1),
+        ("shuffle_seed", shuffle_seed, 0),
+        ("augment_seed", augment_seed, 0),
+    ):
+        _check_integer(label, value, least)
+    image_size = _check_image_size(image_size)
+    if augment is not None and not isinstance(augment, Augmentation):
+        raise ValueError(f"augment: wanted an Augmentation or None, got {augment!r}.")
+    if drop_remainder and batch_size is None:
+        raise ValueError("drop_remainder: it needs a batch_size, got none.")
+    if augment_seed is None:
+        augment_seed = shuffle_seed or 0
+    options = pipeline.Options(
+        batch_size=batch_size,
+        shuffle_seed=shuffle_seed,
+        shuffle_buffer=shuffle_buffer,
+        repeat=repeat,
+        augmentation=augment or Augmentation(),
+        augment_seed=augment_seed,
+        drop_remainder=drop_remainder,
+    )
+
+    source = sources.open_source(name, image_size=image_size, data_dir=data_dir)
+    ranges = _limit(splits.parse_split(split, source.info.num_examples), limit)
+    count = sum(part.count for part in ranges)
+    shape = _check_shape(source.info, options.augmentation)
+    if drop_remainder and not repeat and batch_size is not None and batch_size > count:
+        raise ValueError(
+            f"batch_size: {batch_size} is more than the {count} examples of {split!r}, so that drop_remainder would leave "
+            "no batch."
+        )
+    elements = source.elements(ranges).apply(tf.data.experimental.assert_cardinality(count))
+    in_memory = count * math.prod(shape) <= MEMORY_LIMIT_BYTES if cache is None else cache
+    if not in_memory:
+        return pipeline.from_stream(elements, source.decode_batch, source.info.num_classes, options)
+    try:
+        images, labels = pipeline.read_all(elements, source.decode_batch, shape)
+    except tf.errors.OpError as error:
+        raise ValueError(_explain(source, elements, error)) from None
+    wrong = (labels < 0) | (labels >= source.info.num_classes)
+    if wrong.any():
+        index = int(wrong.argmax())
+        raise ValueError(
+            f"{name}: wanted labels in [0, {source.info.num_classes}), got {labels[index]} at example {index} of "
+            f"{split!r}."
+        )
+    return pipeline.from_memory(images, labels, options)
+
+
+def info(
+    name: str,
+    *,
+    image_size: tuple[int, int] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> sources.DatasetInfo:
+    """Looks up the facts about a data set without reading its images.
+
+    Args:
+      name: As for `load`. A TFDS data set that is known but not prepared is described without examples.
+      image_size: As for `load`; the `image_shape` of the result is that of the resized images.
+      data_dir: As for `load`.
+
+    Returns:
+      The facts.
+
+    Raises:
+      ValueError: If an argument or the name is wrong, or the data are not sound.
+      FileNotFoundError: If a folder is not there.
+    """
+    size = _check_image_size(image_size)
+    return sources.open_source(name, image_size=size, data_dir=data_dir, must_be_prepared=False).info
+
+
+def _check_integer(label: str, value: object, least: int) -> None:
+    if value is None and label != "shuffle_buffer":
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise ValueError(f"{label}: wanted a whole number, at least {least} and below 2**63, got {value!r}.")
+
+
+def _check_image_size(size: Sequence[int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    if not isinstance(size, Sequence) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise ValueError(f"image_size: wanted (height, width) in pixels, both at least 1, got {size!r}.")
+    return size[0], size[1]
+
+
+def _limit(ranges: Sequence[splits.SplitRange], limit: int | None) -> list[splits.SplitRange]:
+    """The ranges, cut after `limit` examples."""
+    kept = []
+    left = sum(part.count for part in ranges) if limit is None else limit
+    for part in ranges:
+        if left > 0:
+            kept.append(splits.SplitRange(part.name, part.start, min(part.stop, part.start + left)))
+            left -= part.count
+    return kept
+
+
+def _check_shape(info: sources.DatasetInfo, augmentation: Augmentation) -> tuple[int, int, int]:
+    height, width, channels = info.image_shape
+    if height is None or width is None:
+        raise ValueError(
+            f"image_size: the images of {info.name} differ in size; give (height, width) to resize them to."
+        )
+    if augmentation.crop_padding >= min(height, width):
+        raise ValueError(
+            f"crop_padding: wanted less than the smaller side of the {height}x{width} images, got "
+            f"{augmentation.crop_padding}; some crops would be empty."
+        )
+    return height, width, channels
+
+
+def _explain(source: sources.Source, elements: tf.data.Dataset, error: tf.errors.OpError) -> str:
+    """Finds the first element that cannot be read or decoded, one by one, and says which it is."""
+    index = 0
+    try:
+        for _ in elements.batch(1).map(source.decode_batch):
+            index += 1
+    except tf.errors.OpError as found:
+        error = found
+    try:
+        element = next(iter(elements.skip(index)))
+        where = element["where"].numpy().decode() if "where" in element else ""
+    except (tf.errors.OpError, StopIteration):
+        where = ""
+    return f"{where or f'{source.info.name}: example {index}'} cannot be read as an image: {_core_message(error)}."
+
+
+def _core_message(error: tf.errors.OpError) -> str:
+    """What an error in a tf.data pipeline says, without the names of its parts."""
+    lines = str(error.message).splitlines() or [type(error).__name__]
+    return re.sub(r"^.*(Iterator::\S+:|assertion failed:) |[\[\]]", "", lines[0])

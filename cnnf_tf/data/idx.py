@@ -1,0 +1,190 @@
+"""IDX files, the format of MNIST and Fashion-MNIST: a checked reader, a writer, and the gzip header of the originals.
+
+An IDX file of unsigned bytes is a 4-byte big-endian magic number (0x0801 for labels, 0x0803 for images), one 4-byte
+big-endian size per dimension, and then the bytes, last dimension fastest (http://yann.lecun.com/exdb/mnist/).
+
+Every error is a ValueError or FileNotFoundError that names the file, what was wanted and what came. This module needs
+NumPy only.
+"""
+
+import gzip
+import math
+import os
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+
+# Official file names without ".gz": {split: (images, labels)}.
+FILE_STEMS = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+_MAGIC_UBYTE = 0x0800  # plus the number of dimensions
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def find_file(folder: str | os.PathLike[str], stem: str) -> pathlib.Path | None:
+    """Path of `stem.gz`, else of `stem`, in `folder`; None where neither is a file."""
+    for name in (f"{stem}.gz", stem):
+        path = pathlib.Path(folder) / name
+        if path.is_file():
+            return path
+    return None
+
+
+def read_images(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads an image file, gzip-compressed or not.
+
+    Args:
+      path: The IDX file.
+
+    Returns:
+      uint8 array of shape `[count, height, width]`, values 0 to 255.
+
+    Raises:
+      ValueError: If the file is damaged, not an IDX image file, or its size is not what its header says.
+      OSError: If it cannot be read.
+    """
+    return _parse(path, _read_bytes(path), dimensions=3)
+
+
+def read_labels(path: str | os.PathLike[str], num_classes: int = 10) -> np.ndarray:
+    """Reads a label file, gzip-compressed or not.
+
+    Args:
+      path: The IDX file.
+      num_classes: Labels must be in [0, num_classes).
+
+    Returns:
+      uint8 array of shape `[count]`.
+
+    Raises:
+      ValueError: If the file is damaged, not an IDX label file, its size is not what its header says, or a label is out
+        of range.
+      OSError: If it cannot be read.
+    """
+    labels = _parse(path, _read_bytes(path), dimensions=1)
+    if labels.max() >= num_classes:
+        index = int(np.argmax(labels >= num_classes))
+        raise ValueError(f"{path}: wanted labels in [0, {num_classes}), got {labels[index]} at index {index}.")
+    return labels
+
+
+def read_split(folder: str | os.PathLike[str], split: str, num_classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the images and labels of one split of a folder in MNIST layout.
+
+    Args:
+      folder: Folder with the official file names, each with or without `.gz`.
+      split: `train` or `test`.
+      num_classes: Labels must be in [0, num_classes).
+
+    Returns:
+      uint8 images `[count, height, width]` and uint8 labels `[count]`.
+
+    Raises:
+      FileNotFoundError: If a file is missing.
+      ValueError: If a file is not sound, or there are more images than labels or the other way round.
+    """
+    paths = [_require_file(folder, stem) for stem in FILE_STEMS[split]]
+    images = read_images(paths[0])
+    labels = read_labels(paths[1], num_classes)
+    if len(images) != len(labels):
+        raise ValueError(
+            f"{paths[1]}: wanted {len(images)} labels, one per image of {paths[0].name}, got {len(labels)}."
+        )
+    return images, labels
+
+
+def read_shape(path: str | os.PathLike[str], dimensions: int) -> tuple[int, ...]:
+    """Sizes `[count]` or `[count, height, width]` from the header alone; the bytes after it are not looked at."""
+    length = 4 + 4 * dimensions
+    with open(path, "rb") as file:
+        head = file.read(2)
+    try:
+        with gzip.open(path, "rb") if head == _GZIP_MAGIC else open(path, "rb") as file:
+            data = file.read(length)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(path, error) from None
+    return _parse_header(path, data, dimensions)
+
+
+def encode(array: np.ndarray) -> bytes:
+    """The uncompressed IDX file of a uint8 array with 1 (labels) or 3 (images) dimensions; the readers' inverse."""
+    if array.dtype != np.uint8 or array.ndim not in (1, 3):
+        raise ValueError(f"wanted a uint8 array with 1 or 3 dimensions, got {array.dtype} with {array.ndim}.")
+    return struct.pack(f">I{array.ndim}I", _MAGIC_UBYTE + array.ndim, *array.shape) + array.tobytes()
+
+
+def restore_gzip_header(data: bytes, name: str, mtime: int) -> bytes:
+    """Puts the original name and time back into a gzip file that was stripped of them.
+
+    Distributors strip both to make packages reproducible, which changes the checksum but not the compressed stream.
+
+    Args:
+      data: Bytes of the gzip file.
+      name: Name of the file inside, such as `train-images-idx3-ubyte`.
+      mtime: Its modification time in seconds since 1970.
+
+    Returns:
+      The bytes with the header restored, or `data` itself where its header already holds optional fields.
+
+    Raises:
+      ValueError: If `data` is not a gzip file.
+    """
+    if len(data) < 18 or data[:3] != _GZIP_MAGIC + b"\x08":
+        raise ValueError(f"{name}: wanted a gzip file, got {len(data)} bytes that start with {data[:3]!r}.")
+    if data[3] != 0:
+        return data
+    return data[:3] + b"\x08" + struct.pack("<I", mtime) + data[8:10] + name.encode() + b"\0" + data[10:]
+
+
+def _require_file(folder: str | os.PathLike[str], stem: str) -> pathlib.Path:
+    path = find_file(folder, stem)
+    if path is None:
+        names = " ".join(f"{name}.gz" for pair in FILE_STEMS.values() for name in pair)
+        raise FileNotFoundError(f"no {stem}.gz (or {stem}) in {folder}; wanted the IDX files {names}.")
+    return path
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+    data = pathlib.Path(path).read_bytes()
+    if not data.startswith(_GZIP_MAGIC):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: str | os.PathLike[str], error: Exception) -> ValueError:
+    return ValueError(
+        f"{path}: wanted a complete gzip file, got {os.path.getsize(path):,} bytes that are cut short or damaged "
+        f"({error}); fetch the file again."
+    )
+
+
+def _parse_header(path: str | os.PathLike[str], data: bytes, dimensions: int) -> tuple[int, ...]:
+    kind = "label" if dimensions == 1 else "image"
+    length = 4 + 4 * dimensions
+    if len(data) < length:
+        raise ValueError(f"{path}: wanted an IDX {kind} file with a header of {length} bytes, got {len(data)} bytes.")
+    magic, *shape = struct.unpack(f">I{dimensions}I", data[:length])
+    if magic != _MAGIC_UBYTE + dimensions:
+        raise ValueError(
+            f"{path}: wanted an IDX {kind} file (magic number 0x{_MAGIC_UBYTE + dimensions:08x}), got 0x{magic:08x}."
+        )
+    if 0 in shape:
+        raise ValueError(f"{path}: wanted at least one {kind}, got sizes {shape} in the header.")
+    return tuple(shape)
+
+
+def _parse(path: str | os.PathLike[str], data: bytes, dimensions: int) -> np.ndarray:
+    shape = _parse_header(path, data, dimensions)
+    got = len(data) - 4 - 4 * dimensions
+    if got != math.prod(shape):
+        sizes = " x ".join(str(size) for size in shape)
+        raise ValueError(f"{path}: the header says {sizes} = {math.prod(shape):,} bytes, but {got:,} bytes follow it.")
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

@@ -1,0 +1,80 @@
+"""Split expressions such as `train`, `train[:1000]`, `test[50%:]` or `train[:10]+test[:10]`.
+
+The notation is that of TensorFlow Datasets, and one parser serves every source of images, so that a slice means the
+same examples and a mistake gets the same message whether the images come from TFDS, IDX files or a folder.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+_PART = re.compile(r"(?P<name>[^\[\]+\s]+)(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?")
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitRange:
+    """Examples `start` (inclusive) to `stop` (exclusive) of the split called `name`."""
+
+    name: str
+    start: int
+    stop: int
+
+    @property
+    def count(self) -> int:
+        """Number of examples, at least 1."""
+        return self.stop - self.start
+
+
+def parse_split(spec: str, counts: Mapping[str, int]) -> tuple[SplitRange, ...]:
+    """Turns a split expression into ranges of examples.
+
+    A boundary is a number of examples or a percentage (rounded to the nearest example); a negative one counts from the
+    end. Parts joined by `+` follow one another.
+
+    Args:
+      spec: The expression, such as `train[:1000]`.
+      counts: Number of examples of each split that exists.
+
+    Returns:
+      One non-empty range per part of the expression, in its order.
+
+    Raises:
+      ValueError: If the expression cannot be read, names an unknown split, or a slice is empty or leaves the split.
+    """
+    allowed = ", ".join(f"{name} ({count:,} examples)" for name, count in sorted(counts.items()))
+    if not isinstance(spec, str) or not spec.strip():
+        raise ValueError(f"split: wanted a name such as 'train' or 'train[:1000]', got {spec!r}; there are: {allowed}.")
+    return tuple(_parse_part(part.strip(), spec, counts, allowed) for part in spec.split("+"))
+
+
+def _parse_part(part: str, spec: str, counts: Mapping[str, int], allowed: str) -> SplitRange:
+    match = _PART.fullmatch(part)
+    if match is None:
+        raise ValueError(
+            f"split: wanted NAME, NAME[start:stop] or a sum of these (numbers or percentages, such as 'train[:1000]' "
+            f"or 'train[50%:]'), got {spec!r}; there are: {allowed}."
+        )
+    name = match["name"]
+    if name not in counts:
+        raise ValueError(f"split: no split is called {name!r} (in {spec!r}); there are: {allowed}.")
+    count = counts[name]
+    start = 0 if match["start"] is None else _boundary(match["start"], count, spec)
+    stop = count if match["stop"] is None else _boundary(match["stop"], count, spec)
+    if not 0 <= start < stop <= count:
+        raise ValueError(
+            f"split: {part!r} asks for examples {start} to {stop}; wanted at least one, within the {count:,} of "
+            f"{name!r}."
+        )
+    return SplitRange(name, start, stop)
+
+
+def _boundary(text: str, count: int, spec: str) -> int:
+    if text.endswith("%"):
+        percent = int(text[:-1])
+        if abs(percent) > 100:
+            raise ValueError(f"split: a percentage must be in [-100, 100], got {text} in {spec!r}.")
+        value = round(percent * count / 100.0)
+    else:
+        value = int(text)
+    negative = text.startswith("-")
+    return count + value if negative else value

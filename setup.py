@@ -1,0 +1,109 @@
+"""Packaging of cnnf_tf: one wheel that holds the package `cnnf_tf` and nothing else.
+
+`bin/`, `configs/` and `tests/` are run from a checkout (they are in the source distribution, not in the wheel).
+"""
+
+import pathlib
+import re
+
+import setuptools
+
+_ROOT = pathlib.Path(__file__).resolve().parent
+
+
+def _version() -> str:
+    """Reads `__version__` as text: importing the package would need TensorFlow at build time."""
+    source = (_ROOT / "cnnf_tf" / "version.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
+    if match is None:
+        raise RuntimeError('cnnf_tf/version.py must contain a line of the form __version__ = "1.2.3".')
+    return match.group(1)
+
+
+def _readme() -> str:
+    path = _ROOT / "README.md"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+# Lower bounds are versions the test suite was run with (see CONTRIBUTING.md, "Versions"); upper bounds are set only
+# where the next release is known to break, or is tied to another package here.
+INSTALL_REQUIRES = [
+    "absl-py>=2.1",
+    # TensorFlow Datasets 4.9 imports this at run time, but declares it only for Python < 3.9.
+    "importlib_resources>=6.0",
+    # Keras 3 only. Releases before 3.8 lack parts of keras.ops and of keras.export that we use.
+    "keras>=3.8,<4",
+    "matplotlib>=3.8",
+    "ml_collections>=1.0",
+    "numpy>=1.26",
+    "pillow>=10.0",
+    # TensorFlow 2.21 no longer brings TensorBoard along, and tf.summary needs it.
+    "tensorboard>=2.18",
+    # Plain `tensorflow`, never `tensorflow-cpu`: tf-keras and tensorflow-serving-api require the former, and pip would
+    # install both into the same folder. TensorFlow Probability 0.25 needs 2.18; the upper bound is the newest release
+    # that the tests have seen.
+    "tensorflow>=2.18,<2.22",
+    # 4.9.7 is the first release that works with NumPy 2.
+    "tensorflow-datasets>=4.9.7",
+    # 0.25 is the first release that accepts TensorFlow 2.18 and later.
+    "tensorflow-probability>=0.25,<0.26",
+    # TensorFlow Probability imports it but does not declare it. Each tf-keras 2.N requires TensorFlow 2.N, so that pip
+    # picks the pair by itself.
+    "tf-keras>=2.18,<2.22",
+    "tqdm>=4.66",
+]
+
+AUTOATTACK = [
+    # 1.20 is the first release that takes Keras 3 models and NumPy 2.
+    "adversarial-robustness-toolbox>=1.20",
+    # Releases before 3.3.4 use aliases that NumPy 2 removed.
+    "foolbox>=3.3.4",
+    # The toolbox's AutoAttack imports it without declaring it.
+    "multiprocess>=0.70",
+    "scikit-learn>=1.4",
+]
+
+SERVING = [
+    "grpcio>=1.62",
+    "requests>=2.31",
+    # Generated for the protobuf of the TensorFlow of the same number; pip picks the pair.
+    "tensorflow-serving-api>=2.18,<2.22",
+]
+
+# Only to read the authors' PyTorch checkpoints and to compare with PyTorch.
+TORCH = ["torch>=2.0"]
+
+# What `make test`, `make lint`, `make typecheck` and `make wheel-check` need. It holds the light extras, so that
+# their tests run and are not skipped; PyTorch, with gigabytes of GPU libraries on Linux, stays apart.
+DEV = [
+    *AUTOATTACK,
+    *SERVING,
+    "build>=1.0",
+    "mypy>=1.11",
+    "pytest>=8.0",
+    "pytest-xdist>=3.5",
+    # The formatter's output changes between releases: one minor version for everybody.
+    "ruff>=0.17,<0.18",
+]
+
+setuptools.setup(
+    name="cnnf_tf",
+    version=_version(),
+    description="CNN-F in Keras 3 and TensorFlow: convolutional networks with recurrent generative feedback",
+    long_description=_readme(),
+    long_description_content_type="text/markdown",
+    author="cnnf_tf contributors",
+    license="MIT",
+    license_files=["LICENSE"],
+    packages=setuptools.find_packages(include=["cnnf_tf", "cnnf_tf.*"]),
+    python_requires=">=3.10",
+    install_requires=INSTALL_REQUIRES,
+    extras_require={"autoattack": AUTOATTACK, "dev": DEV, "serving": SERVING, "torch": TORCH},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,148 @@
+"""The binaries as a user runs them, in processes of their own."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from tests import reference_data
+from tests.models import tiny
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+DATA = f"idx:{reference_data.TESTDATA / 'fashion_mnist_mini'}"
+BINARIES = sorted(path.stem for path in (ROOT / "bin").glob("[a-z]*.py"))
+CONFIG = "configs/fashion_mnist_standard.py"
+
+
+def run(binary, *arguments):
+    command = [sys.executable, f"bin/{binary}.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+class BinariesTest(tf.test.TestCase, parameterized.TestCase):
+    def folder(self):
+        return pathlib.Path(self.create_tempdir().full_path)
+
+    def assert_fails(self, result, code, *messages):
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+        error = " ".join(result.stderr.split())
+        self.assertIn("Error: ", error)
+        for message in messages:
+            self.assertRegex(error, message)
+
+    @parameterized.parameters(*BINARIES)
+    def test_help_teaches_without_tensorflow(self, binary):
+        start = time.perf_counter()
+        result = run(binary, "--help")
+        self.assertIn(f"python bin/{binary}.py", result.stdout)
+        self.assertLess(time.perf_counter() - start, 10)  # it takes 0.3 s; TensorFlow would be 3 s and more
+        program = f"import sys; sys.argv = ['bin/{binary}.py', '--help']; sys.path.insert(0, 'bin'); import {binary}; "
+        program += "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+        subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
+
+    @parameterized.parameters(*BINARIES)
+    def test_unknown_flag_and_stray_argument(self, binary):
+        self.assert_fails(run(binary, "--no_such_flag=1"), 2, "no_such_flag", "--help")
+        self.assert_fails(run(binary, "stray"), 2, "no positional arguments are taken, got .'stray'")
+
+    def test_train_evaluate_and_resume(self):
+        workdir = self.folder() / "run"
+        arguments = (f"--config={CONFIG}:smoke", f"--config.data.name={DATA}", f"--workdir={workdir}")
+        result = run("train", *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("saved", result.stdout)
+        again = run("train", *arguments)
+        self.assertIn("nothing to train", again.stdout)
+        self.assert_fails(run("train", *arguments, "--config.seed=4"), 1, "another config", "seed: 0 there, 4 asked")
+
+        output = workdir / "evaluation"
+        result = run(
+            "evaluate",
+            f"--model={workdir}/best.keras",
+            f"--dataset={DATA}",
+            "--iterations=3",
+            "--num_images=40",
+            f"--output={output}",
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("0 (plain CNN)", result.stdout)
+        report = json.loads((output / "accuracy.json").read_text())
+        self.assertEqual((report["num_images"], report["iterations"], report["trained_iterations"]), (40, 3, 1))
+        self.assertLen(report["accuracy"]["average"], 4)
+        self.assertEqual((output / "reconstructions.png").read_bytes()[:4], b"\x89PNG")
+        too_many_channels = run("evaluate", f"--model={workdir}/best.keras", f"--dataset={DATA}", "--split=valid")
+        self.assert_fails(too_many_channels, 1, "valid")
+
+    @parameterized.parameters(
+        ((), 2, "--config must be given"),
+        ((f"--config={CONFIG}",), 2, "--workdir must be given"),
+        (("--config=configs/nothing.py", "--workdir=x"), 2, "configs/nothing.py"),
+        ((f"--config={CONFIG}:tiny", "--workdir=x"), 2, "unknown variant 'tiny'.*smoke"),
+        ((f"--config={CONFIG}", "--config.train.epoch=1", "--workdir=x"), 2, "epoch"),
+        ((f"--config={CONFIG}", "--config.train.epochs=many", "--workdir=x"), 2, "many"),
+        ((f"--config={CONFIG}", "--config.data.name=no_such_data", "--workdir=x"), 1, "no_such_data"),
+    )
+    def test_train_errors(self, arguments, code, message):
+        self.assert_fails(run("train", *arguments), code, message)
+        self.assertFalse((ROOT / "x").exists())
+
+    def test_train_dry_run(self):
+        result = run("train", f"--config={CONFIG}:cnn", "--dry_run")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("iterations: 0", result.stdout)
+
+    def test_evaluate_errors(self):
+        self.assert_fails(run("evaluate"), 2, "--model must be given")
+        self.assert_fails(run("evaluate", "--model=none.keras"), 1, "'none.keras' does not exist; wanted a .keras file")
+        model = self.folder() / "tiny.keras"
+        tiny.model().save(model)
+        result = run("evaluate", f"--model={model}", f"--dataset={DATA}")
+        self.assert_fails(result, 1, r"wants images \[batch, 8, 8, 1\].*got shape")
+        self.assertFalse(model.with_suffix("").exists())
+        self.assert_fails(run("evaluate", f"--model={model}", "--batch_size=0"), 2, "batch_size")
+
+    def test_import_reference(self):
+        output = self.folder() / "out.keras"
+        arguments = (f"--output={output}", "--ind=2", "--iterations=1")
+        missing = run("import_reference", "--input=none.pt", *arguments)
+        self.assert_fails(missing, 1, "no reference weights at 'none.pt'")
+        self.assert_fails(run("import_reference", "--input=none.pt"), 2, "--output, --ind, --iterations must be given")
+        state = self.folder() / "state.pt"
+        try:
+            import torch
+        except ImportError:
+            state.write_bytes(b"")
+            self.assert_fails(run("import_reference", f"--input={state}", *arguments), 1, "needs PyTorch", "torch")
+            return
+        values = {name: torch.tensor(value) for name, value in reference_data.fashion_state().items()}
+        torch.save(values, state)
+        result = run("import_reference", f"--input={state}", *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        from cnnf_tf.models import load_model
+
+        with np.load(reference_data.TESTDATA / "golden" / "fashion_cnn_ind2.npz") as golden:
+            logits = load_model(output)((golden["x"].transpose(0, 2, 3, 1) + 1) / 2)
+            self.assertAllClose(logits, golden["logits_1"], atol=1e-4 * np.abs(golden["logits_1"]).max())
+        self.assert_fails(run("import_reference", f"--input={state}", *arguments), 2, "exists; give --overwrite")
+        state.write_bytes(b"garbage")
+        broken = run("import_reference", f"--input={state}", *arguments, "--overwrite")
+        self.assert_fails(broken, 1, "is not a readable PyTorch state dict")
+        self.assertTrue(output.exists())
+
+    def test_benchmark(self):
+        output = self.folder() / "benchmark.json"
+        result = run("benchmark", "--batch_size=2", "--repeats=1", "--mode=graph", f"--output={output}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        (row,) = json.loads(output.read_text())["rows"]
+        self.assertEqual((row["ind"], row["iterations"], row["batch_size"]), (2, 1, 2))
+        self.assert_fails(run("benchmark", "--iterations=one"), 2, "--iterations wants integers")
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,11 @@
+"""Shared set-up: two logical CPU devices, so that replicated training is always tested; absl flags at defaults."""
+
+import tensorflow as tf
+from absl import flags
+
+
+def pytest_configure(config) -> None:  # noqa: ARG001
+    """Runs before TensorFlow starts."""
+    flags.FLAGS.mark_as_parsed()  # absl's create_tempdir reads a flag
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

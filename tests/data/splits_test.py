@@ -1,0 +1,55 @@
+import tensorflow as tf
+from absl.testing import parameterized
+
+from cnnf_tf.data import splits
+
+COUNTS = {"train": 200, "test": 30}
+
+
+class SplitsTest(parameterized.TestCase, tf.test.TestCase):
+    @parameterized.parameters(
+        ("train", 0, 200),
+        ("train[:]", 0, 200),
+        ("train[:64]", 0, 64),
+        ("train[64:]", 64, 200),
+        ("train[10:20]", 10, 20),
+        ("train[-10:]", 190, 200),
+        ("train[:-10]", 0, 190),
+        ("train[25%:50%]", 50, 100),
+        ("train[-25%:]", 150, 200),
+        (" train[:1%] ", 0, 2),
+    )
+    def test_one_part(self, spec, start, stop):
+        (part,) = splits.parse_split(spec, COUNTS)
+        self.assertEqual((part.name, part.start, part.stop, part.count), ("train", start, stop, stop - start))
+
+    def test_parts_keep_their_order(self):
+        parts = splits.parse_split("test[:3] + train[:2]", COUNTS)
+        self.assertEqual([(p.name, p.start, p.stop) for p in parts], [("test", 0, 3), ("train", 0, 2)])
+
+    def test_percentages_round_to_the_nearest_example_and_leave_no_gap(self):
+        first, second = splits.parse_split("test[:33%]+test[33%:]", COUNTS)
+        self.assertEqual(first.stop, 10)
+        self.assertEqual(second.start, 10)
+
+    @parameterized.parameters(
+        ("", "wanted a name"),
+        (None, "wanted a name"),
+        ("val", "no split is called 'val'.*test .30 examples., train .200 examples."),
+        ("train[:10", "wanted NAME"),
+        ("train[a:b]", "wanted NAME"),
+        ("train[5]", "wanted NAME"),
+        ("train+", "wanted NAME"),
+        ("train[:201]", "asks for examples 0 to 201; wanted at least one, within the 200"),
+        ("train[-201:]", "asks for examples -1"),
+        ("train[10:10]", "asks for examples 10 to 10"),
+        ("train[20:10]", "asks for examples 20 to 10"),
+        ("train[:101%]", "percentage must be in"),
+    )
+    def test_rejects(self, spec, message):
+        with self.assertRaisesRegex(ValueError, f"split: .*{message}"):
+            splits.parse_split(spec, COUNTS)
+
+
+if __name__ == "__main__":
+    tf.test.main()

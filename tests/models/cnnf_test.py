@@ -1,0 +1,258 @@
+"""CNNF as a Keras user sees it: fit, evaluate, predict, save, load; errors; dtypes; the objective."""
+
+import json
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from cnnf_tf import CNNF
+from cnnf_tf.models import NETWORKS, load_model, reconstruction_loss, trajectory_losses
+from tests.models import tiny
+
+
+def trained(model, epochs=2):
+    keras.utils.set_random_seed(3)
+    model.compile(optimizer=keras.optimizers.SGD(0.05, momentum=0.9))
+    return model.fit(tiny.dataset(), epochs=epochs, verbose=0).history
+
+
+class KerasTest(tf.test.TestCase, parameterized.TestCase):
+    def test_fit_reports_first_and_last_pass(self):
+        history = trained(tiny.model())
+        wanted = {"loss", "accuracy", "reconstruction_loss"}
+        wanted |= {f"{which}_pass_{what}" for which in ("first", "last") for what in ("loss", "accuracy")}
+        self.assertEqual(set(history), wanted)
+        self.assertLess(history["loss"][-1], history["loss"][0])
+
+    def test_evaluate_equals_numpy(self):
+        model = tiny.model(reconstruction_weight=0.5)
+        trained(model, epochs=1)
+        scores = model.evaluate(tiny.dataset(), return_dict=True, verbose=0)
+        images, labels = tiny.images(24), tiny.labels(24)
+        trajectory = model.infer(images)
+        logits = trajectory.logits.numpy().astype("float64")
+        log_probabilities = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        losses = -log_probabilities[:, np.arange(24), labels].mean(axis=1)
+        correct = (logits.argmax(-1) == labels).mean(axis=1)
+        targets = [trajectory.features[0], *trajectory.taps[0]]
+        errors = [
+            np.mean((np.asarray(g, "float64") - np.asarray(target, "float64")) ** 2)
+            for bottom, taps in zip(trajectory.reconstructions, trajectory.tap_reconstructions, strict=True)
+            for g, target in zip([bottom, *taps], targets, strict=True)
+        ]
+        self.assertAllClose(scores["first_pass_loss"], losses[0], rtol=1e-4)
+        self.assertAllClose(scores["last_pass_loss"], losses[-1], rtol=1e-4)
+        self.assertAllClose(scores["first_pass_accuracy"], correct[0])
+        self.assertAllClose(scores["last_pass_accuracy"], correct[-1])
+        self.assertAllClose(scores["accuracy"], correct[-1])
+        self.assertAllClose(scores["reconstruction_loss"], np.mean(errors), rtol=1e-4)
+        self.assertAllClose(scores["loss"], losses.mean() + 0.5 * np.mean(errors), rtol=1e-4)
+
+    def test_predict_is_the_readout(self):
+        images = tiny.images(5)
+        for readout in ("last", "average"):
+            model = tiny.model(readout=readout)
+            logits = model.infer(images).logits
+            expected = logits[-1] if readout == "last" else tf.reduce_mean(logits, axis=0)
+            self.assertAllClose(model.predict(images, verbose=0), expected, rtol=1e-5, atol=1e-6)
+            self.assertAllClose(model(images), expected, rtol=1e-5, atol=1e-6)
+
+    @parameterized.parameters(False, True)
+    def test_save_and_load(self, with_encoder):
+        model = tiny.model(with_encoder=with_encoder, readout="average", feedback_start="softmax")
+        trained(model)
+        path = os.path.join(self.get_temp_dir(), "model.keras")
+        model.save(path)
+        copy = load_model(path)
+        self.assertTrue(json.dumps(copy.get_config()) == json.dumps(model.get_config()))
+        images = tiny.images(4)
+        self.assertAllEqual(copy.infer(images).logits, model.infer(images).logits)
+        # Training goes on as if nothing had happened, optimiser state and all.
+        keras.utils.set_random_seed(5)
+        expected = model.fit(tiny.dataset(), verbose=0).history
+        keras.utils.set_random_seed(5)
+        self.assertAllClose(copy.fit(tiny.dataset(), verbose=0).history, expected, rtol=1e-5)
+
+    def test_fit_twice_equals_fresh_objects(self):
+        model, images = tiny.model(), tiny.images(4)
+        first = trained(model)
+        weights = model.get_weights()
+        again = tiny.model()
+        self.assertAllClose(trained(again), first, rtol=1e-5)
+        self.assertAllClose(again.get_weights(), weights, rtol=1e-4, atol=1e-6)
+        model.fit(tiny.dataset(), verbose=0)
+        again.infer(images)
+        again.fit(tiny.dataset(), verbose=0)
+        self.assertAllClose(again.get_weights(), model.get_weights(), rtol=1e-4, atol=1e-6)
+
+    def test_user_metrics_and_one_hot_labels(self):
+        model = tiny.model()
+        model.compile(
+            "sgd", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["top_k_categorical_accuracy"]
+        )
+        one_hot = keras.utils.to_categorical(tiny.labels(6), 3)
+        history = model.fit(tiny.images(6), one_hot, verbose=0).history
+        self.assertEqual(history["top_k_categorical_accuracy"], [1.0])
+        self.assertIn("accuracy", history)
+
+    @parameterized.parameters("graph", "xla")
+    def test_modes_agree(self, mode):
+        model, images = tiny.model(with_encoder=True), tiny.images(4)
+        infer = tf.function(
+            lambda x: model.infer(x, iterations=3),
+            input_signature=[tf.TensorSpec((None, *tiny.IMAGE_SHAPE))],
+            jit_compile=mode == "xla",
+        )
+        for count in (4, 1):
+            expected = model.infer(images[:count], iterations=3)
+            actual = infer(images[:count])
+            self.assertAllClose(actual.logits, expected.logits, rtol=1e-4, atol=1e-5)
+            self.assertAllClose(actual.reconstructions, expected.reconstructions, rtol=1e-4, atol=1e-5)
+
+    def test_empty_batch(self):
+        model = tiny.model()
+        self.assertEqual(model.infer(tiny.images(1)[:0]).logits.shape, (3, 0, 3))
+
+    def test_gradients_match_finite_differences_through_the_loop(self):
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("float64")
+        try:
+            network = tiny.network()
+            network.layers[-1] = type(network.layers[-1])(3, use_bias=True, dtype="float64")
+            model = CNNF(network, image_shape=tiny.IMAGE_SHAPE, iterations=2)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        images = tf.cast(0.25 + 0.5 * tiny.images(1), tf.float64)
+        theoretical, numerical = tf.test.compute_gradient(lambda x: model.infer(x).logits, [images], delta=1e-6)
+        self.assertAllClose(theoretical, numerical, rtol=1e-4, atol=1e-6)
+
+    def test_mixed_bfloat16(self):
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            half = tiny.model()
+        finally:
+            keras.config.set_dtype_policy(policy)
+        full = tiny.model()
+        half.set_weights(full.get_weights())
+        images = tiny.images(16)
+        trajectory = half.infer(images, iterations=1)
+        self.assertEqual(trajectory.logits.dtype, tf.float32)
+        self.assertEqual(trajectory.features[1].dtype, tf.bfloat16)
+        self.assertAllClose(trajectory.logits[0], full.infer(images).logits[0], rtol=0.05, atol=0.05)
+        history = trained(half)
+        self.assertTrue(np.isfinite(history["loss"]).all())
+        self.assertEqual({weight.dtype for weight in half.weights}, {"float32"})
+
+    def test_reconstruct_is_in_pixel_units(self):
+        model, images = tiny.model(), tiny.images(2)
+        pictures = model.reconstruct(images, iterations=3)
+        self.assertEqual(pictures.shape, (3, 2, *tiny.IMAGE_SHAPE))
+        expected = np.clip(model.infer(images, iterations=3).reconstructions[2] * 0.5 + 0.5, 0, 1)
+        self.assertAllClose(pictures[2], expected)
+        sketch = tiny.model(with_encoder=True).reconstruct(images, iterations=1)
+        self.assertEqual(sketch.shape, (1, 2, *tiny.IMAGE_SHAPE))
+        self.assertAllInRange(sketch, 0.0, 1.0)
+        with self.assertRaisesRegex(ValueError, "at least 1 iteration"):
+            model.reconstruct(images, iterations=0)
+
+
+class MirroredTest(tf.test.TestCase):
+    def test_two_replicas_equal_one(self):
+        """`fit` under MirroredStrategy on two logical CPUs gives the weights and metrics of one device."""
+        devices = tf.config.list_logical_devices("CPU")
+        self.assertLen(devices, 2, "tests/conftest.py makes two logical CPUs")
+        histories, weights = [], []
+        for strategy in (tf.distribute.OneDeviceStrategy("CPU:0"), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+            with strategy.scope():
+                model = tiny.model()
+                model.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=False)
+            histories.append(model.fit(tiny.dataset(), epochs=2, verbose=0).history)
+            weights.append(model.get_weights())
+        self.assertAllClose(histories[0], histories[1], rtol=1e-4)
+        self.assertAllClose(weights[0], weights[1], rtol=1e-4, atol=1e-5)
+
+
+class ObjectiveTest(tf.test.TestCase):
+    def test_plain_cnn_has_no_reconstruction(self):
+        trajectory = tiny.model().infer(tiny.images(2), iterations=0)
+        self.assertEqual(float(reconstruction_loss(trajectory)), 0.0)
+        losses = trajectory_losses(trajectory, tf.reduce_sum, reconstruction_weight=3.0)
+        self.assertAllClose(losses.total, tf.reduce_sum(trajectory.logits))
+
+    def test_gradients_flow_through_both_sides_of_the_taps(self):
+        model = tiny.model()
+        with tf.GradientTape() as tape:
+            loss = reconstruction_loss(model.infer(tiny.images(2), iterations=1))
+        conv1 = model.network.layers[0].kernel
+        self.assertGreater(float(tf.norm(tape.gradient(loss, conv1.value))), 0.0)
+
+
+class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(
+        ((8, 8, 1), "float32", r"wants images \[batch, 8, 8, 1\].*got shape \(8, 8, 1\)"),
+        ((2, 9, 8, 1), "float32", r"got shape \(2, 9, 8, 1\)"),
+        ((2, 8, 8, 3), "float32", r"got shape \(2, 8, 8, 3\)"),
+        ((2, 8, 8, 1), "uint8", "wants float images with pixels in .* got uint8; divide uint8 by 255"),
+    )
+    def test_bad_images(self, shape, dtype, message):
+        with self.assertRaisesRegex(ValueError, message):
+            tiny.model().infer(np.zeros(shape, dtype))
+
+    @parameterized.parameters(255.0, -1.0, np.nan)
+    def test_pixels_out_of_range(self, value):
+        images = np.full((1, 8, 8, 1), value, "float32")
+        for infer in (tiny.model().infer, tf.function(tiny.model().infer)):
+            with self.assertRaisesRegex(tf.errors.InvalidArgumentError, r"pixels in \[0, 1\]"):
+                infer(images)
+
+    @parameterized.parameters(
+        ({"iterations": -1}, "iterations must be an integer >= 0"),
+        ({"step_size": 1.5}, r"step_size \(eta\) must be a number in \[0, 1\], got 1.5"),
+        ({"readout": "first"}, r"readout must be one of \['average', 'last'\], got 'first'"),
+        ({"feedback_start": "label"}, "feedback_start must be one of"),
+        ({"reconstruction_weight": -0.1}, "reconstruction_weight must be >= 0"),
+        ({"pixel_scale": 0}, "pixel_scale must be > 0"),
+        ({"image_shape": (8, 8)}, "image_shape must be"),
+    )
+    def test_bad_arguments(self, arguments, message):
+        with self.assertRaisesRegex(ValueError, message):
+            tiny.model(**arguments)
+
+    def test_unknown_network(self):
+        with self.assertRaisesRegex(ValueError, r"one of \['fashion_cnn', 'wide_resnet'\], got 'vgg'"):
+            CNNF.from_name("vgg", image_shape=(8, 8, 1), network={})
+
+    @parameterized.parameters(
+        ("fashion_cnn", {"ind": 3}, "ind must be an integer from 0 .* to 2"),
+        ("wide_resnet", {"depth": 12}, r"depth must be 6 n \+ 4"),
+        ("wide_resnet", {"depth": 10, "ind": 2}, "to 1 for this network, got 2"),
+        ("fashion_cnn", {"rule": "nope"}, "rule must be one of"),
+        ("fashion_cnn", {"num_classes": 0}, "num_classes must be a positive integer"),
+    )
+    def test_bad_networks(self, name, arguments, message):
+        with self.assertRaisesRegex(ValueError, message):
+            NETWORKS[name](**arguments)
+
+    def test_load_model(self):
+        folder = self.get_temp_dir()
+        with self.assertRaisesRegex(FileNotFoundError, "does not exist; wanted a .keras file"):
+            load_model(os.path.join(folder, "none.keras"))
+        with self.assertRaisesRegex(FileNotFoundError, "is a folder"):
+            load_model(folder)
+        broken = os.path.join(folder, "broken.keras")
+        with open(broken, "wb") as file:
+            file.write(b"not a zip")
+        with self.assertRaisesRegex(ValueError, "is not a readable .keras file"):
+            load_model(broken)
+        other = os.path.join(folder, "other.keras")
+        keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)]).save(other)
+        with self.assertRaisesRegex(ValueError, "holds a Sequential; wanted a CNNF"):
+            load_model(other)
+
+
+if __name__ == "__main__":
+    tf.test.main()
