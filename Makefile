@@ -99,7 +99,8 @@ data: $(CORE_STAMP) ## Prepare Fashion-MNIST for TensorFlow Datasets (from Debia
 
 .PHONY: demo
 demo: data ## Install, get the data, train one epoch and evaluate: the whole path once.
-	$(PY) bin/train.py --config=configs/fashion_mnist_standard.py --config.train.epochs=1 --workdir=$(DEMO_DIR)
+	$(PY) bin/train.py --config=configs/fashion_mnist_standard.py --config.train.epochs=1 \
+		--config.data.train_split=train --config.data.validation_split= --workdir=$(DEMO_DIR)
 	$(PY) bin/evaluate.py --model=$(DEMO_DIR)/best.keras --output=$(DEMO_DIR)/evaluation
 	@echo
 	@echo "Done. The model is $(DEMO_DIR)/best.keras; tables and pictures of the evaluation:"

@@ -31,25 +31,27 @@ INSTALL_REQUIRES = [
     "absl-py>=2.1",
     # TensorFlow Datasets 4.9 imports this at run time, but declares it only for Python < 3.9.
     "importlib_resources>=6.0",
-    # Keras 3 only. Releases before 3.8 lack parts of keras.ops and of keras.export that we use.
-    "keras>=3.8,<4",
+    # The first release that TensorFlow 2.21 accepts, and the last for Python 3.10.
+    "keras>=3.12,<4",
     "matplotlib>=3.8",
-    "ml_collections>=1.0",
+    # 1.0 words the errors of bad overrides differently.
+    "ml_collections>=1.1",
     "numpy>=1.26",
     "pillow>=10.0",
+    # tensorflow-metadata, under TensorFlow Datasets, needs it without saying so; TensorFlow 2.20 alone would take older.
+    "protobuf>=6.31",
     # TensorFlow 2.21 no longer brings TensorBoard along, and tf.summary needs it.
-    "tensorboard>=2.18",
+    "tensorboard>=2.20",
     # Plain `tensorflow`, never `tensorflow-cpu`: tf-keras and tensorflow-serving-api require the former, and pip would
-    # install both into the same folder. TensorFlow Probability 0.25 needs 2.18; the upper bound is the newest release
-    # that the tests have seen.
-    "tensorflow>=2.18,<2.22",
-    # 4.9.7 is the first release that works with NumPy 2.
-    "tensorflow-datasets>=4.9.7",
-    # 0.25 is the first release that accepts TensorFlow 2.18 and later.
+    # install both into the same folder. Releases before 2.20 do not go with that protobuf; the upper bound is the newest
+    # release that the tests have seen.
+    "tensorflow>=2.20,<2.22",
+    "tensorflow-datasets>=4.9.9",
+    # 0.25 is the first release that accepts these TensorFlow releases.
     "tensorflow-probability>=0.25,<0.26",
     # TensorFlow Probability imports it but does not declare it. Each tf-keras 2.N requires TensorFlow 2.N, so that pip
     # picks the pair by itself.
-    "tf-keras>=2.18,<2.22",
+    "tf-keras>=2.20,<2.22",
     "tqdm>=4.66",
 ]
 
@@ -64,10 +66,10 @@ AUTOATTACK = [
 ]
 
 SERVING = [
-    "grpcio>=1.62",
+    "grpcio>=1.74",
     "requests>=2.31",
     # Generated for the protobuf of the TensorFlow of the same number; pip picks the pair.
-    "tensorflow-serving-api>=2.18,<2.22",
+    "tensorflow-serving-api>=2.20,<2.22",
 ]
 
 # Only to read the authors' PyTorch checkpoints and to compare with PyTorch.

@@ -5,7 +5,7 @@ Example:
   python bin/evaluate.py --model=runs/standard/best.keras --iterations=10 --num_images=1000
 
 Prints a table (accuracy after pass 0, which is the plain CNN, 1, ..., K', for the readouts "last" and "average") and
-writes accuracy.json and, unless K' is 0, reconstructions.png into --output.
+writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions.png into --output.
 """
 
 import pathlib
@@ -28,9 +28,7 @@ _ITERATIONS = flags.DEFINE_integer(
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "Score only the first so many images; 0: all.", lower_bound=0)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder for accuracy.json and reconstructions.png; default: beside --model."
-)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
     None,
@@ -45,7 +43,7 @@ def main() -> None:
     from tqdm import tqdm
 
     from cnnf_tf import __version__, data, evaluation
-    from cnnf_tf.files import write_json
+    from cnnf_tf.files import write_json, write_text
     from cnnf_tf.models import load_model
 
     model = load_model(_MODEL.value)
@@ -59,9 +57,8 @@ def main() -> None:
     )
     with tqdm(desc="evaluating", unit=" images") as bar:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
-    print(f"\n{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.step_size}")
-    print(result.table())
-
+    heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.step_size}"
+    table = f"{heading}\n{result.table()}\n"
     output = pathlib.Path(_OUTPUT.value or pathlib.Path(_MODEL.value).with_suffix(""))
     report = {
         "model": _MODEL.value,
@@ -73,7 +70,8 @@ def main() -> None:
         "cnnf_tf": __version__,
     }
     write_json(output / "accuracy.json", report | result.to_dict())
-    print(f"wrote {output / 'accuracy.json'}")
+    write_text(output / "accuracy.txt", table)
+    print(f"\n{table}\nwrote {output / 'accuracy.txt'}\nwrote {output / 'accuracy.json'}")
     if iterations and _NUM_PICTURES.value:
         facts = data.info(_DATASET.value, data_dir=_DATA_DIR.value)
         images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))

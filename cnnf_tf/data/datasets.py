@@ -96,8 +96,8 @@ def load(
     shape = _check_shape(source.info, options.augmentation)
     if drop_remainder and not repeat and batch_size is not None and batch_size > count:
         raise ValueError(
-            f"batch_size: {batch_size} is more than the {count} examples of {split!r}, so that drop_remainder would leave "
-            "no batch."
+            f"batch_size: {batch_size} is more than the {count} examples of {split!r}, so that drop_remainder would "
+            "leave no batch."
         )
     elements = source.elements(ranges).apply(tf.data.experimental.assert_cardinality(count))
     in_memory = count * math.prod(shape) <= MEMORY_LIMIT_BYTES if cache is None else cache

@@ -60,7 +60,8 @@ def _restore(name: str, path: pathlib.Path, info: Any) -> bytes:
     if hashlib.sha256(data).hexdigest() != info.checksum:
         raise ValueError(
             f"{path}: this is not the official file of {name}; wanted {info.size:,} bytes with SHA-256 "
-            f"{info.checksum}, got {path.stat().st_size:,} bytes with {_sha256(path)}. Use the files of the authors or of Debian."
+            f"{info.checksum}, got {path.stat().st_size:,} bytes with {_sha256(path)}. Use the files of the authors "
+            "or of Debian."
         )
     return data
 

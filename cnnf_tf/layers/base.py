@@ -10,8 +10,8 @@ replication and export need no care.
     signal_below, signals = composite.feedback(signal, latents)  # a composite
 
 `signal` in `call` is the signal g that reached the *output side* of this same layer in the last feedback pass; it is
-None on the first pass. Layers that do not adapt ignore it and return `latent=None`. Composites return the nested structure
-of latents and of signals: the same structure goes in and comes out.
+None on the first pass. Layers that do not adapt ignore it and return `latent=None`. Composites return the nested
+structure of latents and of signals: the same structure goes in and comes out.
 """
 
 from typing import Any

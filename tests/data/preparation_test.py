@@ -187,6 +187,11 @@ class PreparationTest(tf.test.TestCase):
         ):
             self.prepare(apt=True)
 
+    def test_data_dir_is_a_file(self):
+        self.root.write_text("")
+        with self.assertRaisesRegex(NotADirectoryError, "data_dir: wanted a folder, got the file"):
+            self.prepare(idx_dir=MINI)
+
     def test_unknown_names(self):
         for name in ("", "../x", "idx:folder", None):
             with self.assertRaisesRegex(ValueError, "dataset: wanted a TFDS name"):
