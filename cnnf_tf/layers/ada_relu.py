@@ -68,7 +68,8 @@ class AdaReLU(FeedbackLayer):
         if signal is None:
             output = ops.relu(features)
             return output, ops.cast(output > 0, output.dtype)
-        features = features + ops.cast(step_size, features.dtype) * (signal - features)
+        eta = ops.convert_to_tensor(step_size, features.dtype)
+        features = (1 - eta) * features + eta * signal
         value, latent = RULES[self.rule](features, signal)
         latent = ops.cast(latent, features.dtype)
         return value * latent, latent

@@ -91,7 +91,7 @@ def step(
 ) -> tuple[State, Feedback]:
     """One iteration: down, move h, up again."""
     feedback = feedback_pass(network, state, feedback_start=feedback_start)
-    eta = ops.cast(step_size, state.features.dtype)
+    eta = ops.convert_to_tensor(step_size, state.features.dtype)
     reconstruction = ops.cast(feedback.reconstruction, state.features.dtype)
     features = state.features + eta * (reconstruction - state.features)
     logits, latents = network(features, feedback.signals, step_size=step_size, training=training)
