@@ -8,14 +8,16 @@ from absl.testing import parameterized
 
 import cnnf_tf
 
-PACKAGES = ("cnnf_tf", *(f"cnnf_tf.{name}" for name in ("data", "evaluation", "layers", "models", "training")))
+PACKAGES = (
+    "cnnf_tf",
+    *(f"cnnf_tf.{name}" for name in ("data", "evaluation", "generative", "layers", "models", "training")),
+)
 
 
 class ApiTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(*PACKAGES)
     def test_public_names_are_listed(self, name):
         package = importlib.import_module(name)
-        self.assertEqual(list(package.__all__), sorted(package.__all__, key=str.swapcase) and list(package.__all__))
         for public in package.__all__:
             self.assertTrue(hasattr(package, public), public)
         visible = {

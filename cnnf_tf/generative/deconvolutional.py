@@ -1,0 +1,275 @@
+"""The deconvolutional generative model (DGM): what the feedback of a CNN-F renders (paper section 2.2).
+
+    y       ~ Categorical(p(y))                                the label
+    g(L)    = W(L)^T y                                         the class template, y one-hot
+    z(i)    ~ Bernoulli(logits = b(i) * g(i))                  z_R of every AdaReLU, z_P of every AdaPool (its b is 0)
+    g(i-1)  = W(i)^T (z_R(i) * unpool(z_P(i), g(i)))           the layers' `feedback`
+    h       ~ Normal(g(0), diag(sigma^2))                      pixels, or the features the network starts from
+
+    log p(h, y, z) = log p(y) + sum_i sum_j [z_ij b_ij g_ij - softplus(b_ij g_ij)] + log Normal(h; g(0), sigma^2)
+
+Symbols to names: y label, z latents, g signals, g(0) reconstruction, h features, sigma scale, b the bias of AdaReLU.
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from cnnf_tf.generative.arguments import (
+    check_batch,
+    check_binary,
+    check_features,
+    check_prior,
+    check_scale,
+    stateless_seed,
+)
+from cnnf_tf.generative.descent import answer_all, descend
+from cnnf_tf.generative.exactness import inexactness, last_layer
+from cnnf_tf.generative.joint import joint_distribution
+from cnnf_tf.generative.labels import check_labels
+from cnnf_tf.generative.latents import LatentSite, flatten_latents, input_shape, latent_sites
+from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
+from cnnf_tf.layers.base import Tensor
+
+tfd = tfp.distributions
+
+Walk = Generator[tuple[LatentSite, Any], Tensor, tuple[Tensor, Any]]
+"""Yields each latent layer with the distribution of its z, top to bottom; wants z; returns (g(0), nested z)."""
+
+
+class Sample(NamedTuple):
+    """A draw from the model."""
+
+    label: Tensor
+    """y, int32 `[n]`."""
+    latents: Any
+    """z, nested as the network returns them; the records of taps are None (nothing has gone up)."""
+    features: Tensor
+    """h, `[n, ...]`."""
+
+
+def _plain_python(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keeps AutoGraph away: it cannot convert generators, and there is nothing to convert."""
+    return functools.wraps(function)(tf.autograph.experimental.do_not_convert(function))
+
+
+class DeconvolutionalGenerativeModel(keras.layers.Layer):
+    """The generative model of a network, on the network's own weights; a Keras layer so that its variables are tracked.
+
+    Conventions (docs/theory.md has the reasons). The bias c of the last dense layer does nothing going down; it is the
+    label prior: p(y) = softmax(c). Bernoulli logits are b * g whatever the scale. With these two, and constancy,
+    p(y | h, z) = softmax(linear_forward(h / sigma^2; z)); for one sigma, that is softmax(logits / sigma^2) of the CNN
+    whose biases (c among them) are sigma^2 times as large, and for sigma = 1 the plain CNN.
+
+    Warns once, at construction, if the network is not exactly the adjoint of the model (instance normalisation, ...):
+    the distribution is well defined all the same, but the theorem holds only approximately.
+
+    Args:
+      network: a built `FeedbackSequential` from h to the logits; its weights are used, not copied.
+      prior: p(y), `[classes]` positive probabilities; None ties it to the last bias, softmax(c), uniform without one.
+      scale: sigma > 0 in units of h: a number, or an array that broadcasts to the shape of h.
+      trainable_scale: make log(sigma) a trainable weight.
+
+    Raises:
+      ValueError: an argument out of its range, a network that is not built or does not end in logits.
+    """
+
+    def __init__(
+        self,
+        network: FeedbackSequential,
+        prior: Any = None,
+        scale: Any = 1.0,
+        *,
+        trainable_scale: bool = False,
+        **kwargs: Any,
+    ):
+        shape = input_shape(network)
+        super().__init__(**({"dtype": network.variable_dtype} | kwargs))
+        self.features_shape = shape
+        logits_shape = network.output_shape_for((None, *shape))
+        if len(logits_shape) != 2:
+            raise ValueError(f"the network must end in logits [batch, classes], but ends in shape {logits_shape}.")
+        self.network = network
+        self.num_classes = int(logits_shape[-1])
+        taken = {"label", "features"} & {site.name for site in self.sites}
+        if taken:
+            raise ValueError(f"{sorted(taken)} name terms of the model; give these layers of the network other names.")
+        self._log_prior = None if prior is None else np.log(check_prior(prior, self.num_classes))
+        sigma = check_scale(scale, shape)
+        self._log_scale = self.add_weight(
+            shape=sigma.shape,
+            initializer=lambda _, dtype=None: tf.constant(np.log(sigma), dtype),
+            trainable=bool(trainable_scale),
+            name="log_scale",
+        )
+        self.built = True
+        reasons = inexactness(network)
+        if reasons:
+            warnings.warn(
+                f"the generative model of {network.name!r} is defined, but its CNN is not exactly the model's "
+                f"inference: {'; '.join(reasons)}.",
+                stacklevel=2,
+            )
+
+    @functools.cached_property
+    def sites(self) -> tuple[LatentSite, ...]:
+        """The layers of latents, bottom to top."""
+        return tuple(latent_sites(self.network))
+
+    # The distributions.
+
+    @property
+    def _probability_dtype(self) -> str:
+        """Half precision is no good for sums of many logarithms."""
+        return "float64" if self.variable_dtype == "float64" else "float32"
+
+    @property
+    def scale(self) -> Tensor:
+        """sigma, positive, a scalar or broadcasting to h."""
+        return tf.exp(tf.cast(tf.convert_to_tensor(self._log_scale), self._probability_dtype))
+
+    @property
+    def prior(self) -> Any:
+        """p(y), a `tfd.Categorical` over int32 class ids."""
+        top = last_layer(self.network)
+        if self._log_prior is not None:
+            logits = tf.constant(self._log_prior, self._probability_dtype)
+        elif isinstance(top, FeedbackDense) and top.bias is not None:
+            logits = tf.cast(tf.convert_to_tensor(top.bias), self._probability_dtype)
+        else:
+            logits = tf.zeros(self.num_classes, self._probability_dtype)
+        return tfd.Categorical(logits=logits, name="label")
+
+    def latent_distribution(self, site: LatentSite, signal: Tensor) -> Any:
+        """Bernoulli(logits = b * g) of one layer's z, one event for each example; g at the layer's output side."""
+        signal = tf.cast(signal, self._probability_dtype)
+        if not isinstance(site.layer, AdaReLU):
+            # b = 0; the zero logits have the shape of z_P, which is that of the *unpooled* g.
+            logits = tf.zeros(tf.concat([tf.shape(signal)[:1], site.shape], 0), signal.dtype)
+        elif site.layer.bias is None:
+            logits = tf.zeros_like(signal)
+        else:
+            logits = tf.cast(tf.convert_to_tensor(site.layer.bias), signal.dtype) * signal
+        return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype), len(site.shape), name=site.name)
+
+    def features_distribution(self, reconstruction: Tensor) -> Any:
+        """Normal(g(0), sigma) with a diagonal scale, one event of the shape of h for each example."""
+        mean = tf.cast(reconstruction, self._probability_dtype)
+        return tfd.Independent(tfd.Normal(mean, self.scale), len(self.features_shape), name="features")
+
+    def walk(self, label: Tensor) -> Walk:
+        """Down from class ids `[batch]`, a distribution for every latent layer on the way."""
+        walk = descend(self.network, tf.one_hot(label, self.num_classes, dtype=self.network.compute_dtype))
+        sites, latent = iter(reversed(self.sites)), None
+        while True:
+            try:
+                signal = walk.send(latent)
+            except StopIteration as stop:
+                return stop.value
+            site = next(sites)
+            value = yield site, self.latent_distribution(site, signal)
+            latent = tf.cast(value, self.network.compute_dtype)
+
+    # Sampling and rendering.
+
+    @_plain_python
+    def sample(self, n: int, label: Any = None, *, seed: Any) -> Sample:
+        """Ancestral samples, top down.
+
+        Args:
+          n: how many, >= 1.
+          label: class ids to condition on, a scalar or `[n]`; None draws them from the prior.
+          seed: an int, or a stateless seed of two ints; equal seeds give equal samples.
+
+        Raises:
+          ValueError: a bad `n`, `label` or `seed`.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"n must be a positive integer, got {n!r}.")
+        label_seed, features_seed, *seeds = tf.unstack(
+            tfp.random.split_seed(stateless_seed(seed), 2 + len(self.sites)), num=2 + len(self.sites)
+        )
+        label = self.prior.sample(n, seed=label_seed) if label is None else self._batched(label, n)
+        remaining = iter(seeds)
+        reconstruction, latents = answer_all(self.walk(label), lambda r: r[1].sample(seed=next(remaining)))
+        return Sample(label, latents, self.features_distribution(reconstruction).sample(seed=features_seed))
+
+    @_plain_python
+    def reconstruct(self, label: Any, latents: Any) -> Tensor:
+        """g(0; y, z), `[batch, ...]`: the mean, and the mode, of h given label and latents."""
+        values = flatten_latents(self.network, latents)
+        batch_size = tf.shape(next(iter(values.values())))[0] if values else tf.size(label)
+        label = self._batched(label, batch_size)
+        return self.network.feedback(tf.one_hot(label, self.num_classes, dtype=self.network.compute_dtype), latents)[0]
+
+    # Log-probabilities.
+
+    @_plain_python
+    def log_prob_terms(self, features: Tensor, label: Any, latents: Any) -> dict[str, Tensor]:
+        """The terms of log p(h, y, z) in nats, each `[batch]`, by name and top down.
+
+        Args:
+          features: h, `[batch, ...]`.
+          label: class ids, a scalar or `[batch]`.
+          latents: z in {0, 1}, nested as the network returns them; any number of ones in a window of a pool.
+
+        Returns:
+          `{"label": log p(y), <layer name>: log p(z of that layer | what is above), ..., "features": log p(h | y, z)}`.
+
+        Raises:
+          ValueError: features or latents of another network, label out of range, of a wrong shape or dtype.
+          tf.errors.InvalidArgumentError: latents other than 0 and 1.
+        """
+        features = check_features(features, self.features_shape)
+        values = {name: check_binary(name, value) for name, value in flatten_latents(self.network, latents).items()}
+        check_batch(features, values)
+        label = self._batched(label, tf.shape(features)[0])
+        terms = {"label": self.prior.log_prob(label)}
+
+        def answer(request: tuple[LatentSite, Any]) -> Tensor:
+            site, distribution = request
+            terms[site.name] = distribution.log_prob(tf.cast(values[site.name], distribution.dtype))
+            return values[site.name]
+
+        reconstruction, _ = answer_all(self.walk(label), answer)
+        distribution = self.features_distribution(reconstruction)
+        return terms | {"features": distribution.log_prob(tf.cast(features, distribution.dtype))}
+
+    def log_prob(self, features: Tensor, label: Any, latents: Any) -> Tensor:
+        """log p(h, y, z) in nats, `[batch]`: the sum of `log_prob_terms`, which has the arguments and errors."""
+        return tf.add_n(list(self.log_prob_terms(features, label, latents).values()))
+
+    def label_log_posterior(self, features: Tensor, latents: Any) -> Tensor:
+        """log p(y | h, z), `[batch, classes]`, exact for any network: by enumeration over all labels."""
+        joint = [self.log_prob(features, label, latents) for label in range(self.num_classes)]
+        return tf.nn.log_softmax(tf.stack(joint, axis=-1))
+
+    # TFP.
+
+    def joint_distribution(self) -> Any:
+        """The same model as a `tfd.JointDistributionCoroutine`, so that TFP's own tools work on it; for small networks.
+
+        Its parts are `label`, then one for each latent layer by name, top down, then `features`; any sample shape is
+        allowed. `nest_latents` and `flatten_latents` translate between its latents and those of the network.
+        """
+        return joint_distribution(self)
+
+    # Checks.
+
+    def _batched(self, label: Any, batch_size: Any) -> Tensor:
+        """Class ids `[batch]`, a scalar being repeated."""
+        label = check_labels(label, self.num_classes)
+        size = tf.get_static_value(batch_size)
+        if label.shape.rank == 0:
+            return tf.fill([batch_size], label)
+        if size is not None and label.shape[0] not in (None, int(size)):
+            raise ValueError(
+                f"label must be a scalar or one class id for each of {size} examples, got {label.shape[0]}."
+            )
+        return label

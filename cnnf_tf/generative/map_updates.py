@@ -1,0 +1,108 @@
+"""The three updates of CNN-F's iterative inference: each of y, h and z to its maximum given the other two.
+
+    y  <-  argmax_y  linear_forward(h; z)_y                       the label
+    h  <-  g(0; y, z)                                             the features (with eta: a damped step towards it)
+    z  <-  argmax_z  linear_forward(h; z)_y, layer by layer       the latents
+
+One `models.step` is `map_features`, then `map_latents`; the argmax of its logits is `map_label`. Under the constancy
+assumption of docs/theory.md `linear_forward(h; z)_y` is log p(h, y, z) up to a constant (for sigma = 1; else give
+h / sigma^2 as features), so these are the maximum a posteriori updates.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from cnnf_tf.generative.labels import top_signal
+from cnnf_tf.generative.latents import flatten_latents, input_shape
+from cnnf_tf.generative.linear import linear_forward
+from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers.base import Tensor
+
+
+def map_label(
+    network: FeedbackSequential,
+    features: Tensor,
+    latents: Any,
+    *,
+    signals: Any = None,
+    step_size: float | Tensor = 0.0,
+) -> Tensor:
+    """The most probable label given features and latents, int32 `[batch]`.
+
+    Args:
+      network: a built network.
+      features: h, `[batch, ...]`.
+      latents: z, nested as the network returns them.
+      signals: as for `linear_forward`, for the residual form.
+      step_size: as for `linear_forward`.
+
+    Raises:
+      ValueError: latents of another network.
+    """
+    logits = linear_forward(network, features, latents, signals=signals, step_size=step_size)
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
+
+
+def map_features(
+    network: FeedbackSequential,
+    features: Tensor,
+    label: Tensor,
+    latents: Any,
+    *,
+    step_size: float | Tensor = 1.0,
+) -> Tensor:
+    """The most probable features given label and latents, g(0; y, z), or a step towards them.
+
+    Args:
+      network: a built network.
+      features: the present h, `[batch, ...]`.
+      label: class ids, `[batch]`, or floats `[batch, classes]` that are sent down as they are (CNN-F's raw logits).
+      latents: z, nested as the network returns them.
+      step_size: eta. 1 gives g(0); less gives `h + eta (g(0) - h)`, the maximum of the Gaussian's log-density minus
+        `(1 - eta) / eta |h' - h|^2 / (2 sigma^2)`: a proximal step.
+
+    Raises:
+      ValueError: latents of another network, a bad label.
+    """
+    reconstruction, _ = _render(network, label, latents)
+    features = ops.cast(features, reconstruction.dtype)
+    return features + ops.convert_to_tensor(step_size, features.dtype) * (reconstruction - features)
+
+
+def map_latents(
+    network: FeedbackSequential,
+    features: Tensor,
+    label: Tensor,
+    latents: Any,
+    *,
+    step_size: float | Tensor = 0.0,
+) -> Any:
+    """The most probable latents given features and label: one sweep over the layers, bottom to top.
+
+    Each layer's z is set to the exact maximum (z_R among all of {0, 1}^n, z_P among one unit in each window), given
+    the new latents below it and the old ones above it. So the sweep never lowers `linear_forward(h; z)_y`, and is the
+    exact joint maximum where the signals do not depend on the latents that change (one latent layer, say).
+
+    Args:
+      network: a built network; its AdaReLU should have rule "map" or "reference".
+      features: h, `[batch, ...]`.
+      label: as for `map_features`.
+      latents: the present z: the signals of each layer come down through those above it.
+      step_size: eta of the residual form, in which every AdaReLU first moves its f towards g; 0 is the exact maximum.
+
+    Returns:
+      z, nested as the network returns it (taps record what passed).
+
+    Raises:
+      ValueError: latents of another network, a bad label.
+    """
+    _, signals = _render(network, label, latents)
+    _, updated = network(ops.cast(features, network.compute_dtype), signals, step_size=step_size)
+    return updated
+
+
+def _render(network: FeedbackSequential, label: Tensor, latents: Any) -> tuple[Tensor, Any]:
+    flatten_latents(network, latents)
+    num_classes = int(network.output_shape_for((None, *input_shape(network)))[-1])
+    return network.feedback(top_signal(label, num_classes, network.compute_dtype), latents)
