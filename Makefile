@@ -36,12 +36,14 @@ help: ## List the targets (this text).
 # --- Installation -----------------------------------------------------------------------------------------------------
 
 # $(call install,WHAT,STAMPS): an editable install of WHAT. One that was cut short leaves $(VENV)/.unfinished behind, and
-# the next one then starts from an empty environment: a half-copied package looks installed to pip.
+# the next one then starts from an empty environment: a half-copied package looks installed to pip. A pip that fails by
+# itself, for want of a network say, does not cost an environment that worked before.
 define install
 	@if test -e $(VENV)/.unfinished || ! $(PY) -m pip --version >/dev/null 2>&1; then $(create_venv); fi
 	@echo "Installing $(1) into $(VENV): about 600 MB to download the first time."
 	@touch $(VENV)/.unfinished
-	@$(PY) -m pip install --disable-pip-version-check --editable "$(1)"
+	@$(PY) -m pip install --disable-pip-version-check --editable "$(1)" || \
+		{ code=$$?; if test -e $(CORE_STAMP); then rm -f $(VENV)/.unfinished; fi; exit $$code; }
 	@rm -f $(VENV)/.unfinished
 	@touch $(2)
 endef

@@ -38,13 +38,13 @@ INSTALL_REQUIRES = [
     "ml_collections>=1.1",
     "numpy>=1.26",
     "pillow>=10.0",
-    # tensorflow-metadata, under TensorFlow Datasets, needs it without saying so; TensorFlow 2.20 alone would take older.
+    # tensorflow-metadata, under TensorFlow Datasets, needs it without saying so; TensorFlow 2.20 would take less.
     "protobuf>=6.31",
     # TensorFlow 2.21 no longer brings TensorBoard along, and tf.summary needs it.
     "tensorboard>=2.20",
     # Plain `tensorflow`, never `tensorflow-cpu`: tf-keras and tensorflow-serving-api require the former, and pip would
-    # install both into the same folder. Releases before 2.20 do not go with that protobuf; the upper bound is the newest
-    # release that the tests have seen.
+    # install both into the same folder. Releases before 2.20 do not go with that protobuf; the upper bound is the
+    # newest release that the tests have seen.
     "tensorflow>=2.20,<2.22",
     "tensorflow-datasets>=4.9.9",
     # 0.25 is the first release that accepts these TensorFlow releases.

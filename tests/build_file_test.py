@@ -192,7 +192,8 @@ class Sources:
         """The labels that a file needs, each with the reason."""
         own = self.rule_and_name(path)[1]
         found: dict[str, str] = {}
-        if re.search(r"\b(tf\.summary|TensorBoard)\b", (self.root / path).read_text(encoding="utf-8")):
+        writes_events = re.compile(r"\b(tf\.summary|TensorBoard)\b")
+        if path.startswith("cnnf_tf/") and writes_events.search((self.root / path).read_text(encoding="utf-8")):
             found["@pip//tensorboard"] = f"{path} writes TensorBoard files"
         for dotted, line in self.imports(path):
             top = dotted.partition(".")[0]
@@ -215,7 +216,7 @@ class Sources:
             part
             for node in ast.walk(tree)
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value
-            for part in [node.value, *node.value.split("/")[:2]]
+            for part in {node.value, node.value.partition("/")[0], "testdata" * ("testdata/" in node.value)}
         }
         found: dict[str, str] = {}
         if path.startswith("bin/"):
@@ -245,10 +246,11 @@ class Sources:
             target.reasons |= self.dependencies(path)
             if rule != "py_library":
                 target.main = path
+            if rule != "py_library" or name == "test_lib":
                 data = self.data(path)
                 target.reasons |= data
-                target.data = sorted(data)
-            elif name == "test_lib":
+                target.data = sorted({*target.data, *data})
+            if name == "test_lib":
                 target.others["testonly"] = True
         binaries = sorted(f":{target.name}" for target in targets.values() if target.rule == "py_binary")
         for target in targets.values():
@@ -256,7 +258,8 @@ class Sources:
             target.deps = sorted(set(target.reasons) - set(target.data))
             target.data = [label for label in target.data if label != ":binaries" or binaries]
         if binaries:
-            targets["binaries"] = Target("filegroup", "binaries", binaries)
+            # As `data`, so that what the binaries need comes along.
+            targets["binaries"] = Target("filegroup", "binaries", data=binaries)
         rules = ("py_library", "py_binary", "filegroup", "py_test")
         return dict(sorted(targets.items(), key=lambda item: (rules.index(item[1].rule), item[0])))
 
