@@ -133,7 +133,7 @@ typecheck: $(EXTRAS_STAMP) ## Check the types with mypy.
 
 .PHONY: build-file
 build-file: ## Rewrite BUILD from the imports of the sources (after adding, moving or removing a file).
-	$(PYTHON) tests/build_file_test.py --write
+	$(PYTHON) tests/build_file.py
 
 .PHONY: lock
 lock: $(EXTRAS_STAMP) ## Rewrite requirements_lock.txt from what is installed in .venv.

@@ -86,7 +86,9 @@ def _parse_flags(argv: list[str]) -> list[str]:
         if "--debug" in argv:
             raise
         hint = f" Run `python {argv[0]} --help` for all flags."
-        message = _without_traceback(str(error)).replace("\\n", " ").strip("'")
+        message = _without_traceback(str(error)).replace("\\n", " ")
+        if message[:1] == message[-1:] == "'":  # a KeyError's message, quoted
+            message = message[1:-1].replace("\\'", "'")
         sys.exit(_fail(message + hint, 2))
 
 

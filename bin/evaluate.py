@@ -2,10 +2,11 @@
 
 Example:
   python bin/evaluate.py --model=runs/standard/best.keras --output=runs/standard/evaluation
-  python bin/evaluate.py --model=runs/standard/best.keras --iterations=10 --num_images=1000
+  python bin/evaluate.py --model=runs/standard/best.keras --iterations=10 --num_images=1000 --self_consistency
 
 Prints a table (accuracy after pass 0, which is the plain CNN, 1, ..., K', for the readouts "last" and "average") and
-writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions.png into --output.
+writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions.png into --output. With
+--self_consistency it adds a table of what each iteration still changed, self_consistency.json and self_consistency.png.
 """
 
 import pathlib
@@ -28,6 +29,9 @@ _ITERATIONS = flags.DEFINE_integer(
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "Score only the first so many images; 0: all.", lower_bound=0)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
+_SELF_CONSISTENCY = flags.DEFINE_bool(
+    "self_consistency", False, "Also report what each iteration changes: label, latents, features. Needs K' >= 1."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model.")
 _DATA_DIR = flags.DEFINE_string(
     "data_dir",
@@ -44,10 +48,16 @@ def main() -> None:
 
     from cnnf_tf import __version__, data, evaluation
     from cnnf_tf.files import write_json, write_text
+    from cnnf_tf.generative import summarize_self_consistency
     from cnnf_tf.models import load_model
 
     model = load_model(_MODEL.value)
     iterations = model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value
+    if _SELF_CONSISTENCY.value and iterations == 0:
+        raise _app.UsageError(
+            f"--self_consistency wants at least 1 feedback pass, got 0 (the model was saved with K = "
+            f"{model.iterations}); give --iterations=1 or more, or leave out --self_consistency."
+        )
     dataset = data.load(
         _DATASET.value,
         _SPLIT.value,
@@ -59,6 +69,9 @@ def main() -> None:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
     heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.step_size}"
     table = f"{heading}\n{result.table()}\n"
+    if _SELF_CONSISTENCY.value:
+        summary = summarize_self_consistency(model, dataset, iterations=iterations)
+        table += f"\nself-consistency, means over the same images\n{evaluation.self_consistency_table(summary)}\n"
     output = pathlib.Path(_OUTPUT.value or pathlib.Path(_MODEL.value).with_suffix(""))
     report = {
         "model": _MODEL.value,
@@ -72,6 +85,11 @@ def main() -> None:
     write_json(output / "accuracy.json", report | result.to_dict())
     write_text(output / "accuracy.txt", table)
     print(f"\n{table}\nwrote {output / 'accuracy.txt'}\nwrote {output / 'accuracy.json'}")
+    if _SELF_CONSISTENCY.value:
+        write_json(output / "self_consistency.json", report | summary.to_dict())
+        title = f"what each iteration changes; means over {summary.num_images} images of {_DATASET.value}"
+        evaluation.self_consistency_figure(output / "self_consistency.png", summary, title=title)
+        print(f"wrote {output / 'self_consistency.json'}\nwrote {output / 'self_consistency.png'}")
     if iterations and _NUM_PICTURES.value:
         facts = data.info(_DATASET.value, data_dir=_DATA_DIR.value)
         images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))

@@ -10,6 +10,8 @@ Measured times and accuracies are in the README.
 
 from ml_collections import ConfigDict
 
+from configs import _variants
+
 VARIANTS = {
     "": "CNN-F, K = 1, h is the image",
     "cnn": "the same network without feedback, K = 0",
@@ -19,9 +21,7 @@ VARIANTS = {
 
 def get_config(variant: str = "") -> ConfigDict:
     """Returns the locked configuration of one of `VARIANTS`."""
-    if variant not in VARIANTS:
-        known = "; ".join(f"{name or '(none)'}: {text}" for name, text in VARIANTS.items())
-        raise ValueError(f"unknown variant {variant!r} of {__name__}; wanted one of: {known}.")
+    _variants.check(variant, VARIANTS, "fashion_mnist_standard.py")
     config = ConfigDict()
     config.seed = 0
 

@@ -20,7 +20,7 @@ from unittest import mock
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Distributions whose name is not the name of the module they bring: the table is kept where BUILD is made.
-DISTRIBUTION_OF = runpy.run_path(str(ROOT / "tests" / "build_file_test.py"))["DISTRIBUTION_OF"]
+DISTRIBUTION_OF = runpy.run_path(str(ROOT / "tests" / "build_file.py"))["DISTRIBUTION_OF"]
 LOCK_HEADER = """\
 # The versions that the tests were last run with: Python {python}, Linux, extra `dev`. Written by `make lock`.
 # Bazel installs them (see MODULE.bazel); `pip install --constraint requirements_lock.txt -e .[dev]` gives the same.

@@ -1,6 +1,8 @@
 """Figures, drawn without a display and written atomically."""
 
+import dataclasses
 import os
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +28,7 @@ def reconstruction_figure(
       captions: for each image, a caption for each of the 1 + K pictures.
       title: heading of the figure.
     """
-    figure = _new_figure(1.35 * (1 + len(reconstructions)) + 0.3, 1.55 * len(images) + 0.8)
+    figure = new_figure(1.35 * (1 + len(reconstructions)) + 0.3, 1.55 * len(images) + 0.8)
     axes = figure.subplots(len(images), 1 + len(reconstructions), squeeze=False)
     for row, image in enumerate(images):
         for column, picture in enumerate([image, *reconstructions[:, row]]):
@@ -41,7 +43,65 @@ def reconstruction_figure(
     save_png(figure, path)
 
 
-def _new_figure(width: float, height: float) -> Any:
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One picture of a `picture_grid`.
+
+    Attributes:
+      values: `[height, width]` or `[height, width, 1 or 3 channels]` in [0, 1].
+      caption: text below it.
+      colours: matplotlib's name of the colour map of a picture with one channel.
+    """
+
+    values: np.ndarray
+    caption: str = ""
+    colours: str = "gray"
+
+
+def picture_grid(
+    path: str | os.PathLike[str],
+    rows: Sequence[Sequence[Picture]],
+    *,
+    title: str,
+    caption: str = "",
+    row_titles: Sequence[str] = (),
+    column_titles: Sequence[str] = (),
+) -> None:
+    """Writes a PNG: a grid of small pictures with a heading, and a paragraph below that says how to read it.
+
+    Args:
+      path: file to write.
+      rows: the pictures, equally many in each row.
+      title: heading of the figure.
+      caption: paragraph below the pictures.
+      row_titles: one text for each row, at its left.
+      column_titles: one text for each column, above it.
+    """
+    row_titles = [textwrap.fill(text, 24) for text in row_titles]
+    margin = 0.08 * max((len(line) for text in row_titles for line in text.split("\n")), default=0)
+    width = max(5.5, 1.25 * len(rows[0]) + 0.3 + margin)
+    lines = textwrap.wrap(caption, int(14.5 * width))
+    figure = new_figure(width, 1.4 * len(rows) + 0.8 + 0.15 * len(lines))
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            axis = axes[row, column]
+            axis.imshow(picture.values.squeeze(), cmap=picture.colours, vmin=0, vmax=1, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_xlabel(picture.caption, fontsize=8)
+            if row == 0 and column_titles:
+                axis.set_title(textwrap.fill(column_titles[column], 18), fontsize=9)
+        if row_titles:
+            axes[row, 0].set_ylabel(row_titles[row], fontsize=9, rotation=0, ha="right", va="center", labelpad=6)
+    figure.suptitle(title, fontsize=11)
+    if caption:
+        figure.supxlabel("\n".join(lines), fontsize=8.5, x=0.01, ha="left")
+    save_png(figure, path)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A matplotlib figure of that size, in inches, that needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

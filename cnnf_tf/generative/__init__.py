@@ -1,5 +1,6 @@
-"""The deconvolutional generative model behind CNN-F: samples, log-probabilities, MAP updates, self-consistency."""
+"""The deconvolutional generative model behind CNN-F: samples, MAP updates, self-consistency; classical baselines."""
 
+from cnnf_tf.generative.baselines import GaussianNaiveBayes, LogisticRegression
 from cnnf_tf.generative.deconvolutional import DeconvolutionalGenerativeModel, Sample
 from cnnf_tf.generative.latents import LatentSite, flatten_latents, latent_sites, nest_latents
 from cnnf_tf.generative.linear import linear_forward
@@ -9,7 +10,9 @@ from cnnf_tf.generative.summary import SelfConsistencySummary, summarize_self_co
 
 __all__ = [
     "DeconvolutionalGenerativeModel",
+    "GaussianNaiveBayes",
     "LatentSite",
+    "LogisticRegression",
     "Sample",
     "SelfConsistency",
     "SelfConsistencySummary",

@@ -15,6 +15,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from cnnf_tf.differences import differences
 from cnnf_tf.files import write_json
 
 
@@ -81,23 +82,9 @@ def _check_same(workdir: Workdir, resolved: dict[str, Any]) -> None:
         saved = json.loads(workdir.config.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{workdir.config} is not readable JSON ({error}); give another --workdir.") from error
-    old, new = _flatten(saved), _flatten(resolved)
-    absent = "(absent)"
-    changed = [
-        f"{key}: {old.get(key, absent)!r} there, {new.get(key, absent)!r} asked"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key, absent) != new.get(key, absent)
-    ]
+    changed = differences(saved, resolved)
     if changed:
         raise ValueError(
             f"workdir {str(workdir.root)!r} holds a run with another config ({'; '.join(changed)}). Give another "
             "--workdir, or the same config to go on with that run."
         )
-
-
-def _flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat

@@ -1,0 +1,172 @@
+"""Compares generative and discriminative classifiers on m = 10 ... 10,000 training images (Ng & Jordan 2002).
+
+Example:
+  python bin/generative_vs_discriminative.py --config=configs/generative_vs_discriminative.py --output=runs/gvd
+  python bin/generative_vs_discriminative.py --config=configs/generative_vs_discriminative.py:smoke --output=/tmp/gvd
+
+Trains Gaussian naive Bayes (variances shared by the classes, and one for each class), logistic regression, the CNN and
+CNN-F on the same nested subsets, scores all on the same test images, prints a table of test errors (mean +- standard
+deviation over seeds) and writes results.json, learning_curves.csv, .png and .svg into --output. A killed study goes on
+after its last finished cell when the same command is given again. Any value of the configuration can be changed on the
+command line as --config.NAME=VALUE.
+"""
+
+import math
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import _app
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
+)
+_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the study: its record, table and figure.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
+)
+
+NAMES = {
+    "gaussian_naive_bayes": "naive Bayes, shared variances",
+    "gaussian_naive_bayes_per_class": "naive Bayes, variances per class",
+    "logistic_regression": "logistic regression",
+    "cnn": "CNN",
+    "cnnf": "CNN-F",
+}
+
+
+def main() -> None:
+    _app.require(_CONFIG, _OUTPUT)
+    config = _CONFIG.value
+    _check(config)
+
+    _app.start_tensorflow()
+    import keras
+    import tensorflow as tf
+    import tensorflow_probability as tfp
+    from tqdm import tqdm
+
+    from cnnf_tf import __version__, data
+    from cnnf_tf.generative.learning_curves import Cell, LearningCurves, nested_subsets
+
+    about = {
+        "study": "test error against the number of training images, generative versus discriminative",
+        "command": shlex.join(["python", *sys.argv]),
+        "versions": {
+            "cnnf_tf": __version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "tensorflow_probability": tfp.__version__,
+        },
+        "errors": "shares of the test images in [0, 1]; mean and sample standard deviation over seeds",
+    }
+    curves = LearningCurves(_OUTPUT.value, config.to_dict(), about)
+    study, facts = config.study, data.info(config.data.name, data_dir=_DATA_DIR.value)
+    pool = _arrays(config.data.name, config.data.train_split)
+    test = _arrays(config.data.name, study.test_split)
+    subsets = {seed: nested_subsets(len(pool[1]), study.num_images, seed) for seed in study.seeds}
+
+    # Seed by seed, so that a study cut short has whole curves; cheap methods and small m first.
+    grid = [(method, m, seed) for seed in study.seeds for method in study.methods for m in study.num_images]
+    with tqdm(grid, unit=" cells", desc="studying", dynamic_ncols=True) as bar:
+        for method, m, seed in bar:
+            if (method, m, seed) in curves.cells:
+                continue
+            bar.set_postfix_str(f"{method}, m = {m}, seed {seed}")
+            chosen = subsets[seed][m]
+            start = time.perf_counter()
+            fit = _network if method in ("cnn", "cnnf") else _baseline
+            predict, details = fit(config, method, pool[0][chosen], pool[1][chosen], facts, seed)
+            correct = int((predict(test[0]) == test[1]).sum())
+            seconds = round(time.perf_counter() - start, 2)
+            seen = len(set(pool[1][chosen].tolist()))
+            curves.add(Cell(method, m, seed, correct, len(test[1]), seen, seconds, details))
+
+    seeds = "1 seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
+    title = f"{config.data.name}: {len(test[1])} test images, {seeds} (bars: one standard deviation)"
+    if config.data.name.startswith("idx:"):
+        title = title.partition(": ")[2]
+    print(f"\ntest error in %, {title}\n{curves.table(NAMES)}\n")
+    for path in (curves.path, curves.write_csv(), *curves.draw(NAMES, title=title)):
+        print(f"wrote {path}")
+
+
+def _arrays(name: str, split: str) -> tuple[Any, Any]:
+    """Images `[n, height, width, channels]`, float32 in [0, 1], and labels `[n]`, int32."""
+    import numpy as np
+
+    from cnnf_tf import data
+
+    batches = list(data.load(name, split, batch_size=1000, data_dir=_DATA_DIR.value).as_numpy_iterator())
+    images, labels = zip(*batches, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _baseline(
+    config: ConfigDict, method: str, images: Any, labels: Any, facts: Any, seed: int
+) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+    """Fits one of the closed-form or convex models, which need no seed."""
+    del seed
+    from cnnf_tf.generative.baselines import GaussianNaiveBayes, LogisticRegression
+
+    if method == "logistic_regression":
+        regression = LogisticRegression.fit(images, labels, num_classes=facts.num_classes, l2=config.study.l2)
+        return regression.predict, {"iterations": regression.iterations}
+    bayes = GaussianNaiveBayes.fit(
+        images,
+        labels,
+        num_classes=facts.num_classes,
+        var_smoothing=config.study.var_smoothing,
+        shared_variance=method == "gaussian_naive_bayes",
+    )
+    return bayes.predict, {}
+
+
+def _network(
+    config: ConfigDict, method: str, images: Any, labels: Any, facts: Any, seed: int
+) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+    """Trains the CNN or CNN-F; for one seed both start from the same weights and see the same batches."""
+    import keras
+    import tensorflow as tf
+
+    from cnnf_tf import training
+
+    options = ConfigDict(config.to_dict())
+    if method == "cnn":
+        options.model.iterations = 0
+    batch_size = min(len(labels), config.data.batch_size)
+    steps = max(config.study.min_steps, math.ceil(config.study.epochs * len(labels) / config.data.batch_size))
+    keras.utils.clear_session(free_memory=False)
+    keras.utils.set_random_seed(seed)
+    model = training.build_model(options, facts.image_shape, facts.num_classes)
+    model.compile(optimizer=training.build_optimizer(config.train.optimizer, steps))
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(labels), seed=seed).repeat()
+    history = model.fit(batches.batch(batch_size), steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
+    loss = history.history["loss"][-1]
+    if not math.isfinite(loss):
+        raise ValueError(f"the loss of {method} on {len(labels)} images became {loss}; a lower learning rate helps.")
+
+    def predict(pictures: Any) -> Any:
+        return model.predict(pictures, batch_size=250, verbose=0).argmax(-1)
+
+    return predict, {"steps": steps, "batch_size": batch_size, "mean_training_loss": round(loss, 6)}
+
+
+def _check(config: ConfigDict) -> None:
+    if "study" not in config:
+        raise _app.UsageError("--config has no `study` in it; configs/generative_vs_discriminative.py shows one.")
+    unknown = [method for method in config.study.methods if method not in NAMES]
+    if unknown:
+        raise _app.UsageError(f"config.study.methods: wanted some of {list(NAMES)}, got {unknown}.")
+    if not config.study.seeds or not config.study.methods:
+        raise _app.UsageError("config.study.methods and config.study.seeds must not be empty.")
+
+
+if __name__ == "__main__":
+    _app.run(main)

@@ -1,0 +1,138 @@
+"""Can a trained CNN-F tell images of its own kind from others? AUROC of log p(h, y, z) and of the usual baseline.
+
+Example:
+  python bin/out_of_distribution.py --model=runs/standard/best.keras --ood_dataset=digits
+  python bin/out_of_distribution.py --model=runs/standard/best.keras --ood_dataset=uniform_noise --num_images=500
+
+The other images are one of
+  digits           scikit-learn's handwritten digits (8x8, enlarged to the size of the model's images)
+  uniform_noise    independent uniform pixels
+  any name that cnnf_tf.data.load takes, resized, and turned grey (mean of the channels) where the model is grey
+sigma of the generative model is fitted to --fit_split by maximum likelihood, in closed form. Prints a table; with
+--output it writes NAME.json, NAME.png (histogram and ROC curves) and NAME.txt there, NAME being --name.
+"""
+
+import pathlib
+import re
+from typing import Any
+
+import _app
+from absl import flags
+
+_MODEL: flags.FlagHolder = flags.DEFINE_string(
+    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
+)
+_DATASET = flags.DEFINE_string(
+    "dataset", "fashion_mnist", "The model's own kind: TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split of --dataset to score; images the model was not trained on.")
+_FIT_SPLIT = flags.DEFINE_string("fit_split", "train[:512]", "Split of --dataset that sigma is fitted to.")
+_OOD_DATASET: flags.FlagHolder = flags.DEFINE_string(
+    "ood_dataset", None, "The other images: digits, uniform_noise, or a data set name as for --dataset."
+)
+_OOD_SPLIT = flags.DEFINE_string("ood_split", "test", "Split of --ood_dataset; not for digits and uniform_noise.")
+_NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "The first so many images of each kind.", lower_bound=1)
+_ITERATIONS = flags.DEFINE_integer("iterations", -1, "K of the inference; -1: the model's own.", lower_bound=-1)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of uniform_noise.", lower_bound=0)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: none are written.")
+_NAME = flags.DEFINE_string("name", "", "Stem of the files; default: --ood_dataset.")
+_NOTE = flags.DEFINE_string("note", "", "Free text for the JSON, for example the command that trained the model.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
+)
+_OOD_DATA_DIR = flags.DEFINE_string("ood_data_dir", None, "The same for --ood_dataset; default: --data_dir.")
+
+
+def main() -> None:
+    _app.require(_MODEL, _OOD_DATASET)
+
+    _app.start_tensorflow()
+    import tensorflow as tf
+
+    from cnnf_tf import __version__, data
+    from cnnf_tf.evaluation import out_of_distribution as ood
+    from cnnf_tf.evaluation import sampling
+    from cnnf_tf.files import write_json, write_text
+    from cnnf_tf.models import load_model
+
+    model = load_model(_MODEL.value)
+    iterations = model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value
+
+    def own_images(split: str, limit: int | None) -> Any:
+        return data.load(_DATASET.value, split, batch_size=_BATCH_SIZE.value, limit=limit, data_dir=_DATA_DIR.value)
+
+    other_images = tf.data.Dataset.from_tensor_slices(_other_images(model.image_shape)).batch(_BATCH_SIZE.value)
+    scale = ood.fit_scale(model, own_images(_FIT_SPLIT.value, None), iterations=iterations)
+    generative, notes = sampling.generative_model(model, scale=scale)
+    for reason in notes:
+        print(f"Note: {reason}; the CNN is only approximately the inference of its generative model.")
+    own = ood.image_scores(model, generative, own_images(_SPLIT.value, _NUM_IMAGES.value), iterations=iterations)
+    other = ood.image_scores(model, generative, other_images, iterations=iterations)
+    found = {name: ood.separation(own[name], other[name]) for name in own}
+
+    counts = {"num_images": len(own["max softmax"]), "num_ood_images": len(other["max softmax"])}
+    heading = (
+        f"{_MODEL.value}, K = {iterations}, sigma {scale:.4f}: {counts['num_images']} images of {_DATASET.value} "
+        f"{_SPLIT.value} against {counts['num_ood_images']} of {_OOD_DATASET.value}"
+    )
+    table = f"{heading}\n{ood.separation_table(found)}\n"
+    print(f"\n{table}")
+    if not _OUTPUT.value:
+        return
+    synthetic = _OOD_DATASET.value in ("digits", "uniform_noise")
+    report = {
+        "model": _MODEL.value,
+        "note": _NOTE.value,
+        "dataset": _DATASET.value,
+        "split": _SPLIT.value,
+        "ood_dataset": _OOD_DATASET.value,
+        "ood_split": None if synthetic else _OOD_SPLIT.value,
+        **counts,
+        "iterations": iterations,
+        "step_size": model.step_size,
+        "state": "h: the network's input; y, z: of the last iteration",
+        "sigma": scale,
+        "sigma_is": f"maximum likelihood over {_DATASET.value} {_FIT_SPLIT.value}: sqrt(mean (h - g(0))^2), units of h",
+        "seed": _SEED.value,
+        "notes": notes,
+        "scores": {name: value.to_dict() for name, value in found.items()},
+        "cnnf_tf": __version__,
+    }
+    stem = pathlib.Path(_OUTPUT.value) / (_NAME.value or re.sub(r"\W+", "_", _OOD_DATASET.value))
+    title = f"{_DATASET.value} against {_OOD_DATASET.value}"
+    ood.separation_figure(f"{stem}.png", own, other, title=title, names=(_DATASET.value, _OOD_DATASET.value))
+    write_json(f"{stem}.json", report)
+    write_text(f"{stem}.txt", table)
+    print("\n".join(f"wrote {stem}.{suffix}" for suffix in ("txt", "json", "png")))
+
+
+def _other_images(image_shape: tuple[int, int, int]) -> Any:
+    """At most --num_images images of --ood_dataset as the model wants them."""
+    import numpy as np
+
+    from cnnf_tf import data
+    from cnnf_tf.evaluation import out_of_distribution as ood
+
+    name, count = _OOD_DATASET.value, _NUM_IMAGES.value
+    if name == "uniform_noise":
+        return ood.uniform_noise(count, image_shape, seed=_SEED.value)
+    if name == "digits":
+        return ood.handwritten_digits(count, image_shape)
+    try:
+        dataset = data.load(
+            name,
+            _OOD_SPLIT.value,
+            limit=count,
+            image_size=image_shape[:2],
+            data_dir=_OOD_DATA_DIR.value or _DATA_DIR.value,
+        )
+    except ValueError as error:
+        raise ValueError(f"--ood_dataset wants digits, uniform_noise or a data set: {error}") from error
+    return ood.match_channels(np.stack([image for image, _ in dataset.as_numpy_iterator()]), image_shape[-1])
+
+
+if __name__ == "__main__":
+    _app.run(main)

@@ -1,0 +1,212 @@
+"""Draws what the generative model of a trained CNN-F has learnt: class templates, samples, latents.
+
+Example:
+  python bin/sample.py --model=runs/standard/best.keras --output=runs/standard/samples
+  python bin/sample.py --model=runs/standard/best.keras --output=/tmp/bags --label=8 --num_samples=12 --seed=1
+
+Writes into --output
+  templates.png   g(0 | y) of each class: all latents 1, latents at their means, average over drawn latents, and for
+                  comparison g(0; y, z) with z inferred from images of the class, and the mean image of the class
+  samples.png     for each class, g(0; y, z) of latents z drawn top down
+  latents.png     for a few images, latents inferred from the image beside latents drawn for the same label
+  samples.json    model, seed and settings; for each layer, how far its latents are from fair coins
+Equal seeds give equal files. The model must reconstruct the image itself (ind = 0).
+"""
+
+import pathlib
+from typing import Any
+
+import _app
+from absl import flags
+
+_MODEL: flags.FlagHolder = flags.DEFINE_string(
+    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
+)
+_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
+_LABEL = flags.DEFINE_integer("label", -1, "Class id to draw; -1: all classes.", lower_bound=-1)
+_NUM_SAMPLES = flags.DEFINE_integer("num_samples", 8, "Samples in the picture, for each class.", 1, 64)
+_NUM_PICTURES = flags.DEFINE_integer("num_pictures", 5, "Images in latents.png.", 1, 64)
+_NUM_AVERAGED = flags.DEFINE_integer(
+    "num_averaged", 64, "Draws for each class that a template averages, and images that a mean averages.", lower_bound=1
+)
+_LAYER = flags.DEFINE_string("layer", "", "Latent layer to map in latents.png; default: the lowest AdaReLU.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the draws.", lower_bound=0, upper_bound=2**31 - 1)
+_DATASET = flags.DEFINE_string(
+    "dataset", "fashion_mnist", "Real images: TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split of the real images.")
+_NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "Real images to look at, at most.", lower_bound=1)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
+)
+
+_TEMPLATES_CAPTION = (
+    "Each picture is g(0), what the feedback weights render from a class. Rows 1 to 3 know nothing but the class. Row "
+    "1: every latent is on. Row 2: every latent is at the mean of its Bernoulli, layer by layer. Row 3: average over "
+    "{draws} draws of all latents. Row 4 looks at images: the class rendered through the latents inferred from real "
+    "images of the class, averaged. Row 5: the average real image, for comparison. Where row 4 is sharp and row 3 is "
+    "not, the picture is in the latents, not in the class."
+)
+_SAMPLES_CAPTION = (
+    "Each row is a class y. Each picture is g(0; y, z), the mean of the image given the class and one draw of all "
+    "latents z from p(z | y), top down (the pixel noise of the model is left out). Left: the average of {draws} such "
+    "draws."
+)
+_LATENTS_CAPTION = (
+    "First the image; then what is rendered from its inferred label through its own inferred latents; then from the "
+    "same label through latents drawn from p(z | y). Blue to yellow: the latents of layer {layer}, as the share of its "
+    "channels that are on at each place, from 0 to 1."
+)
+
+
+def main() -> None:
+    _app.require(_MODEL, _OUTPUT)
+
+    _app.start_tensorflow()
+    import numpy as np
+    import tensorflow as tf
+
+    from cnnf_tf import __version__, data
+    from cnnf_tf.evaluation import sampling
+    from cnnf_tf.files import write_json
+    from cnnf_tf.models import load_model
+
+    # Equal seeds give equal files: sums split over threads differ in their last bits, and these can flip latents.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    model = load_model(_MODEL.value)
+    if _LABEL.value >= model.num_classes:
+        raise _app.UsageError(
+            f"--label must be a class id of the model, 0 to {model.num_classes - 1}, or -1, got {_LABEL.value}."
+        )
+    generative, notes = sampling.generative_model(model)
+    site = sampling.latent_site(generative, _LAYER.value or None)
+    classes = list(range(model.num_classes)) if _LABEL.value < 0 else [_LABEL.value]
+    templates = sampling.class_templates(model, generative, classes, num_samples=_NUM_AVERAGED.value, seed=_SEED.value)
+    for reason in notes:
+        print(f"Note: {reason}; the CNN is only approximately the inference of its generative model.")
+
+    known = data.info(_DATASET.value, data_dir=_DATA_DIR.value).class_names
+    dataset = data.load(_DATASET.value, _SPLIT.value, limit=_NUM_IMAGES.value, data_dir=_DATA_DIR.value)
+    images, labels = (np.stack(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
+    names = [known[y] if y < len(known) else f"class {y}" for y in range(model.num_classes)]
+    output = pathlib.Path(_OUTPUT.value)
+    _draw_templates(model, generative, templates, classes, names, images, labels, output / "templates.png")
+    _draw_samples(model, generative, templates["samples"], classes, names, output / "samples.png")
+    _draw_latents(model, generative, site, classes, names, images, labels, output / "latents.png")
+    report = {
+        "model": _MODEL.value,
+        "seed": _SEED.value,
+        "labels": classes,
+        "num_samples": _NUM_SAMPLES.value,
+        "num_averaged": _NUM_AVERAGED.value,
+        "layer": site.name,
+        "dataset": _DATASET.value,
+        "split": _SPLIT.value,
+        "num_images": len(images),
+        "iterations": model.iterations,
+        "step_size": model.step_size,
+        "pictures": "g(0), the mean of h given label and latents, in pixels; no Gaussian noise",
+        "notes": notes,
+        "latents_given_label": {str(y): sampling.bernoulli_means(generative, y) for y in classes},
+        "cnnf_tf": __version__,
+    }
+    write_json(output / "samples.json", report)
+    print(
+        "\n".join(f"wrote {output / name}" for name in ("templates.png", "samples.png", "latents.png", "samples.json"))
+    )
+
+
+def _draw_templates(
+    model: Any, generative: Any, templates: Any, classes: Any, names: Any, images: Any, labels: Any, path: pathlib.Path
+) -> None:
+    import numpy as np
+
+    from cnnf_tf.evaluation import Picture, picture_grid, sampling
+
+    rows = dict(zip(sampling.TEMPLATES.values(), templates.values(), strict=True))
+    inferred, means = [], []
+    for y in classes:
+        own = images[labels == y][: _NUM_AVERAGED.value]
+        blank = np.full(model.image_shape, 0.5, np.float32)
+        means.append(own.mean(0) if len(own) else blank)
+        inferred.append(sampling.render_through(model, generative, own, y).mean(0) if len(own) else blank)
+    rows |= {"latents inferred from images, average": inferred, "average image": means}
+    picture_grid(
+        path,
+        [[Picture(values) for values in row] for row in rows.values()],
+        title="what each class looks like to the generative model",
+        caption=_TEMPLATES_CAPTION.format(draws=_NUM_AVERAGED.value),
+        row_titles=list(rows),
+        column_titles=[names[y] for y in classes],
+    )
+
+
+def _draw_samples(model: Any, generative: Any, averages: Any, classes: Any, names: Any, path: pathlib.Path) -> None:
+    from cnnf_tf.evaluation import Picture, picture_grid, sampling
+
+    rows = []
+    for y, average in zip(classes, averages, strict=True):
+        drawn = sampling.sample_pictures(model, generative, y, num_samples=_NUM_SAMPLES.value, seed=_SEED.value)
+        rows.append([Picture(average), *(Picture(values) for values in drawn)])
+    picture_grid(
+        path,
+        rows,
+        title=f"samples of the generative model, seed {_SEED.value}",
+        caption=_SAMPLES_CAPTION.format(draws=_NUM_AVERAGED.value),
+        row_titles=[names[y] for y in classes],
+        column_titles=["average", *(f"draw {index}" for index in range(1, _NUM_SAMPLES.value + 1))],
+    )
+
+
+def _draw_latents(
+    model: Any,
+    generative: Any,
+    site: Any,
+    classes: Any,
+    names: Any,
+    images: Any,
+    labels: Any,
+    path: pathlib.Path,
+) -> None:
+    import numpy as np
+
+    from cnnf_tf.evaluation import Picture, picture_grid, sampling
+
+    chosen = np.flatnonzero(np.isin(labels, classes))
+    if not len(chosen):
+        raise ValueError(f"no image of class {classes[0]} among the first {len(images)} of the split {_SPLIT.value!r}.")
+    # One image of each class first, then the others in their own order.
+    _, first = np.unique(labels[chosen], return_index=True)
+    chosen = np.concatenate([chosen[np.sort(first)], np.delete(chosen, first)])[: _NUM_PICTURES.value]
+    found = sampling.compare_latents(model, generative, images[chosen], site=site, seed=_SEED.value)
+    rows = []
+    for index, image in enumerate(images[chosen]):
+        rows.append(
+            [
+                Picture(image, f"true: {names[labels[chosen[index]]]}"),
+                Picture(found.inferred[index], f"label: {names[found.labels[index]]}"),
+                Picture(found.drawn[index]),
+                Picture(found.inferred_map[index], colours="viridis"),
+                Picture(found.drawn_map[index], colours="viridis"),
+            ]
+        )
+    picture_grid(
+        path,
+        rows,
+        title="latents inferred from an image, and latents drawn for its label",
+        caption=_LATENTS_CAPTION.format(layer=site.name),
+        column_titles=[
+            "image",
+            "g(0), inferred latents",
+            "g(0), drawn latents",
+            f"z inferred {site.name}",
+            f"z drawn {site.name}",
+        ],
+    )
+
+
+if __name__ == "__main__":
+    _app.run(main)
