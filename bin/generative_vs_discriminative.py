@@ -142,7 +142,7 @@ def _network(
         options.model.iterations = 0
     batch_size = min(len(labels), config.data.batch_size)
     steps = max(config.study.min_steps, math.ceil(config.study.epochs * len(labels) / config.data.batch_size))
-    keras.utils.clear_session(free_memory=False)
+    keras.utils.clear_session()  # or else the models of all cells stay in memory
     keras.utils.set_random_seed(seed)
     model = training.build_model(options, facts.image_shape, facts.num_classes)
     model.compile(optimizer=training.build_optimizer(config.train.optimizer, steps))

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from configs import _variants
 
 VARIANTS = {
-    "": "m = 10, 20, 50, ..., 10,000 images, three seeds; about half an hour on two CPU cores",
+    "": "m = 10, 20, 50, ..., 10,000 images, three seeds; half an hour on two busy CPU cores",
     "smoke": "under half a minute on two CPU cores, to see that everything runs",
 }
 
