@@ -15,7 +15,7 @@ from configs import _variants
 
 VARIANTS = {
     "": "m = 10, 20, 50, ..., 10,000 images, three seeds; half an hour on two busy CPU cores",
-    "smoke": "under half a minute on two CPU cores, to see that everything runs",
+    "smoke": "about half a minute on two CPU cores, to see that everything runs",
 }
 
 
