@@ -27,6 +27,15 @@ from absl import app, flags, logging  # noqa: E402
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
 
 
+def define_data_dir() -> flags.FlagHolder:
+    """Defines --data_dir, for the binaries that load data."""
+    return flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
+    )
+
+
 class UsageError(Exception):
     """The command line asks for something that cannot be: exit code 2."""
 

@@ -33,11 +33,7 @@ _SELF_CONSISTENCY = flags.DEFINE_bool(
     "self_consistency", False, "Also report what each iteration changes: label, latents, features. Needs K' >= 1."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
-)
+_DATA_DIR = _app.define_data_dir()
 
 
 def main() -> None:

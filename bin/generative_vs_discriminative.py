@@ -26,11 +26,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
 )
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the study: its record, table and figure.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
-)
+_DATA_DIR = _app.define_data_dir()
 
 NAMES = {
     "gaussian_naive_bayes": "naive Bayes, shared variances",

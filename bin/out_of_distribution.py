@@ -38,11 +38,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of uniform_noise.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: none are written.")
 _NAME = flags.DEFINE_string("name", "", "Stem of the files; default: --ood_dataset.")
 _NOTE = flags.DEFINE_string("note", "", "Free text for the JSON, for example the command that trained the model.")
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
-)
+_DATA_DIR = _app.define_data_dir()
 _OOD_DATA_DIR = flags.DEFINE_string("ood_data_dir", None, "The same for --ood_dataset; default: --data_dir.")
 
 

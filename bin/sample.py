@@ -36,11 +36,7 @@ _DATASET = flags.DEFINE_string(
 )
 _SPLIT = flags.DEFINE_string("split", "test", "Split of the real images.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "Real images to look at, at most.", lower_bound=1)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
-)
+_DATA_DIR = _app.define_data_dir()
 
 _TEMPLATES_CAPTION = (
     "Each picture is g(0), what the feedback weights render from a class. Rows 1 to 3 know nothing but the class. Row "

@@ -22,16 +22,14 @@ def main() -> None:
 
     _app.start_tensorflow()
     import numpy as np
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     from cnnf_tf.evaluation.figures import save_png
     from cnnf_tf.layers import AdaReLU
     from cnnf_tf.layers.ada_relu import RULES
+    from cnnf_tf.plotting import new_figure
 
     features = np.linspace(-1, 1, 201, dtype=np.float32)[:, None]
-    figure = Figure(figsize=(7.2, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.2, 6.4)
     axes = figure.subplots(len(RULES), len(_SIGNALS), sharex=True, sharey=True)
     for row, rule in enumerate(RULES):
         layer = AdaReLU(rule=rule, use_bias=False)

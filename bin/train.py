@@ -20,11 +20,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR: flags.FlagHolder = flags.DEFINE_string(
     "workdir", None, "Folder for checkpoints, metrics and TensorBoard files of this run."
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
-)
+_DATA_DIR = _app.define_data_dir()
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and stop.")
 
 

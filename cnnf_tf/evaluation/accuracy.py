@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF, READOUTS
+from cnnf_tf.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +45,7 @@ class PassAccuracy:
             accuracies = [f"{100 * values[index]:.2f} %" for values in self.accuracy.values()]
             name = "0 (plain CNN)" if index == 0 else str(index)
             rows.append((name, *accuracies, f"{cross_entropy:.4f}", error))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-        return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return aligned(rows)
 
 
 def evaluate_passes(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnnf_tf.files import atomic_path
+from cnnf_tf.plotting import new_figure
 
 
 def reconstruction_figure(
@@ -98,16 +99,6 @@ def picture_grid(
     if caption:
         figure.supxlabel("\n".join(lines), fontsize=8.5, x=0.01, ha="left")
     save_png(figure, path)
-
-
-def new_figure(width: float, height: float) -> Any:
-    """A matplotlib figure of that size, in inches, that needs no display."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def save_png(figure: Any, path: str | os.PathLike[str]) -> None:

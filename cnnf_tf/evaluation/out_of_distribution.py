@@ -21,10 +21,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.evaluation.figures import new_figure, save_png
+from cnnf_tf.evaluation.figures import save_png
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, self_consistency
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, READOUTS, Trajectory
+from cnnf_tf.plotting import new_figure
+from cnnf_tf.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,8 +182,7 @@ def separation_table(found: dict[str, Separation]) -> str:
     for name, value in found.items():
         medians = (f"{value.own_median:.4g}", f"{value.other_median:.4g}")
         rows.append((name, f"{value.auroc:.4f}", f"{100 * value.false_positive_rate_95:.1f} %", *medians))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return aligned(rows)
 
 
 def separation_figure(

@@ -7,8 +7,10 @@ latents agree with one another (paper section 2.4).
 
 import os
 
-from cnnf_tf.evaluation.figures import new_figure, save_png
+from cnnf_tf.evaluation.figures import save_png
 from cnnf_tf.generative import SelfConsistencySummary
+from cnnf_tf.plotting import new_figure
+from cnnf_tf.tables import aligned
 
 _PANELS = (
     ("label_changed", "label changed (% of images)", 100.0),
@@ -23,8 +25,7 @@ def self_consistency_table(summary: SelfConsistencySummary) -> str:
     values = zip(summary.label_changed, summary.latent_flip_rate, summary.feature_residual, strict=True)
     for index, (changed, flipped, residual) in enumerate(values, start=1):
         rows.append((str(index), f"{100 * changed:.2f} %", f"{100 * flipped:.2f} %", f"{residual:.4f}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return aligned(rows)
 
 
 def self_consistency_figure(path: str | os.PathLike[str], summary: SelfConsistencySummary, *, title: str) -> None:

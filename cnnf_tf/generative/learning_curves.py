@@ -18,6 +18,8 @@ import numpy as np
 
 from cnnf_tf.differences import differences
 from cnnf_tf.files import atomic_path, write_json, write_text
+from cnnf_tf.plotting import new_figure
+from cnnf_tf.tables import aligned
 
 _FIELDS = ("method", "num_images", "num_seeds", "error_mean", "error_std", "error_min", "error_max", "num_test_images")
 
@@ -138,8 +140,7 @@ class LearningCurves:
         for size in sizes:
             found = [rows.get((method, size)) for method in methods]
             lines.append([str(size), *("-" if row is None else _percent(row) for row in found)])
-        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-        return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines)
+        return aligned(lines)
 
     def write_csv(self) -> pathlib.Path:
         """Writes `learning_curves.csv`: the rows, as shares in [0, 1]."""
@@ -154,11 +155,8 @@ class LearningCurves:
     def draw(self, names: Mapping[str, str], *, title: str) -> list[pathlib.Path]:
         """Writes `learning_curves.png` and `.svg`: error over m (log scale), bars of one standard deviation."""
         import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(7.2, 4.8), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = new_figure(7.2, 4.8)
         axis = figure.subplots()
         for index, (method, name) in enumerate(names.items()):
             rows = [row for row in self.rows() if row["method"] == method]

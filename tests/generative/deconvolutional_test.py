@@ -11,6 +11,7 @@ from absl.testing import parameterized
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, Sample, flatten_latents, latent_sites, nest_latents
 from tests.generative import nets
 from tests.models import tiny
+from tests.policies import dtype_policy
 
 tfd = tfp.distributions
 
@@ -160,12 +161,8 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_half_precision_is_summed_in_float32(self):
         full = tiny.model().network
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
+        with dtype_policy("mixed_bfloat16"):
             half = tiny.model().network
-        finally:
-            keras.config.set_dtype_policy(policy)
         half.set_weights(full.get_weights())
         h = tf.random.stateless_normal((4, *tiny.IMAGE_SHAPE), (1, 2))
         _, z = full(h)

@@ -1,23 +1,15 @@
 """Small networks in float64 on which the theorem of the generative model is exact, and random latents for them."""
 
-import contextlib
-
-import keras
 import numpy as np
 
 from cnnf_tf import layers
 from cnnf_tf.generative import flatten_latents, latent_sites, nest_latents
+from tests.policies import dtype_policy
 
 
-@contextlib.contextmanager
 def float64():
     """Layers made inside compute in float64."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
+    return dtype_policy("float64")
 
 
 def randomise(network, seed=0, scale=0.7):

@@ -8,6 +8,7 @@ from absl.testing import parameterized
 from cnnf_tf import layers
 from cnnf_tf.layers.base import FeedbackComposite
 from tests import descriptors
+from tests.policies import dtype_policy
 
 CASES = [(descriptor.name, descriptor) for descriptor in descriptors.LAYERS]
 
@@ -99,12 +100,8 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.named_parameters(CASES)
     def test_bfloat16_stays_bfloat16_and_close(self, descriptor):
         layer, features = descriptors.built(descriptor), tf.constant(descriptors.batch(descriptor))
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
+        with dtype_policy("mixed_bfloat16"):
             half = descriptor.make()
-        finally:
-            keras.config.set_dtype_policy(policy)
         half.build((None, *descriptor.input_shape))
         half.set_weights(layer.get_weights())
         output, latent = half(features)

@@ -11,6 +11,7 @@ from absl.testing import parameterized
 from cnnf_tf import CNNF
 from cnnf_tf.models import NETWORKS, load_model, reconstruction_loss, trajectory_losses
 from tests.models import tiny
+from tests.policies import dtype_policy
 
 
 def trained(model, epochs=2):
@@ -117,25 +118,17 @@ class KerasTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(model.infer(tiny.images(1)[:0]).logits.shape, (3, 0, 3))
 
     def test_gradients_match_finite_differences_through_the_loop(self):
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("float64")
-        try:
+        with dtype_policy("float64"):
             network = tiny.network()
             network.layers[-1] = type(network.layers[-1])(3, use_bias=True, dtype="float64")
             model = CNNF(network, image_shape=tiny.IMAGE_SHAPE, iterations=2)
-        finally:
-            keras.config.set_dtype_policy(policy)
         images = tf.cast(0.25 + 0.5 * tiny.images(1), tf.float64)
         theoretical, numerical = tf.test.compute_gradient(lambda x: model.infer(x).logits, [images], delta=1e-6)
         self.assertAllClose(theoretical, numerical, rtol=1e-4, atol=1e-6)
 
     def test_mixed_bfloat16(self):
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
+        with dtype_policy("mixed_bfloat16"):
             half = tiny.model()
-        finally:
-            keras.config.set_dtype_policy(policy)
         full = tiny.model()
         half.set_weights(full.get_weights())
         images = tiny.images(16)

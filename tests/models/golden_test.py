@@ -9,13 +9,13 @@ and elsewhere to a multiple of the golden file's own distance from them.
 
 import functools
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.models import reference
 from tests import reference_data
+from tests.policies import dtype_policy
 
 FILES = {
     "fashion_cnn_ind0": (reference_data.fashion_state, 0, 3),
@@ -52,12 +52,8 @@ def relative_error(values, golden):
 
 def model_of(name, dtype="float32"):
     make_state, ind, iterations = FILES[name]
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype)
-    try:
+    with dtype_policy(dtype):
         return reference.from_state_dict(make_state(), ind=ind, iterations=iterations)
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def golden_of(name):
