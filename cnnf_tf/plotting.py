@@ -1,6 +1,10 @@
-"""An empty matplotlib figure that needs no display."""
+"""matplotlib figures that need no display: an empty one, and writing one as PNG and SVG."""
 
+import os
+import pathlib
 from typing import Any
+
+from cnnf_tf.files import atomic_path
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -11,3 +15,15 @@ def new_figure(width: float, height: float) -> Any:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def save_figure(figure: Any, stem: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """Writes `stem`.png and `stem`.svg atomically, without dates: equal figures are equal files."""
+    import matplotlib
+
+    paths = [pathlib.Path(f"{os.fspath(stem)}{suffix}") for suffix in (".png", ".svg")]
+    with matplotlib.rc_context({"svg.hashsalt": "cnnf_tf"}):
+        for path, metadata in zip(paths, ({"Software": None}, {"Date": None}), strict=True):
+            with atomic_path(path) as temporary:
+                figure.savefig(temporary, format=path.suffix[1:], dpi=120, metadata=metadata)
+    return paths

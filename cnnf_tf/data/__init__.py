@@ -1,7 +1,18 @@
-"""Images and labels as `tf.data.Dataset`: TensorFlow Datasets, IDX files and image folders. See `load`."""
+"""Images and labels as `tf.data.Dataset`: TensorFlow Datasets, IDX files, image folders; corruptions. See `load`."""
 
 from cnnf_tf.data.augmentation import Augmentation
+from cnnf_tf.data.corruptions import CORRUPTIONS, SEVERITIES, Corruption, corrupt, corrupted
 from cnnf_tf.data.datasets import info, load
 from cnnf_tf.data.sources import DatasetInfo
 
-__all__ = ["Augmentation", "DatasetInfo", "info", "load"]
+__all__ = [
+    "CORRUPTIONS",
+    "SEVERITIES",
+    "Augmentation",
+    "Corruption",
+    "DatasetInfo",
+    "corrupt",
+    "corrupted",
+    "info",
+    "load",
+]

@@ -5,10 +5,7 @@ a smaller m are among those for a larger one. `LearningCurves` keeps the finishe
 replaced as a whole after each of them, so a killed study loses only the cell it was in.
 """
 
-import csv
 import dataclasses
-import io
-import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -16,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.differences import differences
-from cnnf_tf.files import atomic_path, write_json, write_text
-from cnnf_tf.plotting import new_figure
-from cnnf_tf.tables import aligned
+from cnnf_tf.files import write_text
+from cnnf_tf.plotting import new_figure, save_figure
+from cnnf_tf.records import StudyRecord
+from cnnf_tf.tables import aligned, csv_text
 
 _FIELDS = ("method", "num_images", "num_seeds", "error_mean", "error_std", "error_min", "error_max", "num_test_images")
 
@@ -95,24 +92,19 @@ class LearningCurves:
     """
 
     def __init__(self, folder: str | os.PathLike[str], config: Mapping[str, Any], about: Mapping[str, Any]):
-        self.folder = pathlib.Path(folder)
-        self._config = json.loads(json.dumps(config))
-        self._about = dict(about)
-        self.cells: dict[tuple[str, int, int], Cell] = {}
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"output {os.fspath(folder)!r} must be a folder, but it is a file.")
-        if self.path.exists():
-            self._read()
-
-    @property
-    def path(self) -> pathlib.Path:
-        return self.folder / "results.json"
+        self._record = StudyRecord(folder, config, about)
+        self.folder, self.path = self._record.folder, self._record.path
+        try:
+            cells = [Cell(**cell) for cell in self._record.cells]
+        except TypeError as error:
+            raise self._record.damaged(error) from error
+        self.cells: dict[tuple[str, int, int], Cell] = {cell.key: cell for cell in cells}
 
     def add(self, cell: Cell) -> None:
         """Writes down a finished cell; afterwards a kill does not lose it."""
         self.cells[cell.key] = cell
-        cells = [dataclasses.asdict(cell) for cell in self.cells.values()]
-        write_json(self.path, self._about | {"config": self._config, "rows": self.rows(), "cells": cells})
+        self._record.cells = [dataclasses.asdict(cell) for cell in self.cells.values()]
+        self._record.write(rows=self.rows())
 
     def rows(self) -> list[dict[str, Any]]:
         """Mean and sample standard deviation (n - 1; None for one seed) over seeds, for each method, m."""
@@ -144,18 +136,12 @@ class LearningCurves:
 
     def write_csv(self) -> pathlib.Path:
         """Writes `learning_curves.csv`: the rows, as shares in [0, 1]."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows())
         path = self.folder / "learning_curves.csv"
-        write_text(path, text.getvalue())
+        write_text(path, csv_text(_FIELDS, self.rows()))
         return path
 
     def draw(self, names: Mapping[str, str], *, title: str) -> list[pathlib.Path]:
         """Writes `learning_curves.png` and `.svg`: error over m (log scale), bars of one standard deviation."""
-        import matplotlib
-
         figure = new_figure(7.2, 4.8)
         axis = figure.subplots()
         for index, (method, name) in enumerate(names.items()):
@@ -179,26 +165,7 @@ class LearningCurves:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
         axis.set_title(title, fontsize=9)
-        paths = [self.folder / "learning_curves.png", self.folder / "learning_curves.svg"]
-        with matplotlib.rc_context({"svg.hashsalt": "cnnf_tf"}):  # equal figures are equal files
-            for path, metadata in zip(paths, ({"Software": None}, {"Date": None}), strict=True):
-                with atomic_path(path) as temporary:
-                    figure.savefig(temporary, format=path.suffix[1:], dpi=120, metadata=metadata)
-        return paths
-
-    def _read(self) -> None:
-        try:
-            saved = json.loads(self.path.read_text(encoding="utf-8"))
-            recorded, cells = dict(saved["config"]), [Cell(**cell) for cell in saved["cells"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{self.path} is not the record of a study ({error}); give another --output.") from error
-        changed = differences(recorded, self._config)
-        if changed:
-            raise ValueError(
-                f"output {str(self.folder)!r} holds a study with another config ({'; '.join(changed)}). Give another "
-                "--output, or the same config to go on with that study."
-            )
-        self.cells = {cell.key: cell for cell in cells}
+        return save_figure(figure, self.folder / "learning_curves")
 
 
 def _percent(row: Mapping[str, Any]) -> str:

@@ -42,6 +42,9 @@ class CNNF(keras.Model):
       readout: "last" takes the logits of the final pass, "average" the mean over all K + 1 passes.
       feedback_start: what goes down from the top: "logits", "softmax" or "one_hot".
       reconstruction_weight: r >= 0, weight of the reconstruction term in `fit`.
+      training_horizon: passes up to which `fit` keeps the loop stable, or 0: after the K iterations each training step
+        goes on for a random number of iterations without gradients and then for one with, which ends between K + 1 and
+        the horizon. Without it accuracy falls when a model is run for more iterations than it was trained with.
       pixel_mean: images in [0, 1] enter the network as `(image - pixel_mean) / pixel_scale`.
       pixel_scale: see `pixel_mean`; the defaults give [-1, 1], the authors' range.
 
@@ -60,6 +63,7 @@ class CNNF(keras.Model):
         readout: str = "last",
         feedback_start: str = "logits",
         reconstruction_weight: float = 0.1,
+        training_horizon: int = 0,
         pixel_mean: float = 0.5,
         pixel_scale: float = 0.5,
         **kwargs: Any,
@@ -72,6 +76,7 @@ class CNNF(keras.Model):
         self.feedback_start = one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
         if reconstruction_weight < 0:
             raise ValueError(f"reconstruction_weight must be >= 0, got {reconstruction_weight!r}.")
+        self.training_horizon = _check_horizon(training_horizon, self.iterations)
         if pixel_scale <= 0:
             raise ValueError(f"pixel_scale must be > 0, got {pixel_scale!r}.")
         self.reconstruction_weight = float(reconstruction_weight)
@@ -113,7 +118,13 @@ class CNNF(keras.Model):
         return READOUTS[self.readout](self.infer(images, training=training).logits)
 
     def infer(
-        self, images: Tensor, *, iterations: int | None = None, step_size: float | None = None, training: bool = False
+        self,
+        images: Tensor,
+        *,
+        iterations: int | None = None,
+        step_size: float | None = None,
+        training: bool = False,
+        unrecorded: Tensor | None = None,
     ) -> Trajectory:
         """Runs the loop and returns everything it did.
 
@@ -122,10 +133,11 @@ class CNNF(keras.Model):
           iterations: K; the model's own by default.
           step_size: eta; the model's own by default.
           training: as in Keras.
+          unrecorded: see `unroll`.
 
         Raises:
           ValueError: wrong rank, size, channels or dtype of the images, or a bad `iterations` or `step_size`.
-          tf.errors.InvalidArgumentError: pixels outside [0, 1].
+          tf.errors.InvalidArgumentError: pixels outside [0, 1], or no image at all.
         """
         features = self.normalize(images)
         if self.encoder is not None:
@@ -137,6 +149,7 @@ class CNNF(keras.Model):
             step_size=self.step_size if step_size is None else check_step_size(step_size),
             feedback_start=self.feedback_start,
             training=training,
+            unrecorded=unrecorded,
         )
 
     def normalize(self, images: Tensor) -> Tensor:
@@ -152,12 +165,17 @@ class CNNF(keras.Model):
         dtype = keras.backend.standardize_dtype(images.dtype)
         if "float" not in dtype:
             raise ValueError(f"CNNF wants float images with pixels in [0, 1], got {dtype}; divide uint8 by 255 first.")
+        # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
         low, high = tf.reduce_min(images), tf.reduce_max(images)
-        in_range = tf.logical_or(
-            tf.logical_and(low >= -_RANGE_TOLERANCE, high <= 1 + _RANGE_TOLERANCE), tf.equal(tf.size(images), 0)
-        )
-        message = "CNNF wants pixels in [0, 1] (no NaN); got minimum and maximum:"
-        with tf.control_dependencies([tf.debugging.Assert(in_range, [message, low, high])]):
+        in_range = tf.logical_and(low >= -_RANGE_TOLERANCE, high <= 1 + _RANGE_TOLERANCE)
+        checks = [
+            tf.debugging.Assert(tf.size(images) > 0, ["CNNF wants at least one image; got an empty batch."]),
+            tf.debugging.Assert(
+                tf.logical_or(in_range, tf.equal(tf.size(images), 0)),
+                ["CNNF wants pixels in [0, 1] (no NaN); got minimum and maximum:", low, high],
+            ),
+        ]
+        with tf.control_dependencies(checks):
             images = tf.identity(images)
         return ops.cast((images - self.pixel_mean) / self.pixel_scale, self.compute_dtype)
 
@@ -200,7 +218,7 @@ class CNNF(keras.Model):
     def train_step(self, data: Any) -> dict[str, Tensor]:
         images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            trajectory = self.infer(images, training=True)
+            trajectory = self.infer(images, training=True, unrecorded=self._unrecorded(self.optimizer.iterations))
             losses = self._objective(trajectory, images, labels, sample_weight)
             scaled = self.optimizer.scale_loss(losses.total)
         variables = self.trainable_variables
@@ -212,6 +230,13 @@ class CNNF(keras.Model):
         trajectory = self.infer(images, training=False)
         losses = self._objective(trajectory, images, labels, sample_weight)
         return self._report(trajectory, losses, images, labels, sample_weight)
+
+    def _unrecorded(self, training_step: Tensor) -> Tensor | None:
+        """How many iterations this step goes on without gradients: the same for the same step, also after a resume."""
+        if not self.training_horizon:
+            return None
+        seed = tf.stack([tf.cast(training_step, tf.int32), 0])
+        return tf.random.stateless_uniform([], seed, 0, self.training_horizon - self.iterations, tf.int32)
 
     def _objective(self, trajectory: Trajectory, images: Tensor, labels: Tensor, sample_weight: Any) -> Losses:
         def classification(logits: Tensor) -> Tensor:
@@ -249,6 +274,7 @@ class CNNF(keras.Model):
             "readout": self.readout,
             "feedback_start": self.feedback_start,
             "reconstruction_weight": self.reconstruction_weight,
+            "training_horizon": self.training_horizon,
             "pixel_mean": self.pixel_mean,
             "pixel_scale": self.pixel_scale,
         }
@@ -264,6 +290,14 @@ class CNNF(keras.Model):
 
 def _ends(logits: Tensor) -> tuple[Tensor, Tensor]:
     return logits[0], logits[-1]
+
+
+def _check_horizon(horizon: Any, iterations: int) -> int:
+    if isinstance(horizon, bool) or not isinstance(horizon, int) or (horizon != 0 and horizon <= iterations):
+        raise ValueError(
+            f"training_horizon must be 0 (only the K = {iterations} iterations) or an integer above K, got {horizon!r}."
+        )
+    return horizon
 
 
 def _check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:

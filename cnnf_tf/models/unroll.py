@@ -9,10 +9,10 @@
 Training, attacks, evaluation, restoration and export all call this loop; nothing else re-writes it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from keras import ops
+from keras import ops, tree
 
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
@@ -106,6 +106,7 @@ def unroll(
     step_size: float | Tensor,
     feedback_start: str = "logits",
     training: bool = False,
+    unrecorded: Tensor | None = None,
 ) -> Trajectory:
     """Runs the loop for a fixed number of iterations.
 
@@ -116,6 +117,9 @@ def unroll(
       step_size: eta, in [0, 1] for a convex mix of h and its reconstruction.
       feedback_start: "logits", "softmax" or "one_hot".
       training: as in Keras.
+      unrecorded: an integer scalar n >= 0, for training far beyond K: after the K iterations the loop goes on for n
+        more that are neither recorded nor differentiated, and then for one that is both, so that the trajectory has
+        K + 2 passes. None for none of this.
 
     Returns:
       The whole `Trajectory`. Inside a `tf.function`, what is not used costs nothing.
@@ -127,7 +131,9 @@ def unroll(
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
     state = first_pass(network, features, training=training)
     states, feedbacks = [state], []
-    for _ in range(iterations):
+    for iteration in range(iterations + (unrecorded is not None)):
+        if iteration == iterations:
+            state = _advance(network, state, unrecorded, step_size, feedback_start)
         state, feedback = step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
         states.append(state)
         feedbacks.append(feedback)
@@ -140,6 +146,29 @@ def unroll(
         latents=[state.latents for state in states],
         signals=[feedback.signals for feedback in feedbacks],
     )
+
+
+def _advance(
+    network: FeedbackSequential, state: State, iterations: Tensor, step_size: float | Tensor, feedback_start: str
+) -> State:
+    """The state a number of iterations later, as a constant for gradients."""
+    leaves = tree.flatten(state)
+    places = [place for place, leaf in enumerate(leaves) if leaf is not None]
+
+    def unpack(carried: Sequence[Tensor]) -> State:
+        everything = [None] * len(leaves)
+        for place, tensor in zip(places, carried, strict=True):
+            everything[place] = tensor
+        return tree.pack_sequence_as(state, everything)
+
+    def iterate(done: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
+        after, _ = step(network, unpack(carried), step_size=step_size, feedback_start=feedback_start)
+        found = tree.flatten(after)
+        return done + 1, *(ops.stop_gradient(found[place]) for place in places)
+
+    start = [ops.stop_gradient(leaves[place]) for place in places]
+    _, *carried = ops.while_loop(lambda done, *_: done < iterations, iterate, (0, *start))
+    return unpack([ops.stop_gradient(tensor) for tensor in carried])
 
 
 def _last(logits: Tensor) -> Tensor:

@@ -113,9 +113,49 @@ class KerasTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(actual.logits, expected.logits, rtol=1e-4, atol=1e-5)
             self.assertAllClose(actual.reconstructions, expected.reconstructions, rtol=1e-4, atol=1e-5)
 
-    def test_empty_batch(self):
+    def test_empty_batch_is_an_error_and_not_the_end_of_the_process(self):
         model = tiny.model()
-        self.assertEqual(model.infer(tiny.images(1)[:0]).logits.shape, (3, 0, 3))
+        for infer in (
+            model.infer,
+            tf.function(model.infer, input_signature=[tf.TensorSpec((None, *tiny.IMAGE_SHAPE))]),
+        ):
+            with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "at least one image"):
+                infer(tiny.images(1)[:0])
+
+    def test_training_horizon(self):
+        """The pass after n unrecorded iterations is the pass that a longer loop arrives at."""
+        model, images = tiny.model(iterations=1), tiny.images(3)
+        for unrecorded in (0, 3):
+            short = model.infer(images, unrecorded=tf.constant(unrecorded))
+            long = model.infer(images, iterations=2 + unrecorded)
+            self.assertLen(short.features, 3)
+            self.assertAllEqual(short.logits[:2], long.logits[:2])
+            self.assertAllClose(short.logits[2], long.logits[-1], rtol=1e-6, atol=1e-6)
+            self.assertAllClose(short.reconstructions[1], long.reconstructions[-1], rtol=1e-6, atol=1e-6)
+
+    def test_no_gradient_through_unrecorded_iterations(self):
+        model, images = tiny.model(iterations=1), tiny.images(3)
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(images)
+            late = tf.reduce_sum(model.infer(images, unrecorded=tf.constant(2)).logits[-1])
+            early = tf.reduce_sum(model.infer(images, iterations=3).logits[-1])
+        self.assertGreater(tf.norm(tape.gradient(early, images)), 0.0)
+        gradient = tape.gradient(late, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self.assertAllEqual(gradient, tf.zeros_like(images))
+
+    def test_fit_draws_the_horizon_from_the_step(self):
+        model = tiny.model(iterations=1, training_horizon=5)
+        drawn = [int(model._unrecorded(tf.constant(step))) for step in range(40)]  # noqa: SLF001
+        self.assertEqual(drawn, [int(model._unrecorded(tf.constant(step))) for step in range(40)])  # noqa: SLF001
+        self.assertEqual(set(drawn), {0, 1, 2, 3})
+        model.compile(optimizer="sgd")
+        self.assertTrue(np.isfinite(model.fit(tiny.dataset(), verbose=0).history["loss"][0]))
+        self.assertIsNone(tiny.model()._unrecorded(tf.constant(0)))  # noqa: SLF001
+
+    @parameterized.parameters(1, -1, True, 2.5)
+    def test_rejects_horizon(self, horizon):
+        with self.assertRaisesRegex(ValueError, "training_horizon must be 0 .* or an integer above K"):
+            tiny.model(iterations=2, training_horizon=horizon)
 
     def test_gradients_match_finite_differences_through_the_loop(self):
         with dtype_policy("float64"):
