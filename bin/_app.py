@@ -9,6 +9,8 @@ Exit codes: 0 success; 1 the work failed (bad data, missing file, ...); 2 the co
 paragraph on stderr that names what was wanted, what came and what is allowed; `--debug` shows the traceback instead.
 """
 
+import fractions
+import math
 import os
 import pathlib
 import re
@@ -53,6 +55,19 @@ def require(*holders: flags.FlagHolder) -> None:
         raise UsageError(f"{', '.join(missing)} must be given; see --help for an example.")
 
 
+def pixel_length(flag: str, text: str) -> float:
+    """A length on the [0, 1] pixel scale, from text such as 0.1 or 8/255; raises UsageError otherwise."""
+    try:
+        value = float(fractions.Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise UsageError(
+            f"--{flag} wants a number >= 0 or a fraction such as 8/255, on the [0, 1] pixel scale, got {text!r}."
+        )
+    return value
+
+
 def start_tensorflow() -> None:
     """Imports TensorFlow and looks for devices, keeping what its C++ side prints about that off the terminal.
 
@@ -80,8 +95,9 @@ def start_tensorflow() -> None:
 
 def _explain(error: Exception) -> str:
     """The message of an error; of a TensorFlow error only its own words, not the graph nodes around them."""
-    message = str(getattr(error, "message", error))
-    return message.split("\n\t [[")[0]
+    message = str(getattr(error, "message", error)).split("\n\t [[")[0]
+    asserted = re.search(r"assertion failed: (\[.*)", message)  # after the lines of Python that built the graph
+    return asserted.group(1) if asserted else message
 
 
 def _parse_flags(argv: list[str]) -> list[str]:

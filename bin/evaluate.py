@@ -3,10 +3,16 @@
 Example:
   python bin/evaluate.py --model=runs/standard/best.keras --output=runs/standard/evaluation
   python bin/evaluate.py --model=runs/standard/best.keras --iterations=10 --num_images=1000 --self_consistency
+  python bin/evaluate.py --model=runs/standard/best.keras --robustness=0.05 --surrogate=runs/standard_cnn/best.keras
 
 Prints a table (accuracy after pass 0, which is the plain CNN, 1, ..., K', for the readouts "last" and "average") and
 writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions.png into --output. With
 --self_consistency it adds a table of what each iteration still changed, self_consistency.json and self_consistency.png.
+
+With --robustness=RADIUS it adds robustness.txt and robustness.json: accuracy under PGD and SPSA through the first pass
+and through the whole loop, under attacks aimed at the feedback, and under images made on --surrogate, for both
+readouts, with the images that stand every attack as the headline, and checks of the evaluation itself with cause and
+remedy.
 """
 
 import pathlib
@@ -32,6 +38,26 @@ _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 
 _SELF_CONSISTENCY = flags.DEFINE_bool(
     "self_consistency", False, "Also report what each iteration changes: label, latents, features. Needs K' >= 1."
 )
+_ROBUSTNESS = flags.DEFINE_string(
+    "robustness", None, "Also attack: the l-inf radius on the [0, 1] pixel scale, for example 0.05 or 8/255."
+)
+_ATTACKED_IMAGES = flags.DEFINE_integer(
+    "attacked_images", 1000, "--robustness attacks the first so many images.", lower_bound=1
+)
+_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * radius / steps.", lower_bound=1)
+_SPSA_IMAGES = flags.DEFINE_integer(
+    "spsa_images", 100, "SPSA attacks the first so many images (each step costs 257 passes); 0: no SPSA.", lower_bound=0
+)
+_SURROGATE = flags.DEFINE_string(
+    "surrogate", None, "With --robustness: a .keras file, such as the plain CNN, to make transferred images on."
+)
+_ADAPTIVE = flags.DEFINE_bool("adaptive", True, "With --robustness: also run the attacks aimed at the feedback.")
+_AUTOATTACK = flags.DEFINE_bool(
+    "autoattack",
+    False,
+    "With --robustness: also run AutoAttack on the first --spsa_images; pip install '.[autoattack]'.",
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the attacks.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model.")
 _DATA_DIR = _app.define_data_dir()
 
@@ -47,7 +73,9 @@ def main() -> None:
     from cnnf_tf.generative import summarize_self_consistency
     from cnnf_tf.models import load_model
 
+    radius = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
     model = load_model(_MODEL.value)
+    surrogate = load_model(_SURROGATE.value) if _SURROGATE.value else None
     iterations = model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value
     if _SELF_CONSISTENCY.value and iterations == 0:
         raise _app.UsageError(
@@ -86,10 +114,55 @@ def main() -> None:
         title = f"what each iteration changes; means over {summary.num_images} images of {_DATASET.value}"
         evaluation.self_consistency_figure(output / "self_consistency.png", summary, title=title)
         print(f"wrote {output / 'self_consistency.json'}\nwrote {output / 'self_consistency.png'}")
+    if radius is not None:
+        _robustness(model, surrogate, dataset, iterations, radius, report, heading, output)
     if iterations and _NUM_PICTURES.value:
         facts = data.info(_DATASET.value, data_dir=_DATA_DIR.value)
         images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))
         _draw(model, images, labels, facts.class_names, iterations, output / "reconstructions.png")
+
+
+def _robustness(
+    model: Any,
+    surrogate: Any,
+    dataset: Any,
+    iterations: int,
+    radius: float,
+    report: dict[str, Any],
+    heading: str,
+    output: pathlib.Path,
+) -> None:
+    import numpy as np
+
+    from cnnf_tf import evaluation
+    from cnnf_tf.files import write_json, write_text
+
+    count, steps = _ATTACKED_IMAGES.value, _ATTACK_STEPS.value
+    batches = list(dataset.unbatch().take(count).batch(count).as_numpy_iterator())
+    images, labels = batches[0]
+    threats = evaluation.authors_threats(
+        radius=radius, steps=steps, spsa_images=_SPSA_IMAGES.value, transfer_from=surrogate
+    )
+    if _ADAPTIVE.value:
+        threats += evaluation.adaptive_threats(radius=radius, steps=steps)
+    if _AUTOATTACK.value:
+        threats.append(evaluation.autoattack_threat(radius=radius, num_images=_SPSA_IMAGES.value or None))
+    result = evaluation.evaluate_robustness(
+        model,
+        images,
+        np.asarray(labels),
+        threats=threats,
+        radius=radius,
+        seed=_SEED.value,
+        iterations=iterations,
+        check_steps=steps,
+        batch_size=_BATCH_SIZE.value,
+        progress=lambda line: print(f"attacking: {line}", flush=True),
+    )
+    table = f"{heading}\nl-inf radius {radius:g} on the [0, 1] scale, seed {_SEED.value}\n{result.table()}\n"
+    write_json(output / "robustness.json", report | {"surrogate": _SURROGATE.value} | result.to_dict())
+    write_text(output / "robustness.txt", table)
+    print(f"\n{table}\nwrote {output / 'robustness.txt'}\nwrote {output / 'robustness.json'}")
 
 
 def _draw(

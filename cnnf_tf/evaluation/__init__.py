@@ -1,9 +1,28 @@
-"""Evaluation: accuracy of every pass, self-consistency, samples, out-of-distribution scores, figures, and speed."""
+"""Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples, speed."""
 
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes
 from cnnf_tf.evaluation.benchmark import InferenceTiming, time_inference
+from cnnf_tf.evaluation.checks import Finding
+from cnnf_tf.evaluation.corruption_robustness import (
+    CorruptionAccuracy,
+    CorruptionError,
+    corruption_figure,
+    evaluate_corruptions,
+    mean_corruption_error,
+)
 from cnnf_tf.evaluation.figures import Picture, picture_grid, reconstruction_figure
 from cnnf_tf.evaluation.out_of_distribution import Separation, auroc, fit_scale, image_scores, separation
+from cnnf_tf.evaluation.restoration import (
+    RESTORED,
+    Quality,
+    RestorationQuality,
+    evaluate_restoration,
+    image_qualities,
+    restoration_figure,
+    restore,
+)
+from cnnf_tf.evaluation.restoration_baselines import denoising_autoencoder, median_filter
+from cnnf_tf.evaluation.robustness import RobustnessReport, Score, evaluate_robustness, run_checks
 from cnnf_tf.evaluation.sampling import (
     LatentComparison,
     class_templates,
@@ -13,26 +32,52 @@ from cnnf_tf.evaluation.sampling import (
     sample_pictures,
 )
 from cnnf_tf.evaluation.self_consistency import self_consistency_figure, self_consistency_table
+from cnnf_tf.evaluation.statistics import wilson_interval
+from cnnf_tf.evaluation.threats import Threat, adaptive_threats, authors_threats, autoattack_threat
 
 __all__ = [
+    "RESTORED",
+    "CorruptionAccuracy",
+    "CorruptionError",
+    "Finding",
     "InferenceTiming",
     "LatentComparison",
     "PassAccuracy",
     "Picture",
+    "Quality",
+    "RestorationQuality",
+    "RobustnessReport",
+    "Score",
     "Separation",
+    "Threat",
+    "adaptive_threats",
     "auroc",
+    "authors_threats",
+    "autoattack_threat",
     "class_templates",
     "compare_latents",
+    "corruption_figure",
+    "denoising_autoencoder",
+    "evaluate_corruptions",
     "evaluate_passes",
+    "evaluate_restoration",
+    "evaluate_robustness",
     "fit_scale",
     "generative_model",
+    "image_qualities",
     "image_scores",
+    "mean_corruption_error",
+    "median_filter",
     "picture_grid",
     "reconstruction_figure",
     "render_through",
+    "restoration_figure",
+    "restore",
+    "run_checks",
     "sample_pictures",
     "self_consistency_figure",
     "self_consistency_table",
     "separation",
     "time_inference",
+    "wilson_interval",
 ]

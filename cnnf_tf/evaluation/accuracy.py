@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF, READOUTS
+from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.tables import aligned
 
 
@@ -48,20 +49,21 @@ class PassAccuracy:
         return aligned(rows)
 
 
-def evaluate_passes(
-    model: CNNF, dataset: tf.data.Dataset, *, iterations: int, progress: Callable[[int], None] | None = None
-) -> PassAccuracy:
-    """Scores a model after every pass.
+Scorer = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+
+
+def pass_scorer(model: CNNF, iterations: int) -> Scorer:
+    """The traced function behind `evaluate_passes`, for callers that score many data sets.
 
     Args:
-      model: the model; its own `iterations` does not matter here.
-      dataset: batches of (images in [0, 1], integer labels).
-      iterations: K' >= 0, may be more than the model was trained with.
-      progress: called with the number of images after each batch.
+      model: a CNN-F.
+      iterations: K' >= 0.
 
-    Raises:
-      ValueError: bad `iterations`, an empty data set, or images that do not fit the model.
+    Returns:
+      A function of images and labels: counts of correct images `[readouts, K' + 1]`, sums over images of the
+      cross-entropy `[K' + 1]` and of the reconstruction error `[K' + 1]`, 0 for the first pass.
     """
+    check_iterations(iterations)
 
     @tf.function(reduce_retracing=True)
     def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -81,6 +83,30 @@ def evaluate_passes(
         ]
         return tf.convert_to_tensor(correct), tf.stack(losses), tf.stack([0.0, *errors])
 
+    return score
+
+
+def evaluate_passes(
+    model: CNNF,
+    dataset: tf.data.Dataset,
+    *,
+    iterations: int,
+    progress: Callable[[int], None] | None = None,
+    scorer: Scorer | None = None,
+) -> PassAccuracy:
+    """Scores a model after every pass.
+
+    Args:
+      model: the model; its own `iterations` does not matter here.
+      dataset: batches of (images in [0, 1], integer labels).
+      iterations: K' >= 0, may be more than the model was trained with.
+      progress: called with the number of images after each batch.
+      scorer: `pass_scorer(model, iterations)`, to trace it once for many data sets; None to make it here.
+
+    Raises:
+      ValueError: bad `iterations`, an empty data set, or images that do not fit the model.
+    """
+    score = pass_scorer(model, iterations) if scorer is None else scorer
     num_images = 0
     sums: list[Any] = [0, 0.0, 0.0]
     for images, labels in dataset:

@@ -1,0 +1,226 @@
+"""Attacks a trained model and reports the accuracy that is left.
+
+Example:
+  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --radius=0.1 --steps=40 \
+      --gradient_path=full_unroll --num_images=1000 --output=runs/standard/pgd
+  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --radius=8/255 --steps=20 \
+      --surrogate=runs/cnn/best.keras --output=/tmp/transfer
+
+Attacks are fgsm, pgd (with --norm=l2 too), pgd_l2, spsa (no gradients) and autoattack (extra `autoattack`). Success is
+always judged by the full model: K' feedback passes, its readout. Radii are on the [0, 1] pixel scale. Writes into
+--output
+  attack.json       settings, accuracy before and after, distances, seconds, versions, command
+  adversarial.npz   adversarial images (float32 in [0, 1]), indices of the clean images in the split, labels, ...
+  attack.png        clean image, perturbation, adversarial image, and what the model reconstructs of it
+"""
+
+import pathlib
+import sys
+import time
+from typing import Any
+
+import _app
+from absl import flags
+
+_ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
+
+_MODEL: flags.FlagHolder = flags.DEFINE_string(
+    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
+)
+_ATTACK = flags.DEFINE_enum("attack", "pgd", _ATTACKS, "Which attack.")
+_RADIUS: flags.FlagHolder = flags.DEFINE_string(
+    "radius", None, "Radius of the ball on the [0, 1] pixel scale, a number or a fraction: 0.1, 8/255."
+)
+_NORM = flags.DEFINE_enum("norm", "", ["", "linf", "l2"], "Norm of the ball; default: the attack's (linf; pgd_l2: l2).")
+_STEPS = flags.DEFINE_integer("steps", 40, "Steps of each restart; not for fgsm.", lower_bound=1)
+_STEP_SIZE = flags.DEFINE_string(
+    "step_size", "", "Length of a step, on the scale of --radius; default 2.5 * radius / steps. For pgd and spsa."
+)
+_RESTARTS = flags.DEFINE_integer("restarts", 1, "Starts from different random points; not for fgsm.", lower_bound=1)
+_LOSS = flags.DEFINE_enum(
+    "loss", "", ["", "cross_entropy", "margin", "dlr"], "Loss to raise; default: the attack's. Not for autoattack."
+)
+_GRADIENT_PATH = flags.DEFINE_enum(
+    "gradient_path",
+    "full_unroll",
+    ["first_pass", "full_unroll"],
+    "What gradients go through: the plain CNN of the first pass, or all passes with their feedback.",
+)
+_SURROGATE = flags.DEFINE_string("surrogate", "", "Another .keras file that gradients go through: a transfer attack.")
+_TARGETED = flags.DEFINE_bool("targeted", False, "Aim at the class after the label (the first after the last).")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of all random numbers.", lower_bound=0, upper_bound=2**31 - 1)
+_ITERATIONS = flags.DEFINE_integer(
+    "iterations", -1, "K', feedback passes to run; may differ from the trained K. -1: the model's own.", lower_bound=-1
+)
+_READOUT = flags.DEFINE_enum("readout", "", ["", "last", "average"], "Readout of the passes; default: the model's own.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split to attack; slices such as test[:1000] are allowed.")
+_NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "The first so many images; 0: all.", lower_bound=0)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 250, "Images per batch.", lower_bound=1)
+_NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
+_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
+_DATA_DIR = _app.define_data_dir()
+
+
+def main() -> None:
+    _app.require(_MODEL, _RADIUS, _OUTPUT)
+    options = _attack_options()
+
+    _app.start_tensorflow()
+    import numpy as np
+    import tensorflow as tf
+    from tqdm import tqdm
+
+    from cnnf_tf import __version__, attacks, data
+    from cnnf_tf.files import atomic_path, write_json
+    from cnnf_tf.models import load_model
+
+    attack = attacks.ATTACKS[_ATTACK.value](**options)
+    model = load_model(_MODEL.value)
+    settings: dict[str, Any] = {
+        "iterations": model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value,
+        "readout": _READOUT.value or model.readout,
+    }
+    predict = attacks.predictor(model, **settings)
+    surrogate = attacks.gradient_source(model, _GRADIENT_PATH.value, **settings)
+    if _SURROGATE.value:
+        surrogate = attacks.gradient_source(load_model(_SURROGATE.value), _GRADIENT_PATH.value)
+    dataset = data.load(
+        _DATASET.value,
+        _SPLIT.value,
+        batch_size=_BATCH_SIZE.value,
+        limit=_NUM_IMAGES.value or None,
+        data_dir=_DATA_DIR.value,
+    )
+    facts = data.info(_DATASET.value, data_dir=_DATA_DIR.value)
+
+    start = time.perf_counter()
+    with tqdm(desc="attacking", unit=" images") as bar:
+
+        def progress(count: int, robust_accuracy: float) -> None:
+            bar.set_postfix_str(f"robust accuracy {100 * robust_accuracy:.1f} %", refresh=False)
+            bar.update(count)
+
+        next_class = (lambda labels: (labels + 1) % model.num_classes) if _TARGETED.value else None
+        found = attacks.run_attack(
+            attack, predict, dataset, seed=_SEED.value, surrogate=surrogate, targets=next_class, progress=progress
+        )
+    seconds = time.perf_counter() - start
+
+    report = {
+        "model": _MODEL.value,
+        **attack.settings(),
+        "gradient_path": _GRADIENT_PATH.value,
+        "surrogate": _SURROGATE.value or None,
+        "targeted": _TARGETED.value,
+        **settings,
+        "trained_iterations": model.iterations,
+        "eta": model.step_size,
+        "dataset": _DATASET.value,
+        "split": _SPLIT.value,
+        "batch_size": _BATCH_SIZE.value,
+        "seed": _SEED.value,
+        **found.to_dict(),
+        "seconds": round(seconds, 2),
+        "versions": {"cnnf_tf": __version__, "tensorflow": tf.__version__, "numpy": np.__version__},
+        "command": " ".join(["python", *sys.argv]),
+    }
+    output = pathlib.Path(_OUTPUT.value)
+    with atomic_path(output / "adversarial.npz") as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            images=found.images.astype(np.float32),
+            indices=np.arange(len(found.labels)),
+            labels=found.labels,
+            predictions=found.predictions,
+            clean_correct=found.clean_correct,
+            success=found.success,
+            distance=found.distance,
+        )
+    write_json(output / "attack.json", report)
+    print(f"\n{_summary(report)}\nwrote {output / 'adversarial.npz'}\nwrote {output / 'attack.json'}")
+    if _NUM_PICTURES.value:
+        _draw(model, dataset, found, report, facts.class_names, output / "attack.png")
+        print(f"wrote {output / 'attack.png'}")
+
+
+def _attack_options() -> dict[str, Any]:
+    """The arguments of the attack from the flags; refuses what it does not take."""
+    name = _ATTACK.value
+    given = {
+        "norm": _NORM.value,
+        "steps": _STEPS.value if _STEPS.present or name != "autoattack" else None,
+        "step_size": _app.pixel_length("step_size", _STEP_SIZE.value) if _STEP_SIZE.value else None,
+        "restarts": _RESTARTS.value,
+        "loss": _LOSS.value,
+    }
+    taken = {
+        "fgsm": ("norm", "loss"),
+        "pgd": ("norm", "steps", "step_size", "restarts", "loss"),
+        "pgd_l2": ("steps", "step_size", "restarts", "loss"),
+        "spsa": ("steps", "step_size", "restarts", "loss"),
+        "autoattack": ("norm", "steps", "restarts"),
+    }[name]
+    for flag in ("norm", "steps", "step_size", "restarts", "loss"):
+        if flag not in taken and flags.FLAGS[flag].present:
+            allowed = ", ".join(f"--{other}" for other in taken)
+            raise _app.UsageError(f"--attack={name} takes no --{flag}; it takes --radius, {allowed}.")
+    if name == "autoattack" and _TARGETED.value:
+        raise _app.UsageError("--attack=autoattack is untargeted; leave out --targeted.")
+    options = {flag: given[flag] for flag in taken if given[flag] not in ("", None)}
+    return {"radius": _app.pixel_length("radius", _RADIUS.value), **options}
+
+
+def _summary(report: dict[str, Any]) -> str:
+    path = f"transfer from {report['surrogate']}, " if report["surrogate"] else ""
+    return (
+        f"{report['attack']} ({report['norm']}, radius {report['radius']:.4g} on [0, 1], {path}gradients through "
+        f"{report['gradient_path']}) on {report['num_images']} images, K' = {report['iterations']}, readout "
+        f"{report['readout']}: clean accuracy {100 * report['clean_accuracy']:.2f} %, robust accuracy "
+        f"{100 * report['robust_accuracy']:.2f} %, success {100 * report['success_rate']:.2f} %, in "
+        f"{report['seconds']:.0f} s"
+    )
+
+
+def _draw(model: Any, dataset: Any, found: Any, report: dict[str, Any], names: Any, path: pathlib.Path) -> None:
+    """Some images, those that the attack broke first."""
+    import numpy as np
+    import tensorflow as tf
+
+    from cnnf_tf import attacks
+    from cnnf_tf.evaluation.figures import Picture, picture_grid
+
+    order = np.argsort(~(found.success & found.clean_correct), kind="stable")
+    chosen = np.sort(order[: _NUM_PICTURES.value])
+    wanted = set(chosen.tolist())
+    clean = np.stack([i for k, (i, _) in enumerate(dataset.unbatch().as_numpy_iterator()) if k in wanted])
+    adversarial = found.images[chosen]
+    before = attacks.predictor(model, iterations=report["iterations"], readout=report["readout"])(clean)
+    delta = adversarial - clean
+    largest = float(np.abs(delta).max())
+    gain = 0.5 / largest if largest > 0 else 1.0
+    rows = [
+        [Picture(image, names[int(np.argmax(guess))]) for image, guess in zip(clean, before, strict=True)],
+        [Picture(0.5 + gain * change) for change in delta],
+        [
+            Picture(image, names[int(guess)])
+            for image, guess in zip(adversarial, found.predictions[chosen], strict=True)
+        ],
+    ]
+    row_titles = ["clean image, and what the model says", f"perturbation, times {gain:.3g}", "adversarial image"]
+    caption = "Below each image: the class the model gives it. "
+    caption += f"Perturbations are shown {gain:.3g} times as large, around grey."
+    if report["iterations"]:
+        pictures = model.reconstruct(tf.constant(adversarial), iterations=report["iterations"]).numpy()[-1]
+        rows.append([Picture(picture) for picture in pictures])
+        row_titles.append("its reconstruction g(0)")
+        caption += " Bottom: g(0) of the last feedback pass on the adversarial image"
+        caption += ", a sketch through the encoder." if model.encoder is not None else "."
+    title = f"{report['attack']}, {report['norm']} radius {report['radius']:.4g} on [0, 1], {report['gradient_path']}"
+    picture_grid(path, rows, title=title, caption=caption, row_titles=row_titles)
+
+
+if __name__ == "__main__":
+    _app.run(main)

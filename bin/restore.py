@@ -1,0 +1,333 @@
+"""Restores corrupted images by feedback and scores the result: PSNR and SSIM after some iterations, with pictures.
+
+Example:
+  python bin/restore.py --model=runs/standard/best.keras --corruption=shot_noise,gaussian_noise,dotted_line
+  python bin/restore.py --model=runs/standard/best.keras --corruption=dotted_line --severity=5 --denoiser_epochs=5
+  python bin/restore.py --model=runs/standard/best.keras --images=photo.png,scans/ --resize --corruption=none
+
+The first two corrupt the images of --dataset, the third restores images of your own as they are (give a corruption
+and they are corrupted first). Corruptions: brightness, contrast, dotted_line, gaussian_blur, gaussian_noise,
+impulse_noise, occlusion, shot_noise. Writes into --output
+  NAME.png           for each corruption, from top to bottom: corrupted, median filter, restored, ground truth
+  all.png            all corruptions side by side, where there are several
+  restoration.txt    PSNR and SSIM before and after, and of the other restorers; the same in restoration.json
+  restored/*.png     your own images, restored, for each of --iterations
+The model must reconstruct the image itself (ind = 0).
+"""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import _app
+from absl import flags
+
+_MODEL: flags.FlagHolder = flags.DEFINE_string(
+    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
+)
+_CORRUPTION = flags.DEFINE_list(
+    "corruption",
+    ["shot_noise", "gaussian_noise", "dotted_line"],
+    "Corruptions, separated by commas; `none` restores --images as they are.",
+)
+_SEVERITY = flags.DEFINE_integer("severity", 3, "Severity of the corruptions.", lower_bound=1, upper_bound=5)
+_ITERATIONS = flags.DEFINE_list("iterations", ["1", "2", "5", "10"], "Iterations to look at, ascending.")
+_RESTORED = flags.DEFINE_enum(
+    "restored",
+    "reconstruction",
+    ["reconstruction", "features"],
+    "What the pictures show: g(0) of an iteration, or h after it. The table has both.",
+)
+_IMAGES = flags.DEFINE_list(
+    "images", [], "Your own PNG or JPEG files, and folders of them, instead of --dataset. Colour follows the model."
+)
+_RESIZE = flags.DEFINE_bool("resize", False, "Resize --images to the size of the model's images.")
+_NUM_IMAGES = flags.DEFINE_integer("num_images", 8, "Images in a picture.", lower_bound=1, upper_bound=64)
+_SCORE_IMAGES = flags.DEFINE_integer(
+    "score_images", 10_000, "Score the first so many images of --dataset; 0: all.", lower_bound=0
+)
+_DENOISER_EPOCHS = flags.DEFINE_integer(
+    "denoiser_epochs",
+    0,
+    "Epochs to train a denoising autoencoder for each corruption, to compare with; 0: none.",
+    lower_bound=0,
+)
+_DENOISER_SPLIT = flags.DEFINE_string("denoiser_split", "train", "Split of --dataset that it is trained on.")
+_DATASET = flags.DEFINE_string(
+    "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split to corrupt and restore.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the corruptions.", lower_bound=0, upper_bound=2**31 - 1)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: `restoration` beside --model.")
+_DATA_DIR = _app.define_data_dir()
+
+_SHOWN = {"reconstruction": "g(0) of an iteration", "features": "h after an iteration"}
+_SHOWN_TOGETHER = 3  # images of each corruption in all.png
+
+
+def main() -> None:
+    _app.require(_MODEL, _CORRUPTION)
+    iterations = _iterations()
+    files = _image_files(_IMAGES.value)
+    if "none" in _CORRUPTION.value and not files:
+        raise _app.UsageError("--corruption=none wants images of your own to restore as they are; give --images.")
+
+    _app.start_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    from cnnf_tf import __version__, data
+    from cnnf_tf.evaluation import restoration
+    from cnnf_tf.files import write_json, write_text
+    from cnnf_tf.models import load_model
+
+    known = [*data.CORRUPTIONS, "none"]
+    for name in _CORRUPTION.value:
+        if name not in known or _CORRUPTION.value.count(name) > 1:
+            raise _app.UsageError(f"--corruption wants some of {', '.join(sorted(known))}, each once; got {name!r}.")
+    model = load_model(_MODEL.value)
+    restoration.check_model(model)
+    if _CORRUPTION.value != ["none"]:
+        restoration.check_size(model.image_shape)
+    if files:
+        images = _load_images(files, model.image_shape)
+        dataset = tf.data.Dataset.from_tensor_slices((images, tf.zeros(len(files), tf.int32)))
+        dataset = dataset.batch(_BATCH_SIZE.value)
+    else:
+        dataset = _load(_SPLIT.value, limit=_SCORE_IMAGES.value or None)
+    shown = next(iter(dataset.unbatch().batch(_NUM_IMAGES.value)))[0]
+    restoration.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
+
+    keras.utils.set_random_seed(_SEED.value)
+    output = pathlib.Path(_OUTPUT.value or pathlib.Path(_MODEL.value).with_suffix("") / "restoration")
+    report: dict[str, Any] = {
+        "model": _MODEL.value,
+        "images": [str(path) for path in files] or None,
+        "dataset": None if files else _DATASET.value,
+        "split": None if files else _SPLIT.value,
+        "severity": _SEVERITY.value,
+        "seed": _SEED.value,
+        "step_size": model.step_size,
+        "trained_iterations": model.iterations,
+        "pictures": _SHOWN[_RESTORED.value],
+        "denoiser_epochs": _DENOISER_EPOCHS.value,
+        "scores": {},
+        "cnnf_tf": __version__,
+    }
+    tables, panels, written = [], {}, []
+    for name in _CORRUPTION.value:
+        baselines = {} if name == "none" else _baselines(model, name)
+        if name != "none":
+            table, report["scores"][name] = _score(model, dataset, name, iterations, baselines)
+            tables.append(table)
+            print(f"\n{table}")
+        panels[name] = _panel(model, shown, name, iterations, baselines)
+        if files:
+            written += _write_restored(model, images, files, name, iterations, output / "restored")
+    for name, panel in panels.items():
+        restoration.restoration_figure(output / f"{name}.png", **panel, iterations=iterations, title=_title(name))
+        written.append(output / f"{name}.png")
+    if len(panels.keys() - {"none"}) > 1:
+        written.append(_draw_together(panels, iterations, output / "all.png"))
+    write_json(output / "restoration.json", report)
+    written.append(output / "restoration.json")
+    if tables:
+        write_text(output / "restoration.txt", "\n\n".join(tables) + "\n")
+        written.append(output / "restoration.txt")
+    print("\n" + "\n".join(f"wrote {path}" for path in written))
+
+
+def _iterations() -> tuple[int, ...]:
+    try:
+        steps = tuple(int(text) for text in _ITERATIONS.value)
+    except ValueError:
+        steps = ()
+    if not steps or steps[0] < 1 or list(steps) != sorted(set(steps)):
+        raise _app.UsageError(
+            f"--iterations wants ascending integers, each at least 1, such as 1,2,5,10; got "
+            f"{','.join(_ITERATIONS.value)!r}."
+        )
+    return steps
+
+
+def _load(split: str, **options: Any) -> Any:
+    from cnnf_tf import data
+
+    return data.load(_DATASET.value, split, batch_size=_BATCH_SIZE.value, data_dir=_DATA_DIR.value, **options)
+
+
+def _image_files(paths: Sequence[str]) -> list[pathlib.Path]:
+    """The files named by --images; those of a folder in alphabetical order."""
+    files: list[pathlib.Path] = []
+    for path in map(pathlib.Path, paths):
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in (".png", ".jpg", ".jpeg"))
+            if not found:
+                raise FileNotFoundError(f"folder {str(path)!r} of --images holds no .png, .jpg or .jpeg file.")
+            files += found
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise FileNotFoundError(
+                f"{str(path)!r} of --images does not exist; wanted a PNG or JPEG file, or a folder."
+            )
+    return files
+
+
+def _load_images(files: Sequence[pathlib.Path], image_shape: tuple[int, int, int]) -> Any:
+    """Decodes files to float images in [0, 1], `[count, *image_shape]`."""
+    import numpy as np
+    import tensorflow as tf
+
+    from cnnf_tf.data import decoding
+
+    height, width, channels = image_shape
+    images = []
+    for file in files:
+        try:
+            image = decoding.decode(tf.constant(file.read_bytes()), channels)
+        except tf.errors.OpError:
+            raise ValueError(f"{str(file)!r} is not a PNG or JPEG image that can be decoded.") from None
+        if image.shape[:2] != (height, width):
+            if not _RESIZE.value:
+                raise ValueError(
+                    f"{str(file)!r}: the model wants images of {height}x{width} pixels (height x width), got "
+                    f"{image.shape[0]}x{image.shape[1]}; give --resize to have it resized."
+                )
+            image = decoding.resize(image, (height, width))
+        images.append(image.numpy())
+    return np.stack(images).astype(np.float32) / 255
+
+
+def _baselines(model: Any, corruption: str) -> dict[str, Any]:
+    """The other restorers, by name; trains one if --denoiser_epochs says so."""
+    from cnnf_tf import data
+    from cnnf_tf.evaluation.restoration_baselines import denoising_autoencoder, median_filter
+
+    found: dict[str, Any] = {"median 3x3": median_filter}
+    if _DENOISER_EPOCHS.value:
+        denoiser = denoising_autoencoder(model.image_shape)
+        print(f"training a denoising autoencoder with {denoiser.count_params()} parameters for {corruption}")
+        # Another seed than that of the scored images: the noise it learns from is not the noise it is tested on.
+        # A new order in every epoch is new noise for every image, which draws by its place.
+        clean = _load(_DENOISER_SPLIT.value, shuffle_seed=_SEED.value)
+        pairs = data.corrupted(clean, corruption, _SEVERITY.value, seed=_SEED.value + 1, keep_clean=True)
+        denoiser.fit(pairs, epochs=_DENOISER_EPOCHS.value, verbose=2)
+        found["denoising autoencoder"] = denoiser
+    return found
+
+
+def _score(
+    model: Any, dataset: Any, corruption: str, iterations: Sequence[int], baselines: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """A table with its heading, and the values for JSON."""
+    from tqdm import tqdm
+
+    from cnnf_tf.evaluation import restoration
+
+    with tqdm(desc=corruption, unit=" images") as bar:
+        result = restoration.evaluate_restoration(
+            model,
+            dataset,
+            corruption=corruption,
+            severity=_SEVERITY.value,
+            seed=_SEED.value,
+            iterations=iterations,
+            baselines=baselines,
+            progress=bar.update,
+        )
+    where = "own images" if _IMAGES.value else f"images of {_DATASET.value} {_SPLIT.value}"
+    heading = f"{corruption}, severity {_SEVERITY.value}: {_MODEL.value} on {result.num_images} {where}"
+    return f"{heading}\n{result.table()}", result.to_dict()
+
+
+def _panel(
+    model: Any, images: Any, corruption: str, iterations: Sequence[int], baselines: dict[str, Any]
+) -> dict[str, Any]:
+    """The pictures of one corruption, as `restoration_figure` takes them."""
+    from cnnf_tf.evaluation import restoration
+
+    noisy = _corrupted(images, corruption)
+    restored = restoration.restore(model, noisy, iterations=iterations, restored=_RESTORED.value)
+    return {
+        "noisy": noisy.numpy(),
+        "restored": restored.numpy(),
+        "clean": None if corruption == "none" else images.numpy(),
+        "baselines": {name: restorer(noisy).numpy() for name, restorer in baselines.items()},
+    }
+
+
+def _corrupted(images: Any, corruption: str) -> Any:
+    from cnnf_tf import data
+
+    return images if corruption == "none" else data.corrupt(images, corruption, _SEVERITY.value, seed=_SEED.value)
+
+
+def _title(corruption: str) -> str:
+    what = (
+        "images as they are" if corruption == "none" else f"{corruption.replace('_', ' ')}, severity {_SEVERITY.value}"
+    )
+    return f"{what}; restored: {_SHOWN[_RESTORED.value]}"
+
+
+def _draw_together(panels: dict[str, Any], iterations: Sequence[int], path: pathlib.Path) -> pathlib.Path:
+    """The first images of every corruption side by side."""
+    import numpy as np
+
+    from cnnf_tf.evaluation import restoration
+
+    chosen = {name: panel for name, panel in panels.items() if name != "none"}
+    count = min(_SHOWN_TOGETHER, *(len(panel["noisy"]) for panel in chosen.values()))
+
+    def together(pictures: str, axis: int) -> Any:
+        parts = [np.moveaxis(panel[pictures], axis, 0)[:count] for panel in chosen.values()]
+        return np.moveaxis(np.concatenate(parts), 0, axis)
+
+    restoration.restoration_figure(
+        path,
+        noisy=together("noisy", 0),
+        restored=together("restored", 1),
+        clean=together("clean", 0),
+        iterations=iterations,
+        title=_title("corrupted images"),
+        column_titles=[name.replace("_", " ") for name in chosen for _ in range(count)],
+    )
+    return path
+
+
+def _write_restored(
+    model: Any,
+    images: Any,
+    files: Sequence[pathlib.Path],
+    corruption: str,
+    iterations: Sequence[int],
+    folder: pathlib.Path,
+) -> list[pathlib.Path]:
+    """Writes each restored image at the model's size: FILE_CORRUPTION_ITERATION.png."""
+    import tensorflow as tf
+
+    from cnnf_tf.evaluation import restoration
+    from cnnf_tf.files import atomic_path
+
+    noisy = _corrupted(tf.constant(images), corruption)
+    restored = [
+        restoration.restore(model, batch, iterations=iterations, restored=_RESTORED.value)
+        for batch in tf.data.Dataset.from_tensor_slices(noisy).batch(_BATCH_SIZE.value)
+    ]
+    stems = [file.stem for file in files]
+    if len(set(stems)) < len(stems):  # x.png of two folders
+        stems = [f"{number:03d}_{stem}" for number, stem in enumerate(stems, start=1)]
+    written = []
+    for stem, pictures in zip(stems, tf.unstack(tf.concat(restored, 1), axis=1), strict=True):
+        middle = "" if corruption == "none" else f"_{corruption}"
+        for step, picture in zip(iterations, pictures, strict=True):
+            path = folder / f"{stem}{middle}_iteration{step}.png"
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(tf.io.encode_png(tf.cast(tf.round(255 * picture), tf.uint8)).numpy())
+            written.append(path)
+    return written
+
+
+if __name__ == "__main__":
+    _app.run(main)

@@ -1,0 +1,40 @@
+"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
+
+from cnnf_tf.attacks.autoattack import AutoAttack
+from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
+from cnnf_tf.attacks.gradient import FGSM, PGD
+from cnnf_tf.attacks.losses import LOSSES
+from cnnf_tf.attacks.model_functions import (
+    GradientPath,
+    every_pass_objective,
+    gradient_source,
+    predictor,
+    residual_objective,
+)
+from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
+from cnnf_tf.attacks.query import SPSA
+from cnnf_tf.attacks.registry import ATTACKS
+from cnnf_tf.attacks.run import AttackReport, run_attack
+
+__all__ = [
+    "ATTACKS",
+    "FGSM",
+    "L2",
+    "LINF",
+    "LOSSES",
+    "NORMS",
+    "PGD",
+    "SPSA",
+    "Attack",
+    "AttackReport",
+    "AttackResult",
+    "AutoAttack",
+    "BoundAttack",
+    "GradientPath",
+    "Norm",
+    "every_pass_objective",
+    "gradient_source",
+    "predictor",
+    "residual_objective",
+    "run_attack",
+]

@@ -1,0 +1,298 @@
+"""The base of all attacks: it owns the checks, the ball, the pixel range, the scoring and the tracing.
+
+An attack looks for images x' with |x' - x| <= radius and pixels in [0, 1] that a model takes for another class. It sees
+functions, never a model: `predict(images) -> logits` decides what counts as success, `surrogate` is what its gradients
+or queries go through. The two differ when gradients follow the first pass only (see `GradientPath`) or when images are
+made on one model to be tried on another (transfer).
+
+    attack = attacks.PGD(radius=8 / 255, steps=40)
+    result = attack(attacks.predictor(model), images, labels, seed=0)
+    result.success                          # bool [batch]
+"""
+
+import abc
+import collections
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, final
+
+import tensorflow as tf
+
+from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks.losses import LOSSES, check_classes
+from cnnf_tf.attacks.norms import NORMS
+from cnnf_tf.attacks.problem import Objective, Predict, Problem, ask
+from cnnf_tf.layers.base import one_of
+
+_MAX_BOUND = 16
+
+
+class AttackResult(NamedTuple):
+    """What an attack did to a batch."""
+
+    images: tf.Tensor
+    """x', `[batch, height, width, channels]` in [0, 1], at most `radius` away; dtype of the clean images."""
+    success: tf.Tensor
+    """bool `[batch]`: `predict` takes x' for another class than the label or, if targeted, for the target."""
+    distance: tf.Tensor
+    """|x' - x| in the attack's norm, `[batch]`, on the [0, 1] pixel scale."""
+    predictions: tf.Tensor
+    """int32 `[batch]`: the class `predict` gives x'."""
+    clean_correct: tf.Tensor
+    """bool `[batch]`: `predict` gives the clean image its label."""
+    losses: tf.Tensor
+    """float32 `[steps + 1]`: the loss that is maximised, before each step and after the last one of the first restart,
+    mean over the images that were attacked; an image that broke keeps the loss it broke with. NaN if no image needed
+    an attack; shape `[0]` for an attack that follows no single loss."""
+    queries: tf.Tensor
+    """int32 `[batch]`: how often the image went through the surrogate; 0 for an image that needed no attack, -1 where
+    the attack does not count."""
+
+
+class Found(NamedTuple):
+    """What `Attack.search` returns; see `AttackResult`."""
+
+    images: tf.Tensor
+    losses: tf.Tensor
+    queries: tf.Tensor
+
+
+class Attack(abc.ABC):
+    """Base class. A subclass takes keyword arguments only and writes `search`; it need not project or score.
+
+    A clean image that is broken already (untargeted: misclassified) counts as success with distance 0 and is left as
+    it is, and an image leaves the work once it is broken, so that only images that stand cost time.
+
+    Args:
+      radius: of the ball, on the [0, 1] pixel scale; 0 leaves all images as they are.
+      norm: "linf" or "l2".
+      loss: "cross_entropy", "margin" or "dlr"; see `losses.py`.
+      stop_when_broken: False works on all images to the end, those that were misclassified from the start included,
+        which is what adversarial training wants.
+
+    Raises:
+      ValueError: an argument out of its range.
+    """
+
+    runs_eagerly = False
+    """Whether `search` needs concrete arrays; all others run inside one `tf.function`."""
+
+    def __init__(
+        self, *, radius: float, norm: str = "linf", loss: str = "cross_entropy", stop_when_broken: bool = True
+    ):
+        self.radius = arguments.non_negative("radius", radius)
+        self.norm = NORMS[one_of("norm", norm, NORMS)]
+        self.loss = one_of("loss", loss, LOSSES)
+        self.stop_when_broken = bool(stop_when_broken)
+        self._bound: collections.OrderedDict[Any, BoundAttack] = collections.OrderedDict()
+
+    @abc.abstractmethod
+    def search(self, problem: Problem, working: tf.Tensor) -> Found:
+        """Looks for adversarial images.
+
+        Args:
+          problem: what to solve.
+          working: bool `[batch]`, the images to work on.
+        """
+
+    def settings(self) -> dict[str, Any]:
+        """What a report must say about this attack, for JSON."""
+        return {
+            "attack": type(self).__name__,
+            "radius": self.radius,
+            "radius_unit": "pixels in [0, 1]",
+            "norm": self.norm.name,
+            "loss": self.loss,
+            "stop_when_broken": self.stop_when_broken,
+        }
+
+    @final
+    def clip(self, iterates: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        """The nearest images in the ball around `images`, then in [0, 1]."""
+        return tf.clip_by_value(images + self.norm.project(iterates - images, self.radius), 0, 1)
+
+    @final
+    def bind(
+        self, predict: Predict, *, surrogate: Predict | None = None, objective: Objective | None = None
+    ) -> "BoundAttack":
+        """The attack on given functions, traced once however many batches follow; the same functions give it again.
+
+        Args:
+          predict: images in [0, 1] to logits `[batch, classes]`, made of TensorFlow ops; a Keras model will do.
+          surrogate: what gradients or queries go through; None for `predict` itself.
+          objective: takes the place of the loss of the surrogate's logits: from images and labels to the loss to
+            maximise, `[batch]`. For untargeted attacks, and not together with a surrogate.
+
+        Raises:
+          ValueError: an argument that is not a function, or both a surrogate and an objective.
+        """
+        key = (predict, surrogate, objective)
+        if key not in self._bound:
+            self._bound[key] = BoundAttack(self, predict, surrogate=surrogate, objective=objective)
+            if len(self._bound) > _MAX_BOUND:
+                self._bound.popitem(last=False)
+        self._bound.move_to_end(key)
+        return self._bound[key]
+
+    @final
+    def __call__(
+        self,
+        predict: Predict,
+        images: Any,
+        labels: Any,
+        *,
+        seed: Any,
+        surrogate: Predict | None = None,
+        objective: Objective | None = None,
+        targets: Any = None,
+        indices: Any = None,
+    ) -> AttackResult:
+        """`bind` and run; see there for the functions and `BoundAttack.__call__` for the rest."""
+        bound = self.bind(predict, surrogate=surrogate, objective=objective)
+        return bound(images, labels, seed=seed, targets=targets, indices=indices)
+
+
+class BoundAttack:
+    """An attack together with the functions it works on; from `Attack.bind`.
+
+    It may be called eagerly, inside a `tf.function`, and on the replicas of a distribution strategy.
+    """
+
+    def __init__(self, attack: Attack, predict: Predict, *, surrogate: Predict | None, objective: Objective | None):
+        what = "from images to logits [batch, classes]"
+        self.attack = attack
+        arguments.function("predict", predict, what)
+        # Scoring is forward only: one trace serves every place that needs it.
+        self._predict = tf.function(functools.partial(ask, predict), autograph=False, reduce_retracing=True)
+        shared = surrogate is None or surrogate is predict or surrogate == predict
+        source = predict if surrogate is None else arguments.function("surrogate", surrogate, what)
+        self._surrogate = functools.partial(ask, source)
+        self._objective = None if objective is None else functools.partial(ask, objective)
+        if objective is not None:
+            arguments.function("objective", objective, "from images and labels to losses [batch]")
+            if surrogate is not None:
+                raise ValueError("an objective takes the place of the surrogate's loss: give one of them, not both.")
+        self._shared = shared and objective is None
+        self._traced: dict[Any, Callable[..., Any]] = {}
+        self._num_classes: dict[Any, int] = {}
+
+    def __call__(
+        self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None
+    ) -> AttackResult:
+        """Attacks a batch.
+
+        Args:
+          images: float32 or float64 in [0, 1], `[batch, height, width, channels]`.
+          labels: integer class ids `[batch]`.
+          seed: integer, or integer scalar tensor; equal seeds give equal random numbers.
+          targets: the class to reach for each image, integers `[batch]`; None to leave the label for any class.
+          indices: integers `[batch]`, the number of each image in its data set; None for 0, 1, ... An image's random
+            numbers depend on the seed and this number only, never on the batch around it.
+
+        Raises:
+          ValueError: an argument of wrong shape, dtype or range, or functions that return something else than asked
+            for; before any work.
+          tf.errors.InvalidArgumentError: pixels or class ids out of range, where only running a graph shows them.
+        """
+        return self._run(images, labels, seed, targets, indices, images_only=False)
+
+    def perturb(self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None) -> tf.Tensor:
+        """As calling, but returns the images only and saves the passes that score them; for training loops.
+
+        Call it outside of gradient tapes: nothing of the attack is to be differentiated.
+        """
+        return self._run(images, labels, seed, targets, indices, images_only=True)
+
+    def _run(self, images: Any, labels: Any, seed: Any, targets: Any, indices: Any, *, images_only: bool) -> Any:
+        images = arguments.image_batch(images)
+        labels = arguments.class_ids("labels", labels, images)
+        targeted = targets is not None
+        if targeted and self._objective is not None:
+            raise ValueError("an objective is for untargeted attacks, got targets as well.")
+        targets = arguments.class_ids("targets", targets, images) if targeted else labels
+        indices = tf.range(tf.shape(images)[0]) if indices is None else arguments.class_ids("indices", indices, images)
+        pair = arguments.seed_pair(seed)
+        if tf.executing_eagerly():
+            num_classes = self._classes(images, targeted)
+            arguments.class_range("labels", labels, num_classes)
+            arguments.class_range("targets", targets, num_classes)
+        elif self.attack.runs_eagerly:
+            raise ValueError(f"{type(self.attack).__name__} works on concrete arrays; call it outside of tf.function.")
+        return self._function(images, targeted, images_only)(images, labels, targets, indices, pair)
+
+    def _classes(self, images: tf.Tensor, targeted: bool) -> int:
+        """The number of classes, found by tracing and not by running; checks what the functions return."""
+        key = (tuple(images.shape[1:]), images.dtype, targeted)
+        if key not in self._num_classes:
+            spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+            found = self._predict.get_concrete_function(spec).structured_outputs
+            num_classes = arguments.num_classes("predict", found)
+            if self._objective is None:
+                check_classes(self.attack.loss, num_classes, targeted=targeted)
+            self._num_classes[key] = num_classes
+        return self._num_classes[key]
+
+    def _function(self, images: tf.Tensor, targeted: bool, images_only: bool) -> Callable[..., Any]:
+        """`_work`, as a `tf.function` for batches of any size."""
+        key = (tuple(images.shape[1:]), images.dtype, targeted, images_only)
+        if key not in self._traced:
+            # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
+            work = functools.partial(self._work, targeted, images_only)
+            ids = tf.TensorSpec([None], tf.int32)
+            signature = [
+                tf.TensorSpec((None, *images.shape[1:]), images.dtype), ids, ids, ids, tf.TensorSpec([2], tf.int64)
+            ]  # fmt: skip
+            eager = self.attack.runs_eagerly
+            self._traced[key] = work if eager else tf.function(work, input_signature=signature, autograph=False)
+        return self._traced[key]
+
+    def _work(
+        self, targeted: bool, images_only: bool, images: Any, labels: Any, targets: Any, indices: Any, seed: Any
+    ) -> Any:
+        attack = self.attack
+        targets = targets if targeted else None
+        problem = Problem(
+            predict=self._predict,
+            surrogate=self._surrogate,
+            objective=self._objective,
+            loss=attack.loss,
+            shared=self._shared,
+            images=images,
+            labels=labels,
+            targets=targets,
+            seeds=_seeds(seed, indices),
+            images_only=images_only,
+        )
+        working = tf.ones_like(labels, tf.bool)
+        clean = None
+        if attack.stop_when_broken or not images_only:
+            clean = arguments.logits("predict", self._predict(images))
+            for name, ids in (("labels", labels), ("targets", targets)):
+                if ids is not None:
+                    message = f"{name} must be in [0, {clean.shape[-1]}), the model's classes."
+                    in_range = tf.reduce_all(tf.logical_and(ids >= 0, ids < clean.shape[-1]))
+                    tf.debugging.Assert(in_range, [message])
+            if attack.stop_when_broken:
+                working = tf.logical_not(problem.broken(clean))
+        found = attack.search(problem, working)
+        adversarial = attack.clip(tf.cast(found.images, images.dtype), images)
+        adversarial = tf.stop_gradient(tf.where(working[:, None, None, None], adversarial, images))
+        if images_only:
+            return adversarial
+        logits = arguments.logits("predict", self._predict(adversarial))
+        return AttackResult(
+            images=adversarial,
+            success=problem.broken(logits),
+            distance=attack.norm.distance(adversarial - images),
+            predictions=tf.argmax(logits, -1, output_type=tf.int32),
+            clean_correct=tf.argmax(clean, -1, output_type=tf.int32) == labels,
+            losses=found.losses,
+            queries=found.queries,
+        )
+
+
+def _seeds(seed: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    """A seed for each image, int64 `[batch, 2]`."""
+    hashed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
+    indices = tf.cast(indices, tf.int64)
+    return tf.stack([tf.fill(tf.shape(indices), hashed), indices], -1)

@@ -1,0 +1,103 @@
+"""Attacks that follow the gradient with respect to the image: PGD and, as PGD with one step, FGSM."""
+
+import tensorflow as tf
+
+from cnnf_tf.attacks.iterative import IterativeAttack, Schedule, Slots
+from cnnf_tf.attacks.problem import Problem
+
+
+class PGD(IterativeAttack):
+    """Projected gradient ascent (Madry et al., arXiv:1706.06083).
+
+        x <- clip(x + step_size * d),   d = sign(gradient) for linf, gradient / |gradient| for l2
+
+    with `clip` onto the ball around the clean image and onto [0, 1]. An image whose gradient is zero does not move.
+
+    Args:
+      radius: of the ball, on the [0, 1] pixel scale.
+      steps: number of steps in each restart.
+      step_size: on the same scale, in the same norm; None for `2.5 * radius / steps`.
+      norm: "linf" or "l2".
+      random_start: whether to start from a uniform draw from the ball rather than from the clean image.
+      restarts: number of starts, at least 1.
+      loss: "cross_entropy", "margin" or "dlr".
+      schedule: multipliers of `step_size`: a function of the fraction of steps done, in [0, 1), or a sequence with a
+        number for each step; None for 1.
+      stop_when_broken: see `Attack`.
+
+    Raises:
+      ValueError: an argument out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        radius: float,
+        steps: int,
+        step_size: float | None = None,
+        norm: str = "linf",
+        random_start: bool = True,
+        restarts: int = 1,
+        loss: str = "cross_entropy",
+        schedule: Schedule | None = None,
+        stop_when_broken: bool = True,
+    ):
+        super().__init__(
+            radius=radius,
+            steps=steps,
+            step_size=step_size,
+            norm=norm,
+            random_start=random_start,
+            restarts=restarts,
+            loss=loss,
+            schedule=schedule,
+            stop_when_broken=stop_when_broken,
+        )
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError(f"{self.restarts} restarts without a random start would all be the same; want 1 restart.")
+
+    def ascent(
+        self, problem: Problem, iterates: tf.Tensor, restart: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        del restart, step
+        # Nothing but the images is watched: no gradient of a weight is ever built.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(iterates)
+            losses, broken = problem.evaluate(iterates)
+        gradient = tape.gradient(losses, iterates)
+        if gradient is None:
+            raise ValueError(
+                "no gradient reaches the images: the surrogate or objective must be made of differentiable TensorFlow "
+                "ops of its images; use SPSA for one that is not."
+            )
+        return losses, broken, gradient
+
+    def move(
+        self, iterates: tf.Tensor, gradient: tf.Tensor, slots: Slots, step: tf.Tensor, step_size: tf.Tensor
+    ) -> tuple[tf.Tensor, Slots]:
+        del step
+        return iterates + step_size * self.norm.steepest(gradient), slots
+
+
+class FGSM(PGD):
+    """The fast gradient sign method (Goodfellow et al., arXiv:1412.6572): one step of length `radius`.
+
+    Args:
+      radius: on the [0, 1] pixel scale.
+      norm: "linf"; "l2" makes it the fast gradient method.
+      loss: "cross_entropy", "margin" or "dlr".
+      stop_when_broken: see `Attack`.
+    """
+
+    def __init__(
+        self, *, radius: float, norm: str = "linf", loss: str = "cross_entropy", stop_when_broken: bool = True
+    ):
+        super().__init__(
+            radius=radius,
+            steps=1,
+            step_size=radius,
+            norm=norm,
+            random_start=False,
+            loss=loss,
+            stop_when_broken=stop_when_broken,
+        )

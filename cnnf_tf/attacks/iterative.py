@@ -1,0 +1,196 @@
+"""The loop that PGD and SPSA share: start, step, clip, drop what is broken, start again."""
+
+import abc
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks.base import Attack, Found
+from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.layers.base import positive_int
+
+Schedule = Callable[[float], float] | Sequence[float]
+"""Multipliers of the step size: a function of the fraction of steps done, in [0, 1), or one number for each step."""
+Slots = tuple[tf.Tensor, ...]
+
+
+class IterativeAttack(Attack):
+    """Base of attacks that move all images a step at a time.
+
+    The result is the first iterate that breaks an image, else the iterate after the last step of the last restart.
+    Where `surrogate` is `predict`, each step's own forward pass tells which images are broken; else `predict` is asked
+    after each restart. Without `stop_when_broken` every image takes all steps of a restart, and those that are broken
+    at its end take no part in the next one.
+
+    Args:
+      steps: number of steps in each restart.
+      step_size: length of a step in the attack's norm; None for `2.5 * radius / steps`, with which the border can be
+        reached from every point of the ball (Madry et al., arXiv:1706.06083).
+      random_start: whether to start from a uniform draw from the ball rather than from the clean image.
+      restarts: number of starts, at least 1; more than 1 needs something random.
+      schedule: multipliers of `step_size`; None for 1.
+      radius: see `Attack`, also for `norm`, `loss` and `stop_when_broken`.
+    """
+
+    queries_per_step = 1
+
+    def __init__(
+        self,
+        *,
+        radius: float,
+        steps: int,
+        step_size: float | None,
+        random_start: bool,
+        restarts: int,
+        norm: str,
+        loss: str,
+        schedule: Schedule | None = None,
+        stop_when_broken: bool,
+    ):
+        super().__init__(radius=radius, norm=norm, loss=loss, stop_when_broken=stop_when_broken)
+        self.steps = positive_int("steps", steps)
+        default = 2.5 * self.radius / self.steps
+        self.step_size = default if step_size is None else arguments.non_negative("step_size", step_size)
+        self.random_start = bool(random_start)
+        self.restarts = positive_int("restarts", restarts)
+        self.multipliers = _multipliers(schedule, self.steps)
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {
+            "steps": self.steps,
+            "step_size": self.step_size,
+            "schedule": self.multipliers if set(self.multipliers) != {1.0} else None,
+            "random_start": self.random_start,
+            "restarts": self.restarts,
+        }
+
+    @abc.abstractmethod
+    def ascent(
+        self, problem: Problem, iterates: tf.Tensor, restart: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        """Losses and where they are broken, as `Problem.evaluate`, and a gradient of the losses or its estimate."""
+
+    def slots(self, images: tf.Tensor) -> Slots:
+        """What `move` remembers between steps, for each image, at the start."""
+        del images
+        return ()
+
+    @abc.abstractmethod
+    def move(
+        self, iterates: tf.Tensor, gradient: tf.Tensor, slots: Slots, step: tf.Tensor, step_size: tf.Tensor
+    ) -> tuple[tf.Tensor, Slots]:
+        """The next iterates, not yet clipped, and the next slots."""
+
+    def search(self, problem: Problem, working: tf.Tensor) -> Found:
+        rows = tf.cast(tf.where(working)[:, 0], tf.int32)
+        queries = tf.zeros_like(problem.labels)
+        losses = tf.zeros([self.steps + 1])
+        if self.restarts == 1:
+            images, _, queries, losses = self._restart(problem, tf.constant(0), problem.images, rows, queries)
+            return Found(images, losses, queries)
+
+        def again(restart: Any, images: Any, rows: Any, queries: Any, losses: Any) -> Any:
+            images, rows, queries, new_losses = self._restart(problem, restart, images, rows, queries)
+            return restart + 1, images, rows, queries, tf.where(restart == 0, new_losses, losses)
+
+        start = (tf.constant(0), problem.images, rows, queries, losses)
+        found = tf.while_loop(
+            lambda restart, images, rows, queries, losses: (restart == 0) | (tf.size(rows) > 0),
+            again,
+            start,
+            shape_invariants=tuple(map(_any_batch, start)),
+            parallel_iterations=1,
+            maximum_iterations=self.restarts,
+        )
+        return Found(images=found[1], losses=found[4], queries=found[3])
+
+    def _restart(self, problem: Problem, restart: Any, images: Any, rows: Any, queries: Any) -> Any:
+        """One start and its steps for the images in `rows`; returns images, rows not yet broken, queries, losses."""
+        count = tf.cast(tf.size(rows), tf.float32)
+        images = _put(images, rows, self._start(problem.rows(rows), restart))
+        step_sizes = tf.constant([self.step_size * multiplier for multiplier in self.multipliers], images.dtype)
+
+        def step(number: Any, images: Any, rows: Any, slots: Any, latest: Any, queries: Any, losses: Any) -> Any:
+            work, iterates = problem.rows(rows), tf.gather(images, rows)
+            values, broken, gradient = self.ascent(work, iterates, restart, number)
+            gradient = tf.where(tf.math.is_finite(gradient), gradient, 0)
+            latest = _put(latest, rows, tf.cast(values, tf.float32))
+            queries = tf.tensor_scatter_nd_add(
+                queries, rows[:, None], tf.fill(tf.shape(rows), tf.constant(self.queries_per_step))
+            )
+            losses = tf.where(tf.range(self.steps + 1) == number, tf.reduce_sum(latest) / count, losses)
+            kept = tuple(tf.gather(slot, rows) for slot in slots)
+            moved, kept = self.move(iterates, gradient, kept, number, step_sizes[number])
+            moved = self.clip(moved, work.images)
+            if broken is not None and self.stop_when_broken:
+                standing = tf.logical_not(broken)
+                rows, moved = tf.boolean_mask(rows, standing), tf.boolean_mask(moved, standing)
+                kept = tuple(tf.boolean_mask(slot, standing) for slot in kept)
+            images = _put(images, rows, moved)
+            slots = tuple(_put(slot, rows, value) for slot, value in zip(slots, kept, strict=True))
+            return number + 1, images, rows, slots, latest, queries, losses
+
+        start = (
+            tf.constant(0),
+            images,
+            rows,
+            self.slots(problem.images),
+            tf.zeros_like(problem.labels, tf.float32),
+            queries,
+            tf.zeros([self.steps + 1]),
+        )
+        number, images, rows, _, latest, queries, losses = tf.while_loop(
+            lambda number, images, rows, *rest: tf.size(rows) > 0,
+            step,
+            start,
+            shape_invariants=tf.nest.map_structure(_any_batch, start),
+            parallel_iterations=1,
+            maximum_iterations=self.steps,
+        )
+        if problem.images_only and self.restarts == 1:
+            return images, rows, queries, losses
+
+        def score_last() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            work, iterates = problem.rows(rows), tf.gather(images, rows)
+            values, broken = work.evaluate(iterates)
+            asked = tf.tensor_scatter_nd_add(queries, rows[:, None], tf.ones_like(rows))
+            standing = rows
+            if self.restarts > 1:
+                broken = work.check(iterates) if broken is None else broken
+                standing = tf.boolean_mask(rows, tf.logical_not(broken))
+            return _put(latest, rows, tf.cast(values, tf.float32)), asked, standing
+
+        # Once every image is broken there is nothing left to ask.
+        latest, queries, rows = tf.cond(tf.size(rows) > 0, score_last, lambda: (latest, queries, rows))
+        losses = tf.where(tf.range(self.steps + 1) >= number, tf.reduce_sum(latest) / count, losses)
+        return images, rows, queries, losses
+
+    def _start(self, problem: Problem, restart: tf.Tensor) -> tf.Tensor:
+        if not self.random_start:
+            return problem.images
+        shape, dtype = tuple(problem.images.shape[1:]), problem.images.dtype
+        delta = problem.draw([restart], lambda seed: self.norm.uniform(shape, seed, dtype), tf.TensorSpec(shape, dtype))
+        return self.clip(problem.images + self.radius * delta, problem.images)
+
+
+def _put(values: tf.Tensor, rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
+    return tf.tensor_scatter_nd_update(values, rows[:, None], updates)
+
+
+def _any_batch(tensor: tf.Tensor) -> tf.TensorShape:
+    return tf.TensorShape([None, *tensor.shape[1:]]) if tensor.shape.rank else tensor.shape
+
+
+def _multipliers(schedule: Schedule | None, steps: int) -> list[float]:
+    if schedule is None:
+        return [1.0] * steps
+    values = [schedule(step / steps) for step in range(steps)] if callable(schedule) else list(schedule)
+    if len(values) != steps:
+        raise ValueError(f"schedule must have one multiplier for each of the {steps} steps, got {len(values)}.")
+    for value in values:
+        if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+            raise ValueError(f"schedule must give finite multipliers >= 0 of the step size, got {value!r}.")
+    return [float(value) for value in values]

@@ -1,0 +1,162 @@
+"""From a CNN-F to the functions an attack sees: its prediction, gradient paths, and losses for adaptive attacks.
+
+All of them are small values that are equal whenever they were made from the same model and settings, so that an attack
+recognises them and traces once.
+"""
+
+import dataclasses
+import enum
+
+import tensorflow as tf
+from keras import ops
+
+from cnnf_tf.attacks.problem import Objective, Predict
+from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
+from cnnf_tf.models import CNNF, READOUTS, Trajectory
+from cnnf_tf.models.unroll import check_iterations
+
+
+class GradientPath(str, enum.Enum):
+    """Which computation an attack's gradient (or query) goes through; its value is the name in every report."""
+
+    FIRST_PASS = "first_pass"
+    """The plain CNN, before any feedback: what an attacker does who does not know of the feedback."""
+    FULL_UNROLL = "full_unroll"
+    """All passes, the feedback included: the honest choice."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+    """A model, run for K' iterations and read out in one way."""
+
+    model: CNNF
+    iterations: int
+    readout: str
+
+    def _infer(self, images: Tensor) -> Trajectory:
+        return self.model.infer(images, iterations=self.iterations)
+
+    def _read(self, trajectory: Trajectory) -> Tensor:
+        return READOUTS[self.readout](trajectory.logits)
+
+
+class _Prediction(_Settings):
+    """Images to the logits of the readout."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self._read(self._infer(images))
+
+
+class _EveryPass(_Settings):
+    """Cross-entropy, mean over all passes."""
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        trajectory = self._infer(images)
+        passes = [_cross_entropy(trajectory.logits[index], labels) for index in range(self.iterations + 1)]
+        return ops.mean(ops.stack(passes), axis=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Residual(_Settings):
+    """Cross-entropy of the readout minus `weight` times the reconstruction residual."""
+
+    weight: float
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        trajectory = self._infer(images)
+        steps = zip(trajectory.features[:-1], trajectory.reconstructions, strict=True)
+        residual = ops.mean(ops.stack([_residual(features, g) for features, g in steps]), axis=0)
+        loss = _cross_entropy(self._read(trajectory), labels)
+        return loss - self.weight * ops.cast(residual, loss.dtype)
+
+
+def predictor(model: CNNF, *, iterations: int | None = None, readout: str | None = None) -> Predict:
+    """The model's prediction as a function from images in [0, 1] to logits `[batch, classes]`.
+
+    Args:
+      model: a CNN-F.
+      iterations: K' >= 0, may differ from the trained K; None for the model's own.
+      readout: "last" or "average"; None for the model's own.
+
+    Raises:
+      ValueError: no CNN-F, or settings out of range.
+    """
+    return _Prediction(*_settings(model, iterations, readout))
+
+
+def gradient_source(
+    model: CNNF, path: GradientPath | str, *, iterations: int | None = None, readout: str | None = None
+) -> Predict:
+    """What an attack's gradients go through, as the `surrogate` of an attack.
+
+    Args:
+      model: a CNN-F.
+      path: a `GradientPath` or its name.
+      iterations: see `predictor`; FIRST_PASS runs none whatever is given here.
+      readout: see `predictor`.
+
+    Raises:
+      ValueError: an unknown path, or as `predictor`.
+    """
+    names = [known.value for known in GradientPath]
+    chosen = GradientPath(one_of("gradient_path", getattr(path, "value", path), names))
+    function = predictor(model, iterations=iterations, readout=readout)
+    return function if chosen is GradientPath.FULL_UNROLL else predictor(model, iterations=0, readout=readout)
+
+
+def every_pass_objective(model: CNNF, *, iterations: int | None = None) -> Objective:
+    """An `objective`: the cross-entropy of each of the K' + 1 passes, averaged, as training minimises it.
+
+    For where one pass alone gives poor gradients: an image must fool all of them.
+
+    Args:
+      model: a CNN-F.
+      iterations: see `predictor`.
+    """
+    return _EveryPass(*_settings(model, iterations, None))
+
+
+def residual_objective(
+    model: CNNF, *, weight: float, iterations: int | None = None, readout: str | None = None
+) -> Objective:
+    """An `objective` for an adaptive attack: cross-entropy of the readout minus `weight` times the residual.
+
+    The residual is |h - g(0)| / |h|, mean over the K' feedback passes. Feedback moves h towards its reconstruction
+    g(0), and that is how it repairs an image; so this attack looks for images that fool the readout *and* are their
+    own reconstruction already, which leaves feedback nothing to move. A negative weight pushes the other way, towards
+    images that the model cannot reconstruct.
+
+    Args:
+      model: a CNN-F.
+      weight: in nats per unit of the residual; 0 is the plain cross-entropy through the full unroll.
+      iterations: see `predictor`; at least 1.
+      readout: see `predictor`.
+
+    Raises:
+      ValueError: as `predictor`, and for K' = 0, which reconstructs nothing.
+    """
+    settings = _settings(model, iterations, readout)
+    if settings[1] == 0:
+        raise ValueError("residual_objective wants at least 1 iteration, got 0: nothing is reconstructed.")
+    return _Residual(*settings, float(weight))
+
+
+def _settings(model: CNNF, iterations: int | None, readout: str | None) -> tuple[CNNF, int, str]:
+    if not isinstance(model, CNNF):
+        raise ValueError(
+            f"wanted a CNNF, got a {type(model).__name__}; attacks take any function from images to logits as it is."
+        )
+    iterations = model.iterations if iterations is None else check_iterations(iterations)
+    return model, iterations, one_of("readout", model.readout if readout is None else readout, READOUTS)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+
+
+def _residual(features: Tensor, reconstruction: Tensor) -> Tensor:
+    """|h - g(0)| / |h| of each image, `[batch]`; the small constant keeps the gradient finite at h = g(0)."""
+    axes = list(range(1, len(features.shape)))
+    features, reconstruction = at_least_float32(features), at_least_float32(reconstruction)
+    error = ops.sum(ops.square(features - reconstruction), axis=axes)
+    return ops.sqrt((error + 1e-12) / (ops.sum(ops.square(features), axis=axes) + 1e-12))

@@ -1,0 +1,107 @@
+"""What an attack has to solve for one batch: the images, what counts as success, and the functions to ask."""
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks.losses import LOSSES, check_classes
+
+Predict = Callable[[tf.Tensor], tf.Tensor]
+"""Images in [0, 1], `[batch, height, width, channels]`, to logits `[batch, classes]`; made of TensorFlow ops."""
+Objective = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Images and labels `[batch]` to the loss to maximise, `[batch]`."""
+
+
+def ask(function: Callable[..., tf.Tensor], *arguments: tf.Tensor) -> tf.Tensor:
+    """Calls a model, which never gets to see a batch of no images: TensorFlow's CPU convolutions abort on it."""
+    count = tf.shape(arguments[0])[0]
+    extra = tf.cast(count == 0, tf.int32)
+    padded = []
+    for argument in arguments:
+        filled = tf.pad(argument, [[0, extra], *[[0, 0]] * (argument.shape.rank - 1)])
+        padded.append(tf.ensure_shape(filled, [None, *argument.shape[1:]]))
+    found = function(*padded)
+    return found[:count] if tf.is_tensor(found) and found.shape.rank else found
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """The task of one batch.
+
+    Attributes:
+      predict: decides success.
+      surrogate: what gradients or queries go through.
+      objective: takes the place of the loss of the surrogate's logits; None for that loss.
+      loss: a key of `LOSSES`.
+      shared: whether the surrogate is `predict` and its logits are at hand, so that success costs nothing to check.
+      images: the clean images, `[batch, height, width, channels]`.
+      labels: int32 `[batch]`.
+      targets: int32 `[batch]`, or None for an untargeted attack.
+      seeds: int64 `[batch, 2]`, an independent stream of random numbers for each image.
+      images_only: whether the caller needs nothing but the images.
+    """
+
+    predict: Predict
+    surrogate: Predict
+    objective: Objective | None
+    loss: str
+    shared: bool
+    images: tf.Tensor
+    labels: tf.Tensor
+    targets: tf.Tensor | None
+    seeds: tf.Tensor
+    images_only: bool = False
+
+    def rows(self, rows: tf.Tensor) -> "Problem":
+        """The same task for the images with these row numbers, int32 `[n]`; numbers may occur more than once."""
+        return dataclasses.replace(
+            self,
+            images=tf.gather(self.images, rows),
+            labels=tf.gather(self.labels, rows),
+            targets=None if self.targets is None else tf.gather(self.targets, rows),
+            seeds=tf.gather(self.seeds, rows),
+        )
+
+    def broken(self, logits: tf.Tensor) -> tf.Tensor:
+        """Where `predict`'s logits mean success, bool `[batch]`: another class than the label, or the target."""
+        predictions = tf.argmax(logits, -1, output_type=tf.int32)
+        return predictions != self.labels if self.targets is None else predictions == self.targets
+
+    def check(self, iterates: tf.Tensor) -> tf.Tensor:
+        """Asks `predict` where it is broken by these images, bool `[batch]`."""
+        return self.broken(arguments.logits("predict", self.predict(iterates)))
+
+    def evaluate(self, iterates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The loss to maximise at these images, `[batch]`, and, if `shared`, where they are broken, bool `[batch]`.
+
+        Raises:
+          ValueError: an objective or a surrogate that returns something else.
+        """
+        if self.objective is not None:
+            losses = self.objective(iterates, self.labels)
+            if not tf.is_tensor(losses) or losses.shape.rank != 1 or not losses.dtype.is_floating:
+                got = losses.shape if tf.is_tensor(losses) else f"a {type(losses).__name__}"
+                raise ValueError(f"objective must return one float loss for each image, [batch], got {got}.")
+            return losses, None
+        logits = arguments.logits("surrogate", self.surrogate(iterates))
+        check_classes(self.loss, logits.shape[-1], targeted=self.targets is not None)
+        losses = LOSSES[self.loss](logits, self.labels, self.targets)
+        return losses, self.broken(logits) if self.shared else None
+
+    def draw(self, stream: list[tf.Tensor | int], draw: Callable[[tf.Tensor], tf.Tensor], like: tf.Tensor) -> tf.Tensor:
+        """Random numbers for each image, `[batch, *like.shape]`, which do not depend on the other images.
+
+        Args:
+          stream: whole numbers (restart, step, ...) that name this draw among all draws of the attack.
+          draw: from a seed, `[2]`, to the numbers for one image.
+          like: a `tf.TensorSpec` of those numbers.
+        """
+
+        def one(seed: tf.Tensor) -> tf.Tensor:
+            for number in stream:
+                seed = tf.random.experimental.stateless_fold_in(seed, tf.cast(number, tf.int64))
+            return draw(seed)
+
+        return tf.map_fn(one, self.seeds, fn_output_signature=like)

@@ -1,0 +1,185 @@
+"""Checks of a robustness evaluation itself: is the attack as strong as it should be, or is the number too good?
+
+Each check is a pure function of what an evaluation measured and returns a `Finding` with the likely cause and the
+remedy. They follow Carlini et al. 2019, "On evaluating adversarial robustness" (section 5), Athalye et al. 2018,
+"Obfuscated gradients give a false sense of security" (section 3.1), and the flags of Croce & Hein's AutoAttack.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+_PROBABILITY_TOLERANCE = 1e-3
+_ZERO_SHARE = 0.01
+_UNBOUNDED_ACCURACY = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+      check: short name.
+      passed: False where the score beside it should not be believed before the cause is known.
+      evidence: what was measured.
+      cause: what a failure usually comes from.
+      remedy: what to do about it.
+    """
+
+    check: str
+    passed: bool
+    evidence: str
+    cause: str
+    remedy: str
+
+    def text(self) -> str:
+        """One line if passed, else three."""
+        if self.passed:
+            return f"  ok    {self.check}: {self.evidence}"
+        return f"  WARN  {self.check}: {self.evidence}\n        cause:  {self.cause}\n        remedy: {self.remedy}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dataclasses.asdict(self)
+
+
+def logits_not_probabilities(logits: ArrayLike) -> Finding:
+    """Rows that lie in [0, 1] and sum to 1 are probabilities, `[images, classes]`."""
+    rows = np.asarray(logits, np.float64)
+    inside = (rows >= -_PROBABILITY_TOLERANCE) & (rows <= 1 + _PROBABILITY_TOLERANCE)
+    share = float(np.mean(inside.all(-1) & (np.abs(rows.sum(-1) - 1) < _PROBABILITY_TOLERANCE)))
+    return Finding(
+        "outputs are logits",
+        share < 0.5,
+        f"{100 * share:.0f} % of {len(rows)} outputs look like probabilities",
+        "a softmax sits inside `predict`; the cross-entropy applies another one and its gradient nearly vanishes",
+        "attack the logits before the softmax",
+    )
+
+
+def outputs_repeat(first: ArrayLike, second: ArrayLike) -> Finding:
+    """Two calls on the same images must agree, `[images, classes]` each."""
+    difference = float(np.max(np.abs(np.asarray(first, np.float64) - np.asarray(second, np.float64))))
+    scale = float(np.max(np.abs(first))) or 1.0
+    return Finding(
+        "outputs repeat between calls",
+        difference <= 1e-5 * scale,
+        f"largest difference {difference:.1e}",
+        "the model is random at test time (dropout or noise left on); one gradient sees one draw only",
+        "switch the randomness off, or average gradients and predictions over many draws (EOT)",
+    )
+
+
+def gradients_inform(gradients: ArrayLike) -> Finding:
+    """Loss gradients with respect to the images, `[images, height, width, channels]`: not zero, not alike."""
+    rows = np.asarray(gradients, np.float64).reshape(len(np.asarray(gradients)), -1)
+    norms = np.linalg.norm(rows, axis=-1)
+    useless = ~np.isfinite(norms) | (norms == 0)
+    directions = rows[~useless] / norms[~useless, None]
+    constant = len(directions) > 1 and float(np.std(directions, axis=0).max()) < 1e-6
+    share = float(np.mean(useless))
+    evidence = f"{100 * share:.1f} % of {len(rows)} gradients are zero or not finite"
+    return Finding(
+        "gradients are informative",
+        share <= _ZERO_SHARE and not constant,
+        evidence + (", the rest are all alike" if constant else ""),
+        "saturated or quantised outputs, a loss that overflows, or a step the gradient does not pass (masking)",
+        "use the margin or DLR loss on logits, check the data type, and trust gradient-free attacks more",
+    )
+
+
+def loss_rises(losses: ArrayLike) -> Finding:
+    """The mean loss before each step and after the last, `[steps + 1]`, with no image taken out of the work."""
+    curve = np.asarray(losses, np.float64)
+    rise = float(curve[-1] - curve[0])
+    return Finding(
+        "the loss rises along the attack",
+        bool(np.isfinite(curve).all()) and rise > 0 and curve[-1] >= curve.max() - 0.1 * (curve.max() - curve.min()),
+        f"{curve[0]:.3f} before the first step, {curve[-1]:.3f} after the last, highest {curve.max():.3f}",
+        "the step size is too large (it overshoots) or the gradient does not point uphill (masked or noisy)",
+        "lower the step size or let it decay, add restarts, compare with a gradient-free attack",
+    )
+
+
+def stronger_is_stronger(change: str, weaker: ArrayLike, stronger: ArrayLike) -> Finding:
+    """More radius or more steps must not leave more images standing.
+
+    Args:
+      change: what was increased, as "twice the radius".
+      weaker: which images stand the weaker attack, bools `[images]`.
+      stronger: the same images under the stronger attack.
+    """
+    before, after = _accuracies(weaker, stronger)
+    return Finding(
+        f"{change} is not weaker",
+        after <= before + _noise(weaker, stronger),
+        f"{_percent(before)} -> {_percent(after)} of {len(np.asarray(weaker))} images stand",
+        "the attack has not converged, or gradients mislead it",
+        "report the stronger of the two, use more steps and restarts and a step size that fits the radius",
+    )
+
+
+def unbounded_breaks(survived: ArrayLike) -> Finding:
+    """With the whole pixel range allowed nothing can stand, bools `[images]`."""
+    share = float(np.mean(survived))
+    return Finding(
+        "an unbounded attack breaks everything",
+        share <= _UNBOUNDED_ACCURACY,
+        f"{_percent(share)} of {len(np.asarray(survived))} images stand radius 1",
+        "the attack gets stuck: masked gradients, a step size too small for the way to go, or a bug in the attack",
+        "do not report this attack alone; add gradient-free and transfer attacks",
+    )
+
+
+def white_box_beats_black_box(black_box: str, white: ArrayLike, black: ArrayLike) -> Finding:
+    """An attack that sees gradients must break at least what one without them breaks (same images)."""
+    with_gradients, without = _accuracies(white, black)
+    return Finding(
+        f"{black_box} does not beat white-box",
+        with_gradients <= without + _noise(white, black),
+        f"white-box {_percent(with_gradients)}, {black_box} {_percent(without)} of {len(np.asarray(white))} images",
+        "gradient masking: the loss surface hides its slope from the white-box attack",
+        "report the black-box number, and adapt the white-box attack (other loss, path, start, more restarts)",
+    )
+
+
+def first_pass_is_not_enough(first_pass: ArrayLike, full_unroll: ArrayLike) -> Finding:
+    """An attack on the first pass does not see the loop; where it is the weaker one it must not be the score."""
+    first, full = _accuracies(first_pass, full_unroll)
+    noise = _noise(first_pass, full_unroll)
+    evidence = f"first pass {_percent(first)}, full unroll {_percent(full)} of {len(np.asarray(first_pass))} images"
+    if full > first + noise:
+        return Finding(
+            "the full unroll is the stronger path",
+            False,
+            evidence,
+            "gradients through the loop are masked (flat or noisy), so the attack that ignores the loop does better",
+            "report the first-pass number, and give the full unroll more steps, restarts or another loss",
+        )
+    return Finding(
+        "the first-pass attack sees the defence",
+        first <= full + noise,
+        evidence,
+        "the first-pass attack cannot see the feedback loop it attacks and overstates robustness",
+        "never quote it alone; the headline is the minimum over attacks",
+    )
+
+
+def _accuracies(first: ArrayLike, second: ArrayLike) -> tuple[float, float]:
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    if first.shape != second.shape or first.ndim != 1 or not len(first):
+        raise ValueError(f"wanted two bool vectors over the same images, got shapes {first.shape} and {second.shape}.")
+    return float(first.mean()), float(second.mean())
+
+
+def _noise(first: ArrayLike, second: ArrayLike) -> float:
+    """Two standard deviations of the difference of two paired shares (McNemar), at least half an image."""
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    return max(0.5, 2 * math.sqrt(int(np.sum(first != second)))) / len(first)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,150 @@
+"""The attacks of a robustness table: what each runs, through which path, on how many images."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from cnnf_tf.attacks import (
+    PGD,
+    SPSA,
+    Attack,
+    AutoAttack,
+    GradientPath,
+    every_pass_objective,
+    gradient_source,
+    predictor,
+    residual_objective,
+)
+from cnnf_tf.models import CNNF
+
+Functions = Callable[[CNNF, int, str], "dict[str, Any] | None"]
+
+TRANSFER = "transfer"
+"""In place of a `GradientPath`: the images were made on another model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Threat:
+    """One row of a robustness table.
+
+    Attributes:
+      name: as printed.
+      attack: what runs.
+      path: the name of a `GradientPath`, or "transfer".
+      black_box: whether it does without gradients of the model that is scored.
+      functions: from (model, K', readout) to the keyword arguments `surrogate` or `objective` of `Attack.bind`; None
+        where the attack would repeat another row (with K' = 0 there is one path only).
+      num_images: how many of the first images to attack; None for all.
+    """
+
+    name: str
+    attack: Attack
+    path: str
+    black_box: bool
+    functions: Functions
+    num_images: int | None = None
+
+
+def _through(path: GradientPath) -> Functions:
+    def functions(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
+        if iterations == 0 and path is GradientPath.FIRST_PASS:
+            return None
+        return {"surrogate": gradient_source(model, path, iterations=iterations, readout=readout)}
+
+    return functions
+
+
+def authors_threats(
+    *,
+    radius: float,
+    steps: int,
+    step_size: float | None = None,
+    restarts: int = 1,
+    spsa_steps: int = 10,
+    spsa_images: int = 100,
+    transfer_from: CNNF | None = None,
+) -> list[Threat]:
+    """What the authors' evaluation runs: PGD and SPSA through the first pass and the full unroll, and transfer.
+
+    Args:
+      radius: of the l-inf ball, on the [0, 1] pixel scale.
+      steps: of PGD; the authors take 7.
+      step_size: of PGD; None for `2.5 * radius / steps`.
+      restarts: of PGD.
+      spsa_steps: of SPSA, with the authors' 128 samples and delta 0.01; each costs 257 forward passes.
+      spsa_images: SPSA attacks the first so many images; 0 leaves it out.
+      transfer_from: a model to make images on (with its own K and readout), for instance the plain CNN.
+    """
+    pgd = PGD(radius=radius, steps=steps, step_size=step_size, restarts=restarts)
+    first, full = GradientPath.FIRST_PASS, GradientPath.FULL_UNROLL
+    threats = [Threat(f"PGD-{steps}", pgd, path.value, False, _through(path)) for path in (first, full)]
+    if spsa_images:
+        spsa = SPSA(radius=radius, steps=spsa_steps, samples=128, delta=0.01)
+        threats += [
+            Threat(f"SPSA-{spsa_steps}", spsa, path.value, True, _through(path), spsa_images) for path in (first, full)
+        ]
+    if transfer_from is not None:
+        source = predictor(transfer_from)
+        threats.append(Threat(f"PGD-{steps}", pgd, TRANSFER, True, lambda *_: {"surrogate": source}))
+    return threats
+
+
+def adaptive_threats(
+    *, radius: float, steps: int, step_size: float | None = None, residual_weight: float = 1.0, restarts: int = 1
+) -> list[Threat]:
+    """Attacks aimed at the feedback itself; all go through the full unroll at the tested K'.
+
+    PGD on the margin, through the averaged readout whatever is scored, on the loss of every pass at once, on images
+    that are also their own reconstruction (so that feedback has nothing to repair), and through twice as many
+    iterations as are scored.
+
+    Args:
+      radius: see `authors_threats`, also for `steps`, `step_size` and `restarts`.
+      residual_weight: in nats per unit of the residual; see `residual_objective`.
+    """
+    full = GradientPath.FULL_UNROLL.value
+    pgd = PGD(radius=radius, steps=steps, step_size=step_size, restarts=restarts)
+    margin = PGD(radius=radius, steps=steps, step_size=step_size, restarts=restarts, loss="margin")
+
+    def averaged(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
+        if readout == "average" or iterations == 0:
+            return None
+        return {"surrogate": predictor(model, iterations=iterations, readout="average")}
+
+    def every_pass(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
+        del readout
+        if iterations == 0:
+            return None
+        return {"objective": every_pass_objective(model, iterations=iterations)}
+
+    def residual(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
+        if iterations == 0:
+            return None
+        objective = residual_objective(model, weight=residual_weight, iterations=iterations, readout=readout)
+        return {"objective": objective}
+
+    def deeper(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
+        if iterations == 0:
+            return None
+        return {"surrogate": predictor(model, iterations=2 * iterations, readout=readout)}
+
+    return [
+        Threat(f"PGD-{steps} on the margin", margin, full, False, _through(GradientPath.FULL_UNROLL)),
+        Threat(f"PGD-{steps} on the average", pgd, full, False, averaged),
+        Threat(f"PGD-{steps} on every pass", pgd, full, False, every_pass),
+        Threat(f"PGD-{steps} minus residual", pgd, full, False, residual),
+        Threat(f"PGD-{steps} through 2 K'", pgd, full, False, deeper),
+    ]
+
+
+def autoattack_threat(*, radius: float, num_images: int | None = None, **options: Any) -> Threat:
+    """AutoAttack's APGD-CE, APGD-DLR and Square through the full unroll; wants the extra `autoattack`.
+
+    Args:
+      radius: of the l-inf ball, on the [0, 1] pixel scale.
+      num_images: how many of the first images to attack; None for all.
+      **options: of `cnnf_tf.attacks.AutoAttack`.
+    """
+    attack = AutoAttack(radius=radius, **options)
+    path = GradientPath.FULL_UNROLL
+    return Threat("AutoAttack", attack, path.value, False, _through(path), num_images)

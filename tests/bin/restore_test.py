@@ -1,0 +1,165 @@
+"""`restore` as a user runs it, in a process of its own."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf import CNNF, layers
+from tests import reference_data
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+DATA = f"idx:{reference_data.TESTDATA / 'fashion_mnist_mini'}"
+PNG = b"\x89PNG"
+
+
+def run(*arguments):
+    command = [sys.executable, "bin/restore.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+
+def small_model(image_shape=(28, 28, 1), *, with_encoder=False):
+    keras.utils.set_random_seed(0)
+    network = layers.FeedbackSequential(
+        [
+            layers.FeedbackConv2D(2, strides=2, name="conv1"),
+            layers.AdaReLU(name="ada_relu1"),
+            layers.FeedbackFlatten(name="flatten"),
+            layers.FeedbackDense(10, use_bias=True, name="fc"),
+        ],
+        name="network",
+    )
+    encoder = layers.FeedbackSequential([layers.FeedbackConv2D(2, name="conv0")], name="encoder")
+    return CNNF(network, encoder if with_encoder else None, image_shape=image_shape)
+
+
+def picture(*shape):
+    return tf.constant(np.random.default_rng(0).integers(0, 256, shape), tf.uint8)
+
+
+class RestoreTest(tf.test.TestCase):
+    def folder(self):
+        return pathlib.Path(self.create_tempdir().full_path)
+
+    def saved(self, *arguments, **kwargs):
+        path = self.folder() / "model.keras"
+        small_model(*arguments, **kwargs).save(path)
+        return path
+
+    def assert_fails(self, result, code, *messages):
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+        error = " ".join(result.stderr.split())
+        for message in messages:
+            self.assertRegex(error, message)
+
+    def test_data_set(self):
+        model, outputs = self.saved(), [self.folder() / "deep" / "out" for _ in range(2)]
+        arguments = (f"--model={model}", f"--dataset={DATA}", "--score_images=20", "--batch_size=16", "--num_images=4")
+        arguments += ("--corruption=shot_noise,dotted_line", "--iterations=1,3", "--severity=4", "--seed=2")
+        for output in outputs:
+            result = run(*arguments, f"--output={output}")
+            self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("reconstruction, iteration 3", result.stdout)
+        names = sorted(path.name for path in output.iterdir())
+        wanted = ["all.png", "dotted_line.png", "restoration.json", "restoration.txt", "shot_noise.png"]
+        self.assertEqual(names, wanted)
+        for name in names:
+            self.assertEqual((outputs[0] / name).read_bytes(), (outputs[1] / name).read_bytes(), name)
+        self.assertEqual((output / "all.png").read_bytes()[:4], PNG)
+        report = json.loads((output / "restoration.json").read_text())
+        self.assertEqual((report["model"], report["severity"], report["seed"]), (str(model), 4, 2))
+        scores = report["scores"]["dotted_line"]
+        self.assertEqual((scores["num_images"], scores["iterations"]), (20, [1, 3]))
+        self.assertLen(scores["restored"]["features"], 2)
+        self.assertEqual(list(scores["baselines"]), ["median 3x3"])
+
+    def test_denoiser(self):
+        output = self.folder()
+        result = run(
+            f"--model={self.saved()}",
+            f"--dataset={DATA}",
+            "--score_images=8",
+            "--num_images=2",
+            "--corruption=gaussian_noise",
+            "--iterations=1",
+            "--denoiser_epochs=1",
+            "--denoiser_split=train[:32]",
+            f"--output={output}",
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertFalse((output / "all.png").exists())
+        scores = json.loads((output / "restoration.json").read_text())["scores"]["gaussian_noise"]
+        self.assertEqual(list(scores["baselines"]), ["median 3x3", "denoising autoencoder"])
+
+    def test_own_images(self):
+        folder, output = self.folder(), self.folder() / "out"
+        (folder / "more").mkdir()
+        (folder / "grey.png").write_bytes(tf.io.encode_png(picture(28, 28, 1)).numpy())
+        (folder / "more" / "colour.JPG").write_bytes(tf.io.encode_jpeg(picture(28, 28, 3)).numpy())
+        (folder / "more" / "clear.png").write_bytes(tf.io.encode_png(picture(28, 28, 4)).numpy())
+        (folder / "more" / "notes.txt").write_text("not looked at")
+        arguments = (f"--model={self.saved()}", f"--images={folder / 'grey.png'},{folder / 'more'}")
+        arguments += ("--iterations=1,2", f"--output={output}")
+        result = run(*arguments, "--corruption=none")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(sorted(path.name for path in output.iterdir()), ["none.png", "restoration.json", "restored"])
+        restored = sorted(path.name for path in (output / "restored").iterdir())
+        names = ("clear", "colour", "grey")
+        self.assertEqual(restored, [f"{name}_iteration{step}.png" for name in names for step in (1, 2)])
+        image = tf.io.decode_png((output / "restored" / "grey_iteration2.png").read_bytes())
+        self.assertEqual(image.shape, (28, 28, 1))
+        pixels = tf.cast(tf.io.decode_png((folder / "grey.png").read_bytes()), tf.float32) / 255
+        model = keras.models.load_model(arguments[0].removeprefix("--model="))
+        wanted = model.reconstruct(pixels[tf.newaxis], iterations=2)[1, 0]
+        self.assertAllClose(tf.cast(image, tf.float32) / 255, wanted, atol=0.51 / 255)
+
+        result = run(*arguments, "--corruption=occlusion,contrast", "--restored=features")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("3 own images", result.stdout)
+        self.assertTrue((output / "restored" / "colour_occlusion_iteration1.png").exists())
+        self.assertTrue((output / "all.png").exists())
+
+    def test_size_of_own_images(self):
+        folder, output = self.folder(), self.folder() / "out"
+        for name in ("a", "b"):  # two files of one name
+            (folder / name).mkdir()
+            (folder / name / "x.png").write_bytes(tf.io.encode_png(picture(9, 20, 1)).numpy())
+        arguments = (f"--model={self.saved((8, 8, 3))}", f"--images={folder / 'a'},{folder / 'b'}", "--iterations=1")
+        arguments += (f"--output={output}", "--corruption=none")  # too small to be scored, but nothing is
+        self.assert_fails(run(*arguments), 1, r"a/x.png': the model wants images of 8x8 .*got 9x20; give --resize")
+        self.assertFalse(output.exists())
+        self.assertEqual(run(*arguments, "--resize").returncode, 0)
+        restored = sorted((output / "restored").iterdir())
+        self.assertEqual([path.name for path in restored], ["001_x_iteration1.png", "002_x_iteration1.png"])
+        self.assertEqual(tf.io.decode_png(restored[0].read_bytes()).shape, (8, 8, 3))
+        scored = run(*arguments[:-1], "--resize", "--corruption=contrast")
+        self.assert_fails(scored, 1, "at least 11x11 pixels, the window of SSIM; got 8x8")
+
+    def test_errors(self):
+        folder, output = self.folder(), self.folder() / "out"
+        self.assert_fails(run(), 2, "--model must be given")
+        self.assert_fails(run("--model=none.keras"), 1, "'none.keras' does not exist; wanted a .keras file")
+        self.assert_fails(run("--model=x", "--iterations=2,1"), 2, "--iterations wants ascending .* got '2,1'")
+        self.assert_fails(run("--model=x", "--iterations=two"), 2, "--iterations wants ascending .* got 'two'")
+        self.assert_fails(run("--model=x", "--corruption=none"), 2, "wants images of your own .*give --images")
+        self.assert_fails(run("--model=x", "--severity=9"), 2, "severity")
+        self.assert_fails(run("--model=x", "--images=none.png"), 1, "'none.png' of --images does not exist")
+        self.assert_fails(run("--model=x", f"--images={folder}"), 1, "holds no .png, .jpg or .jpeg file")
+        model = self.saved()
+        fog = run(f"--model={model}", "--corruption=contrast,fog")
+        self.assert_fails(fog, 2, "--corruption wants some of brightness, contrast.*got 'fog'")
+        (folder / "text.png").write_text("not an image")
+        arguments = (f"--model={model}", f"--output={output}")
+        self.assert_fails(run(*arguments, f"--images={folder}"), 1, "text.png' is not a PNG or JPEG image")
+        encoder = run(f"--model={self.saved(with_encoder=True)}", f"--dataset={DATA}", f"--output={output}")
+        self.assert_fails(encoder, 1, "whose h is the image .ind = 0.")
+        self.assertFalse(output.exists())
+
+
+if __name__ == "__main__":
+    tf.test.main()
