@@ -3,6 +3,7 @@
 from cnnf_tf.data.augmentation import Augmentation
 from cnnf_tf.data.corruptions import CORRUPTIONS, SEVERITIES, Corruption, corrupt, corrupted
 from cnnf_tf.data.datasets import info, load
+from cnnf_tf.data.noisy_pairs import noisy_pairs
 from cnnf_tf.data.sources import DatasetInfo
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "corrupted",
     "info",
     "load",
+    "noisy_pairs",
 ]

@@ -10,7 +10,7 @@ from keras import ops
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, one_of, register
 from cnnf_tf.models.networks import NETWORKS, Network
-from cnnf_tf.models.objective import Losses, trajectory_losses
+from cnnf_tf.models.objective import Losses, reconstruction_targets, trajectory_losses
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
@@ -206,6 +206,9 @@ class CNNF(keras.Model):
 
         `fit` and `evaluate` report the loss, the accuracy of the readout, loss and accuracy of the first pass (the
         plain CNN) and of the last, and the reconstruction loss.
+
+        Instead of images, `fit` and `evaluate` also take pairs `{"images": ..., "clean": ...}`: the model sees the
+        images, and reconstruction is compared with h and taps of the clean ones. That trains a model to repair.
         """
         if loss is None:
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -216,19 +219,20 @@ class CNNF(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, clean, labels, sample_weight = _unpack(data)
         with tf.GradientTape() as tape:
             trajectory = self.infer(images, training=True, unrecorded=self._unrecorded(self.optimizer.iterations))
-            losses = self._objective(trajectory, images, labels, sample_weight)
+            targets = self._targets(clean, training=True)
+            losses = self._objective(trajectory, targets, images, labels, sample_weight)
             scaled = self.optimizer.scale_loss(losses.total)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
         return self._report(trajectory, losses, images, labels, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
-        images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images, clean, labels, sample_weight = _unpack(data)
         trajectory = self.infer(images, training=False)
-        losses = self._objective(trajectory, images, labels, sample_weight)
+        losses = self._objective(trajectory, self._targets(clean), images, labels, sample_weight)
         return self._report(trajectory, losses, images, labels, sample_weight)
 
     def _unrecorded(self, training_step: Tensor) -> Tensor | None:
@@ -238,13 +242,19 @@ class CNNF(keras.Model):
         seed = tf.stack([tf.cast(training_step, tf.int32), 0])
         return tf.random.stateless_uniform([], seed, 0, self.training_horizon - self.iterations, tf.int32)
 
-    def _objective(self, trajectory: Trajectory, images: Tensor, labels: Tensor, sample_weight: Any) -> Losses:
+    def _targets(self, clean: Tensor | None, training: bool = False) -> list[Tensor] | None:
+        """What reconstruction is compared with where a batch brings its clean images."""
+        return None if clean is None else reconstruction_targets(self.infer(clean, iterations=0, training=training))
+
+    def _objective(
+        self, trajectory: Trajectory, targets: list[Tensor] | None, images: Tensor, labels: Tensor, sample_weight: Any
+    ) -> Losses:
         def classification(logits: Tensor) -> Tensor:
             return self.compute_loss(x=images, y=labels, y_pred=logits, sample_weight=sample_weight)
 
         # Keras divides each classification loss by the number of replicas; the reconstruction term must follow.
         weight = self.reconstruction_weight / tf.distribute.get_strategy().num_replicas_in_sync
-        return trajectory_losses(trajectory, classification, reconstruction_weight=weight)
+        return trajectory_losses(trajectory, classification, reconstruction_weight=weight, targets=targets)
 
     def _report(
         self, trajectory: Trajectory, losses: Losses, images: Tensor, labels: Tensor, sample_weight: Any
@@ -286,6 +296,16 @@ class CNNF(keras.Model):
             for name in ("network", "encoder")
         }
         return cls(**(config | parts))
+
+
+def _unpack(data: Any) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
+    """Images, the clean images of pairs or None, labels and sample weights or None."""
+    images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if not isinstance(images, dict):
+        return images, None, labels, sample_weight
+    if set(images) != {"images", "clean"}:
+        raise ValueError(f'pairs of images want the keys "images" and "clean", got {sorted(images)}.')
+    return images["images"], images["clean"], labels, sample_weight
 
 
 def _ends(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,8 @@ def run(
     """Trains with Keras' `fit`, epoch by epoch, and resumes after the newest finished epoch.
 
     Args:
-      config: as in `configs/`; every value is checked before any work starts.
+      config: as in `configs/`; every value is checked before any work starts. A block `config.data.corruptions` (the
+        arguments of `data.noisy_pairs`) trains on corrupted images with the clean ones as targets of reconstruction.
       workdir: folder of this run; see `cnnf_tf.training.workdir`.
       data_dir: folder of prepared TFDS data; None for the default of `cnnf_tf.data.load`.
       verbose: as in `keras.Model.fit`; "auto" shows a progress bar on a terminal and a line per epoch elsewhere.
@@ -86,13 +87,19 @@ def _fit(
         repeat=True,
         augment=data.Augmentation(crop_padding=config.data.crop_padding, horizontal_flip=config.data.horizontal_flip),
         data_dir=data_dir,
-    ).skip(finished * steps)
+    )
     validation = None
     if config.data.validation_split:
         validation = data.load(
             config.data.name, config.data.validation_split, batch_size=config.data.batch_size, data_dir=data_dir
         )
     pictures = next(iter((validation or train).take(1)))[0][:_NUM_PICTURES]
+    if "corruptions" in config.data:
+        options = config.data.corruptions.to_dict() | {"seed": config.seed}
+        train = data.noisy_pairs(train, **options)
+        validation = validation and data.noisy_pairs(validation, **options)
+        pictures = next(iter((validation or train).take(1)))[0]["images"][:_NUM_PICTURES]
+    train = train.skip(finished * steps)
     if verbose == "auto":
         verbose = 1 if sys.stdout.isatty() else 2
     model.fit(
