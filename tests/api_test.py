@@ -10,7 +10,10 @@ import cnnf_tf
 
 PACKAGES = (
     "cnnf_tf",
-    *(f"cnnf_tf.{name}" for name in ("data", "evaluation", "generative", "layers", "models", "training")),
+    *(
+        f"cnnf_tf.{name}"
+        for name in ("attacks", "data", "evaluation", "generative", "layers", "models", "serving", "training")
+    ),
 )
 
 

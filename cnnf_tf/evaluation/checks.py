@@ -43,7 +43,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"passed": bool(self.passed)}  # NumPy's bools are no JSON
 
 
 def logits_not_probabilities(logits: ArrayLike) -> Finding:

@@ -1,7 +1,7 @@
 """What the study of the talk's claims measures: accuracy under attack, and how many iterations images need."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,7 @@ def settling(model: CNNF, images: np.ndarray, labels: np.ndarray, *, iterations:
     return Settling(last_moved + 1, guesses == labels, ordered[:, -1] - ordered[:, -2])
 
 
-def accuracy_row(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def accuracy_row(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean accuracy over cells that differ in the training seed only, with an error bar.
 
     Args:

@@ -1,5 +1,6 @@
 """The loop, the Keras model around it, the paper's networks, the objective, and the import of the authors' weights."""
 
+from cnnf_tf.models.adaptive import AdaptiveResult, adaptive_unroll, check_tolerance, infer_adaptive
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.loading import load_model
 from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, wide_resnet
@@ -8,6 +9,7 @@ from cnnf_tf.models.traversal import leaves
 from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
 
 __all__ = [
+    "AdaptiveResult",
     "CNNF",
     "NETWORKS",
     "READOUTS",
@@ -16,9 +18,12 @@ __all__ = [
     "Network",
     "State",
     "Trajectory",
+    "adaptive_unroll",
+    "check_tolerance",
     "fashion_cnn",
     "feedback_pass",
     "first_pass",
+    "infer_adaptive",
     "leaves",
     "load_model",
     "reconstruction_loss",

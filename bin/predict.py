@@ -1,0 +1,102 @@
+"""Labels image files with a model in TensorFlow Serving, over gRPC or REST, or with an exported model in process.
+
+Example:
+  python bin/predict.py --server=localhost:8500 --name=cnnf --images=shirt.png,folder_of_images
+  python bin/predict.py --rest=http://localhost:8501 --name=cnnf --images=shirt.png --max_iterations=5 --tolerance=0.2
+  python bin/predict.py --saved_model=/srv/models/cnnf --images=folder_of_images --json
+
+Prints a row for each image: label, probability, iterations used. With --json it prints a JSON object on a line of its
+own for each image, as soon as it is there: file, label, class_name, probability, iterations_used, label_changed,
+latent_flip_rate, feature_residual (the last three are null where no iteration was used). --server and --rest need the
+extra `serving`.
+"""
+
+import dataclasses
+import itertools
+import json
+from typing import Any
+
+import _app
+from absl import flags
+
+_SERVER = flags.DEFINE_string("server", "", "host:port of the server's gRPC interface (usually port 8500).")
+_REST = flags.DEFINE_string("rest", "", "http://host:port of the server's REST interface (usually port 8501).")
+_SAVED_MODEL = flags.DEFINE_string("saved_model", "", "A folder that bin/export.py wrote, or one of its versions.")
+_IMAGES = flags.DEFINE_list("images", [], "PNG and JPEG files, and folders of them, by comma.")
+_NAME = flags.DEFINE_string("name", "cnnf", "The model's name on the server.")
+_MODEL_VERSION = flags.DEFINE_integer("model_version", 0, "Version on the server; 0: its own choice.", lower_bound=0)
+_MAX_ITERATIONS = flags.DEFINE_integer(
+    "max_iterations", -1, "Most feedback passes; -1: what the model was exported with.", lower_bound=-1
+)
+_TOLERANCE = flags.DEFINE_float(
+    "tolerance", 0.0, "An image stops once it moves less than this; 0: never early. Needs --max_iterations.", 0.0
+)
+_FIT = flags.DEFINE_bool("fit", False, "Resize images of another size; turn colour into grey or grey into colour.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images in a request.", lower_bound=1)
+_TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that one request may take.", lower_bound=1e-3)
+_ATTEMPTS = flags.DEFINE_integer("attempts", 4, "Tries while the server is busy or not there.", lower_bound=1)
+_JSON = flags.DEFINE_bool("json", False, "Print JSON lines.")
+
+
+def main() -> None:
+    given = [holder for holder in (_SERVER, _REST, _SAVED_MODEL) if holder.value]
+    if len(given) != 1:
+        names = ", ".join(f"--{holder.name}" for holder in given) or "none"
+        raise _app.UsageError(f"exactly one of --server, --rest and --saved_model must be given, got {names}.")
+    _app.require(_IMAGES)
+    if not _IMAGES.value:
+        raise _app.UsageError("--images must be given; see --help for an example.")
+    if _TOLERANCE.value and _MAX_ITERATIONS.value < 0:
+        raise _app.UsageError("--tolerance wants --max_iterations, the most feedback passes to allow.")
+
+    _app.start_tensorflow()
+    import numpy as np
+    from tqdm import tqdm
+
+    from cnnf_tf.serving import client as serving_client
+    from cnnf_tf.serving import image_files
+    from cnnf_tf.tables import aligned
+
+    files = image_files.find_images(_IMAGES.value)
+    client = serving_client.Client(
+        _transport(),
+        batch_size=_BATCH_SIZE.value,
+        timeout=_TIMEOUT.value,
+        retries=serving_client.Retries(attempts=_ATTEMPTS.value),
+    )
+    shape = client.image_shape()
+    rows = [("file", "label", "probability", "iterations")]
+    limit = None if _MAX_ITERATIONS.value < 0 else _MAX_ITERATIONS.value
+    with tqdm(total=len(files), unit=" images", disable=_JSON.value or None) as bar:
+        for batch in _batches(files):
+            images = np.stack([image_files.read_image(file, shape, fit=_FIT.value) for file in batch])
+            answers = client.classify(images, max_iterations=limit, tolerance=_TOLERANCE.value)
+            for file, answer in zip(batch, answers, strict=True):
+                if _JSON.value:
+                    print(json.dumps({"file": str(file), **dataclasses.asdict(answer)}), flush=True)
+                probability = f"{100 * answer.probability:.2f} %"
+                rows.append((str(file), answer.class_name, probability, str(answer.iterations_used)))
+            bar.update(len(batch))
+    if not _JSON.value:
+        print(aligned(rows))
+
+
+def _transport() -> Any:
+    from cnnf_tf.serving import transports
+
+    version = _MODEL_VERSION.value or None
+    if _SERVER.value:
+        return transports.GrpcTransport(_SERVER.value, _NAME.value, version=version)
+    if _REST.value:
+        return transports.RestTransport(_REST.value, _NAME.value, version=version)
+    return transports.SavedModelTransport(_SAVED_MODEL.value)
+
+
+def _batches(files: list[Any]) -> Any:
+    iterator = iter(files)
+    while batch := list(itertools.islice(iterator, _BATCH_SIZE.value)):
+        yield batch
+
+
+if __name__ == "__main__":
+    _app.run(main)

@@ -1,0 +1,228 @@
+"""The loop that stops each image by itself once it is self-consistent: the adaptive sister of `unroll`.
+
+An image stops after iteration t when, from pass t - 1 to pass t,
+
+    its label held,  its latent flip rate < tolerance,  and  |r(t) - r(t - 1)| < tolerance
+
+with r(t) = |h - g(0)| / |h| the feature residual that iteration t set out to remove; or else at `max_iterations`. The
+first iteration has no residual before it, so an image that stops early runs at least two; tolerance 0 never stops one.
+An image that stopped is frozen, and taken out of the work: the loop carries the rows that still run and nothing else,
+so each image gets what it would get alone. The state's structure is that of the first pass, which is peeled.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from keras import ops
+
+from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
+from cnnf_tf.models.cnnf import CNNF
+from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, State, check_iterations, check_step_size, first_pass, step
+
+
+class AdaptiveResult(NamedTuple):
+    """What each image ended with; every tensor is `[batch, ...]`, in the order of the images."""
+
+    last_logits: Tensor
+    """`[batch, classes]`, float32 (float64 in a float64 model): logits of the image's last pass."""
+    average_logits: Tensor
+    """`[batch, classes]`: mean of the logits of the image's own `iterations_used + 1` passes."""
+    iterations_used: Tensor
+    """`[batch]`, int32: feedback passes the image went through."""
+    label_changed: Tensor
+    """`[batch]`, float: 1 where the image's last iteration moved its label. -1 where it used no iteration, as below."""
+    latent_flip_rate: Tensor
+    """`[batch]`, float: share of the latents that the image's last iteration flipped."""
+    feature_residual: Tensor
+    """`[batch]`, float: |h - g(0)| / |h| at the start of the image's last iteration."""
+
+    def logits(self, readout: str) -> Tensor:
+        """The logits of a readout, "last" or "average", `[batch, classes]`."""
+        return {"last": self.last_logits, "average": self.average_logits}[one_of("readout", readout, READOUTS)]
+
+
+def infer_adaptive(
+    model: CNNF,
+    images: Tensor,
+    *,
+    max_iterations: int | Tensor,
+    tolerance: float | Tensor,
+    step_size: float | None = None,
+) -> AdaptiveResult:
+    """Runs a model's adaptive loop on images.
+
+    Args:
+      model: a CNNF.
+      images: floats in [0, 1], `[batch, *image_shape]`.
+      max_iterations: see `adaptive_unroll`.
+      tolerance: see `adaptive_unroll`.
+      step_size: eta; the model's own by default.
+
+    Raises:
+      ValueError: as `CNNF.infer` and `adaptive_unroll`.
+      tf.errors.InvalidArgumentError: pixels outside [0, 1].
+    """
+    features = model.normalize(images)
+    if model.encoder is not None:
+        features, _ = model.encoder(features, training=False)
+    return adaptive_unroll(
+        model.network,
+        features,
+        max_iterations=max_iterations,
+        tolerance=tolerance,
+        step_size=model.step_size if step_size is None else check_step_size(step_size),
+        feedback_start=model.feedback_start,
+    )
+
+
+def adaptive_unroll(
+    network: FeedbackSequential,
+    features: Tensor,
+    *,
+    max_iterations: int | Tensor,
+    tolerance: float | Tensor,
+    step_size: float | Tensor,
+    feedback_start: str = "logits",
+) -> AdaptiveResult:
+    """Runs the loop for inference until every image is self-consistent (see the module docstring).
+
+    Works eagerly and in a `tf.function`; not under XLA, since the number of rows changes as images stop.
+
+    Args:
+      network: the part of the CNN inside the loop, from h to the logits.
+      features: h, `[batch, ...]`.
+      max_iterations: most feedback passes, >= 0; an int, or an integer tensor, one for all or `[batch]`.
+      tolerance: >= 0; 0 is the fixed loop of `max_iterations`. A float, or a float tensor, one for all or `[batch]`.
+      step_size: eta, as in `unroll`.
+      feedback_start: "logits", "softmax" or "one_hot".
+
+    Returns:
+      The `AdaptiveResult`.
+
+    Raises:
+      ValueError: a negative or non-integer `max_iterations`, a negative `tolerance`, an unknown `feedback_start`.
+    """
+    if not tf.is_tensor(max_iterations):
+        check_iterations(max_iterations)
+    if not tf.is_tensor(tolerance):
+        check_tolerance(tolerance)
+    one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
+
+    state = first_pass(network, features)
+    carried = _Carried(network, state)
+    logits = at_least_float32(state.logits)
+    rows = tf.range(tf.shape(logits)[0])
+    limits = tf.broadcast_to(tf.cast(max_iterations, tf.int32), tf.shape(rows))
+    tolerances = tf.broadcast_to(tf.cast(tolerance, logits.dtype), tf.shape(rows))
+    unknown = tf.fill([tf.shape(rows)[0], 3], tf.constant(-1, logits.dtype))
+    never = tf.fill(tf.shape(rows), tf.constant(float("inf"), logits.dtype))
+    running = _keep_rows(limits > 0, [rows, never, *carried.pack(state)])
+    result = [logits, logits, tf.zeros_like(rows), unknown]
+
+    def some_run(running: list[Tensor], result: list[Tensor]) -> Tensor:
+        del result
+        return tf.shape(running[0])[0] > 0
+
+    def iterate(running: list[Tensor], result: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        rows, residual_before, *packed = running
+        last, total, used, report = result
+        before = carried.unpack(packed)
+        after, feedback = step(network, before, step_size=step_size, feedback_start=feedback_start)
+        logits = at_least_float32(after.logits)
+        changed = tf.cast(_label(before) != _label(after), logits.dtype)
+        after_packed = carried.pack(after)
+        flips = tf.cast(_flip_rate(packed[2:], after_packed[2:], changed), logits.dtype)
+        residual = tf.cast(_residual(before.features, feedback.reconstruction), logits.dtype)
+
+        place = rows[:, None]
+        count = tf.gather(used, rows) + 1
+        result = [
+            tf.tensor_scatter_nd_update(last, place, logits),
+            tf.tensor_scatter_nd_add(total, place, logits),
+            tf.tensor_scatter_nd_update(used, place, count),
+            tf.tensor_scatter_nd_update(report, place, tf.stack([changed, flips, residual], axis=-1)),
+        ]
+        allowed = tf.gather(tolerances, rows)
+        settled = (changed == 0) & (flips < allowed) & (tf.abs(residual - residual_before) < allowed)
+        goes_on = ~settled & (count < tf.gather(limits, rows))
+        return _keep_rows(goes_on, [rows, residual, *after_packed]), result
+
+    def any_batch(tensors: list[Tensor]) -> list[tf.TensorShape]:
+        return [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in tensors]
+
+    _, (last, total, used, report) = tf.while_loop(
+        some_run,
+        iterate,
+        (running, result),
+        shape_invariants=(any_batch(running), [tensor.shape for tensor in result]),
+        parallel_iterations=1,
+    )
+    average = total / tf.cast(used + 1, total.dtype)[:, None]
+    return AdaptiveResult(last, average, used, *tf.unstack(report, num=3, axis=-1))
+
+
+def check_tolerance(tolerance: Any) -> float:
+    """Returns `tolerance` if it is a number >= 0 (infinity too), else raises ValueError."""
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not tolerance >= 0:
+        raise ValueError(f"tolerance must be a number >= 0 (0 never stops early), got {tolerance!r}.")
+    return float(tolerance)
+
+
+class _Carried:
+    """Between `State` and the flat list of tensors that the loop carries: h, logits, and the latents one by one.
+
+    What taps recorded is left behind: no pass down needs it.
+    """
+
+    def __init__(self, network: FeedbackSequential, state: State):
+        records = {id(record) for record in network.taps(state.latents)}
+        leaves = tf.nest.flatten(state.latents)
+        self._structure = tf.nest.map_structure(lambda leaf: None, state.latents)
+        self._places = [i for i, leaf in enumerate(leaves) if leaf is not None and id(leaf) not in records]
+
+    def pack(self, state: State) -> list[Tensor]:
+        leaves = tf.nest.flatten(state.latents)
+        return [state.features, state.logits, *(leaves[place] for place in self._places)]
+
+    def unpack(self, packed: list[Tensor]) -> State:
+        features, logits, *latents = packed
+        leaves = tf.nest.flatten(self._structure)
+        for place, latent in zip(self._places, latents, strict=True):
+            leaves[place] = latent
+        return State(features, logits, tf.nest.pack_sequence_as(self._structure, leaves))
+
+
+def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
+    """The rows where `keep` holds; nothing is copied while that is all of them."""
+
+    def some() -> list[Tensor]:
+        indices = tf.where(keep)[:, 0]
+        return [tf.gather(tensor, indices) for tensor in tensors]
+
+    def all_of_them() -> list[Tensor]:
+        return [tf.identity(tensor) for tensor in tensors]
+
+    return tf.cond(tf.reduce_all(keep), all_of_them, some)
+
+
+def _label(state: State) -> Tensor:
+    return ops.argmax(state.logits, axis=-1)
+
+
+def _flip_rate(before: list[Tensor], after: list[Tensor], like: Tensor) -> Tensor:
+    if not before:
+        return tf.zeros_like(like)
+    flipped = [ops.sum(_rows(ops.cast(old != new, "float32")), axis=-1) for old, new in zip(before, after, strict=True)]
+    return sum(flipped[1:], start=flipped[0]) / sum(old.shape[1:].num_elements() for old in before)
+
+
+def _residual(features: Tensor, reconstruction: Tensor) -> Tensor:
+    features, reconstruction = _rows(at_least_float32(features)), _rows(at_least_float32(reconstruction))
+    norm = ops.norm(features, axis=-1)
+    # An all-zero h has no scale of its own: the residual is then |g(0)| itself.
+    return ops.norm(features - reconstruction, axis=-1) / ops.where(norm > 0, norm, ops.ones_like(norm))
+
+
+def _rows(values: Tensor) -> Tensor:
+    return ops.reshape(values, (-1, values.shape[1:].num_elements()))

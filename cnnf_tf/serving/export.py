@@ -1,0 +1,134 @@
+"""From a model to a numbered SavedModel directory that TensorFlow Serving can take as it is."""
+
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf.models import CNNF
+from cnnf_tf.serving.config_files import check_model_name, write_config_files
+from cnnf_tf.serving.options import ServingOptions
+from cnnf_tf.serving.signatures import ServingModule
+from cnnf_tf.serving.verification import expected_cases, verify
+from cnnf_tf.serving.versions import new_version
+from cnnf_tf.serving.warmup import Requests, serving_apis, write_warmup_requests
+from cnnf_tf.version import __version__
+
+
+class Exported(NamedTuple):
+    """What an export wrote."""
+
+    directory: pathlib.Path
+    """The version directory, `BASE/VERSION`."""
+    differences: dict[str, float]
+    """For each loader that was tried, the largest difference from the original model."""
+    config_files: list[pathlib.Path]
+    """The configuration files written; those that existed were kept."""
+
+
+def export_model(
+    model: CNNF,
+    base: str | os.PathLike[str],
+    *,
+    options: ServingOptions,
+    class_names: Sequence[str],
+    images: np.ndarray,
+    name: str | None = None,
+    version: int | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Writes `BASE/VERSION`, verifies it, and only then lets it be seen.
+
+    The model is written to a temporary folder, reloaded in two fresh processes (`tf.saved_model.load`, and TensorFlow's
+    C API), and compared with the original on `images`. If anything fails, nothing is left behind.
+
+    Args:
+      model: the model to serve.
+      base: folder of the versions; made if need be. `models.config` and `batching.config` go there too.
+      options: defaults and limits fixed at export.
+      class_names: one name for each class of the model.
+      images: real images to verify with, float32 in [0, 1], `[batch, *image_shape]`.
+      name: the model's name in requests; by default the last part of `base`.
+      version: number of the version; by default the highest plus one.
+      overwrite: whether `version` may exist already.
+
+    Raises:
+      ValueError: class names, images, model name or version that do not fit.
+      FileExistsError: the version exists.
+      VerificationError: the written model computes something else, or does not load.
+      ImportError: tensorflow-serving-api is not installed.
+    """
+    base = pathlib.Path(base).absolute()
+    name = check_model_name(base.name if name is None else name)
+    images = _check_images(model, images)
+    _check_class_names(model, class_names)
+    serving_apis()
+    with new_version(base, version=version, overwrite=overwrite) as (temporary, target):
+        _write(model, temporary, options, class_names)
+        write_warmup_requests(temporary, name, _warmup_requests(images, options))
+        facts = {
+            "cnnf_tf": __version__,
+            "tensorflow": tf.__version__,
+            "model": name,
+            "image_shape": list(model.image_shape),
+            "readout": model.readout,
+            "step_size": model.step_size,
+            "trained_iterations": model.iterations,
+            **vars(options),
+        }
+        text = json.dumps(facts, indent=2) + "\n"
+        (temporary / "assets.extra" / "export.json").write_text(text, encoding="utf-8")
+        with tf.device("/CPU:0"):
+            cases = expected_cases(model, options, images)
+        differences = verify(temporary, cases)
+    return Exported(target, differences, write_config_files(base, name, options))
+
+
+def _write(model: CNNF, directory: pathlib.Path, options: ServingOptions, class_names: Sequence[str]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        file = pathlib.Path(scratch) / "class_names.txt"
+        file.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+        module = ServingModule(model, options, class_names=class_names, class_names_file=str(file))
+        tf.saved_model.save(module, str(directory), signatures=module.endpoints())
+
+
+def _warmup_requests(images: np.ndarray, options: ServingOptions) -> Requests:
+    """Every signature once with one image, and the default with a full chunk."""
+    one = images[:1]
+    pixels = np.round(one * 255).astype(np.uint8)
+    request = {"max_iterations": np.array([options.max_iterations], np.int32), "tolerance": np.zeros(1, np.float32)}
+    return [
+        ("serving_default", {"images": one}),
+        ("serving_default", {"images": np.resize(images, (options.chunk_size, *images.shape[1:]))}),
+        ("serving_uint8", {"images": pixels}),
+        ("classify", {"images": one, **request}),
+        ("classify_uint8", {"images": pixels, **request}),
+        ("reconstruct", {"images": one}),
+        ("trajectory", {"images": one}),
+    ]
+
+
+def _check_images(model: CNNF, images: np.ndarray) -> np.ndarray:
+    images = np.asarray(images)
+    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != model.image_shape or not len(images):
+        raise ValueError(
+            f"the images to verify with must be float32 [batch, {', '.join(map(str, model.image_shape))}], at least "
+            f"one; got {images.dtype} {images.shape}."
+        )
+    return images
+
+
+def _check_class_names(model: CNNF, class_names: Sequence[str]) -> None:
+    if len(class_names) != model.num_classes:
+        raise ValueError(
+            f"the model has {model.num_classes} classes and wants as many names, got {len(class_names)}: "
+            f"{', '.join(class_names)}."
+        )
+    for name in class_names:
+        if not name.strip() or len(name.splitlines()) != 1:
+            raise ValueError(f"a class name must be one line that is not blank, got {name!r}.")

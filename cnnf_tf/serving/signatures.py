@@ -1,0 +1,165 @@
+"""The signatures of an exported model: plain TensorFlow ops, no custom ones, no code of this package at run time.
+
+    signature                         inputs                                outputs
+    serving_default, serving_uint8    images                                PREDICTION
+    classify, classify_uint8          images, max_iterations, tolerance     PREDICTION
+    reconstruct                       images                                reconstructions
+    trajectory                        images                                logits, label
+
+Images are `[batch, height, width, channels]`, float32 in [0, 1] or, for `_uint8`, bytes from 0 to 255. `max_iterations`
+(int32) and `tolerance` (float32) are one number for each image, `[batch]`, or one for all. PREDICTION is
+
+    logits            [batch, classes]  float32
+    probabilities     [batch, classes]  float32, their softmax
+    label             [batch]           int64, the class id
+    class_name        [batch]           string
+    iterations_used   [batch]           int32
+    self_consistency  [batch, 3]        float32: label changed (0 or 1), latent flip rate, feature residual, each of
+                                        the image's last iteration; -1 where it used none
+
+`reconstructions` are g(0) of every feedback pass as pixels, `[batch, K, height, width, channels]`; `trajectory` gives
+the logits and labels of every pass, `[batch, max_iterations + 1, classes]` and `[batch, max_iterations + 1]`. The first
+dimension of every output is the batch, as batching in the server needs it. An empty batch gives empty outputs.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf.models import CNNF, infer_adaptive
+from cnnf_tf.serving import checks
+from cnnf_tf.serving.options import ServingOptions
+
+Outputs = dict[str, tf.Tensor]
+
+
+class ServingModule(tf.Module):
+    """Holds the weights, the class names and the bodies of the signatures.
+
+    Args:
+      model: the model to serve.
+      options: defaults and limits.
+      class_names: a name for each class.
+      class_names_file: file with one name a line, kept as the asset `class_names.txt`.
+    """
+
+    def __init__(self, model: CNNF, options: ServingOptions, *, class_names: Sequence[str], class_names_file: str):
+        super().__init__(name="cnnf")
+        self._options = options
+        self._model = _Untracked(model)
+        self._class_names = list(class_names)
+        # What a SavedModel must hold; the Keras objects themselves stay out of it.
+        self.weights = [weight.value for weight in model.weights]
+        self.class_names_file = tf.saved_model.Asset(class_names_file)
+
+    def endpoints(self) -> dict[str, Callable[..., Outputs]]:
+        """The `tf.function`s by the names under which they are served."""
+        shape = [None, *self._model.value.image_shape]
+        floats = tf.TensorSpec(shape, tf.float32, name="images")
+        bytes_ = tf.TensorSpec(shape, tf.uint8, name="images")
+        request = [
+            tf.TensorSpec([None], tf.int32, name="max_iterations"),
+            tf.TensorSpec([None], tf.float32, name="tolerance"),
+        ]
+        predict = _traced(self._predict_chunk, floats, *request)
+        reconstruct = _traced(self._reconstruct_chunk, floats)
+        trajectory = _traced(self._trajectory_chunk, floats)
+        options = self._options
+
+        def serve(images: tf.Tensor) -> Outputs:
+            images = self._checked(images)
+            count = tf.shape(images)[0]
+            limits, tolerances = tf.fill([count], options.iterations), tf.fill([count], options.tolerance)
+            return self._in_chunks(predict, images, limits, tolerances)
+
+        def classify(images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
+            images = self._checked(images)
+            count = tf.shape(images)[0]
+            limits = checks.check_per_image(max_iterations, "max_iterations", count, 0, options.max_iterations)
+            tolerances = checks.check_per_image(tolerance, "tolerance", count, 0.0, float("inf"))
+            return self._in_chunks(predict, images, limits, tolerances)
+
+        bodies = {
+            "serving_default": (serve, [floats]),
+            "serving_uint8": (serve, [bytes_]),
+            "classify": (classify, [floats, *request]),
+            "classify_uint8": (classify, [bytes_, *request]),
+            "reconstruct": (lambda images: self._in_chunks(reconstruct, self._checked(images)), [floats]),
+            "trajectory": (lambda images: self._in_chunks(trajectory, self._checked(images)), [floats]),
+        }
+        return {
+            name: tf.function(body, input_signature=specs, autograph=False) for name, (body, specs) in bodies.items()
+        }
+
+    def _predict_chunk(self, images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
+        model = self._model.value
+        result = infer_adaptive(model, images, max_iterations=max_iterations, tolerance=tolerance)
+        logits = tf.cast(result.logits(model.readout), tf.float32)
+        label = tf.argmax(logits, axis=-1)
+        measured = [result.label_changed, result.latent_flip_rate, result.feature_residual]
+        return {
+            "logits": logits,
+            "probabilities": tf.nn.softmax(logits),
+            "label": label,
+            "class_name": tf.gather(tf.constant(self._class_names), label),
+            "iterations_used": result.iterations_used,
+            "self_consistency": tf.cast(tf.stack(measured, axis=-1), tf.float32),
+        }
+
+    def _reconstruct_chunk(self, images: tf.Tensor) -> Outputs:
+        pictures = self._model.value.reconstruct(images, iterations=max(1, self._options.iterations))
+        return {"reconstructions": tf.cast(tf.transpose(pictures, [1, 0, 2, 3, 4]), tf.float32)}
+
+    def _trajectory_chunk(self, images: tf.Tensor) -> Outputs:
+        logits = self._model.value.infer(images, iterations=self._options.max_iterations).logits
+        logits = tf.cast(tf.transpose(logits, [1, 0, 2]), tf.float32)
+        return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
+
+    def _checked(self, images: tf.Tensor) -> tf.Tensor:
+        images = checks.check_image_shapes(images, self._model.value.image_shape, self._options.max_images)
+        return images if images.dtype == tf.uint8 else checks.check_pixels(images)
+
+    def _in_chunks(self, body: tf.types.experimental.ConcreteFunction, *inputs: tf.Tensor) -> Outputs:
+        """`body` of all rows, a chunk at a time: memory is that of one chunk. No rows give outputs of no rows."""
+        count, size = tf.shape(inputs[0])[0], self._options.chunk_size
+        names = sorted(body.structured_outputs)
+        shapes = {name: [None, *body.structured_outputs[name].shape[1:]] for name in names}
+        dtypes = {name: body.structured_outputs[name].dtype for name in names}
+        empty = [
+            tf.TensorArray(dtypes[name], size=0, dynamic_size=True, infer_shape=False, element_shape=shapes[name])
+            for name in names
+        ]
+
+        def more(start: tf.Tensor, arrays: list[tf.TensorArray]) -> tf.Tensor:
+            del arrays
+            return start < count
+
+        def work(start: tf.Tensor, arrays: list[tf.TensorArray]) -> tuple[tf.Tensor, list[tf.TensorArray]]:
+            outputs = body(*(_to_float(tensor[start : start + size]) for tensor in inputs))
+            index = start // size
+            return start + size, [array.write(index, outputs[name]) for array, name in zip(arrays, names, strict=True)]
+
+        _, arrays = tf.while_loop(more, work, (tf.constant(0), empty), parallel_iterations=1)
+        return {name: tf.ensure_shape(array.concat(), shapes[name]) for name, array in zip(names, arrays, strict=True)}
+
+
+class _Untracked:
+    """Hides a model from `tf.Module`, which would write all of Keras' objects into the SavedModel."""
+
+    def __init__(self, value: CNNF):
+        self.value = value
+
+
+def _traced(body: Callable[..., Outputs], *specs: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
+    return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
+
+
+def _to_float(values: tf.Tensor) -> tf.Tensor:
+    """Bytes to the floats that `data.load` gives, bit by bit; what is not bytes stays as it is.
+
+    A table, because the graph optimiser turns a division by 255 into a product that differs in the last bit.
+    """
+    if values.dtype != tf.uint8:
+        return values
+    return tf.gather(tf.constant(np.arange(256, dtype=np.float32) / np.float32(255)), tf.cast(values, tf.int32))

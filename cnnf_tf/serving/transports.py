@@ -1,0 +1,185 @@
+"""The ways from the client to a model: gRPC and REST to a TensorFlow Serving server, and a SavedModel in process.
+
+Packages of the extra `serving` are imported where they are used.
+"""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from cnnf_tf.serving.errors import ServingError, plain_words
+from cnnf_tf.serving.versions import existing_versions
+
+_EXTRA = 'wants the package {package}; install the extra: pip install "cnnf_tf[serving]"'
+
+
+class GrpcTransport:
+    """TensorFlow Serving's PredictionService over an insecure gRPC channel.
+
+    Args:
+      address: `host:port`; the server's default port is 8500.
+      model: the model's name.
+      version: a version number; None for the server's choice.
+    """
+
+    def __init__(self, address: str, model: str, *, version: int | None = None):
+        try:
+            import grpc
+            from tensorflow_serving.apis import prediction_service_pb2_grpc
+        except ImportError as error:
+            raise ImportError(_EXTRA.format(package="tensorflow-serving-api") + f" ({error}).") from error
+        self._grpc, self._address, self._model, self._version = grpc, address, model, version
+        # Answers may be large; gRPC's own limit is 4 MB.
+        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        self._channel = grpc.insecure_channel(address, options=options)
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        request = predict_pb2.PredictRequest()
+        self._fill(request.model_spec, signature)
+        for name, values in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+        response = self._call(self._stub.Predict, request, timeout)
+        return {name: tf.make_ndarray(values) for name, values in response.outputs.items()}
+
+    def image_shape(self, *, timeout: float) -> tuple[int, int, int]:
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        self._fill(request.model_spec, "")
+        response = self._call(self._stub.GetModelMetadata, request, timeout)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata["signature_def"].Unpack(signatures)
+        dims = signatures.signature_def["serving_default"].inputs["images"].tensor_shape.dim
+        return _image_shape([dim.size for dim in dims])
+
+    def close(self) -> None:
+        """Closes the channel."""
+        self._channel.close()
+
+    def _fill(self, spec: Any, signature: str) -> None:
+        spec.name, spec.signature_name = self._model, signature
+        if self._version is not None:
+            spec.version.value = self._version
+
+    def _call(self, method: Any, request: Any, timeout: float) -> Any:
+        try:
+            return method(request, timeout=timeout)
+        except self._grpc.RpcError as error:
+            code, details = error.code().name, plain_words(error.details() or "")
+            raise ServingError(code, f"{self._address} answers {code}: {details}") from error
+
+
+class RestTransport:
+    """TensorFlow Serving's REST interface.
+
+    Args:
+      url: `http://host:port`; the server's default port is 8501.
+      model: the model's name.
+      version: a version number; None for the server's choice.
+    """
+
+    _CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 412: "FAILED_PRECONDITION", 429: "RESOURCE_EXHAUSTED"}
+    _CODES |= {502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
+    _DTYPES = {"label": np.int64, "iterations_used": np.int32, "class_name": np.str_}
+
+    def __init__(self, url: str, model: str, *, version: int | None = None):
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"the URL must start with http:// or https://, got {url!r}.")
+        try:
+            import requests
+        except ImportError as error:
+            raise ImportError(_EXTRA.format(package="requests") + f" ({error}).") from error
+        self._requests, self._session = requests, requests.Session()
+        self._url = f"{url.rstrip('/')}/v1/models/{model}" + ("" if version is None else f"/versions/{version}")
+
+    def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
+        columns = {name: values.tolist() for name, values in inputs.items()}
+        body = json.dumps({"signature_name": signature, "inputs": columns}, separators=(",", ":"))
+        outputs = self._call("POST", f"{self._url}:predict", body, timeout)["outputs"]
+        # The server leaves out the name of an only output; no prediction signature has just one.
+        return {name: np.asarray(values, self._DTYPES.get(name, np.float32)) for name, values in outputs.items()}
+
+    def image_shape(self, *, timeout: float) -> tuple[int, int, int]:
+        metadata = self._call("GET", f"{self._url}/metadata", None, timeout)["metadata"]
+        images = metadata["signature_def"]["signature_def"]["serving_default"]["inputs"]["images"]
+        return _image_shape([int(dim["size"]) for dim in images["tensor_shape"]["dim"]])
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._session.close()
+
+    def _call(self, method: str, url: str, body: str | None, timeout: float) -> Any:
+        try:
+            response = self._session.request(method, url, data=body, timeout=timeout)
+            if response.ok:
+                return response.json()
+        except self._requests.Timeout as error:
+            raise ServingError("DEADLINE_EXCEEDED", f"no answer from {url} within {timeout:g} s.") from error
+        except self._requests.ConnectionError as error:
+            raise ServingError("UNAVAILABLE", f"no connection to {url}: {error}") from error
+        except ValueError as error:
+            raise ServingError(
+                "INTERNAL", f"{url} does not answer in JSON; is it a TensorFlow Serving server?"
+            ) from error
+        code = self._CODES.get(response.status_code, "UNKNOWN")
+        try:
+            details = plain_words(str(response.json()["error"]))
+        except (ValueError, KeyError, TypeError):
+            details = response.text[:200]
+        raise ServingError(code, f"{url} answers {code} (HTTP {response.status_code}): {details}")
+
+
+class SavedModelTransport:
+    """A SavedModel in this process; the timeout does not apply.
+
+    Args:
+      directory: a version directory, or the folder of the versions, of which the newest is taken.
+
+    Raises:
+      FileNotFoundError: no SavedModel there.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str]):
+        path = pathlib.Path(directory)
+        versions = existing_versions(path)
+        if not (path / "saved_model.pb").is_file() and versions:
+            path = path / str(versions[-1])
+        if not (path / "saved_model.pb").is_file():
+            raise FileNotFoundError(
+                f"no SavedModel in {str(directory)!r}; wanted a folder that bin/export.py wrote, or a version in it."
+            )
+        import tensorflow as tf
+
+        self._tf = tf
+        self._model = tf.saved_model.load(str(path))
+
+    def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
+        del timeout
+        call = self._model.signatures[signature]
+        try:
+            outputs = call(**{name: self._tf.constant(values) for name, values in inputs.items()})
+        except self._tf.errors.OpError as error:
+            code = "INVALID_ARGUMENT" if isinstance(error, self._tf.errors.InvalidArgumentError) else "INTERNAL"
+            raise ServingError(code, f"the model answers {code}: {plain_words(error.message)}") from error
+        return {name: values.numpy() for name, values in outputs.items()}
+
+    def image_shape(self, *, timeout: float) -> tuple[int, int, int]:
+        del timeout
+        (_, arguments) = self._model.signatures["serving_default"].structured_input_signature
+        return _image_shape(arguments["images"].shape.as_list())
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _image_shape(shape: list[Any]) -> tuple[int, int, int]:
+    if len(shape) != 4 or any(size is None or size < 1 for size in shape[1:]):
+        raise ServingError("FAILED_PRECONDITION", f"the model takes images of shape {shape}; wanted a CNN-F export.")
+    return shape[1], shape[2], shape[3]

@@ -1,0 +1,120 @@
+"""`export` as a user runs it: from a .keras file to a version, to predictions; and killed on the way."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import keras
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from cnnf_tf import CNNF, data, layers
+from cnnf_tf.serving import versions
+from tests import reference_data
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+DATA = f"idx:{reference_data.TESTDATA / 'fashion_mnist_mini'}"
+
+
+def command(binary, *arguments):
+    return [sys.executable, f"bin/{binary}.py", *map(str, arguments)]
+
+
+def run(binary, *arguments):
+    line = command(binary, *arguments)
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+def small_model():
+    """A CNN-F for 28x28 grey images and 10 classes, with fixed random weights."""
+    keras.utils.set_random_seed(0)
+    parts = [
+        layers.FeedbackConv2D(4, strides=2),
+        layers.AdaReLU(),
+        layers.FeedbackFlatten(),
+        layers.FeedbackDense(10, use_bias=True),
+    ]
+    return CNNF(layers.FeedbackSequential(parts), image_shape=(28, 28, 1), iterations=1)
+
+
+class ExportTest(tf.test.TestCase, parameterized.TestCase):
+    def folder(self):
+        return pathlib.Path(self.create_tempdir().full_path)
+
+    def arguments(self):
+        path = self.folder() / "model.keras"
+        small_model().save(path)
+        return f"--model={path}", f"--dataset={DATA}", "--num_images=4", "--max_iterations=2"
+
+    def assert_fails(self, result, code, message):
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertNotIn("Traceback", result.stderr)
+        self.assertRegex(" ".join(result.stderr.split()), message)
+
+    def test_from_keras_file_to_predictions(self):
+        base = self.folder() / "clothes"
+        arguments = (*self.arguments(), f"--output={base}")
+        result = run("export", *arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for line in ("reloaded with tf.saved_model.load: ", "reloaded with the C API: ", f"wrote {base / '1'}"):
+            self.assertIn(line, result.stdout)
+        names = data.info(DATA).class_names
+        self.assertEqual((base / "1/assets/class_names.txt").read_text().splitlines(), list(names))
+        self.assertIn('name: "clothes"', (base / "models.config").read_text())
+
+        images = self.folder()
+        dataset = list(data.load(DATA, "test", limit=3).as_numpy_iterator())
+        for i, (image, _) in enumerate(dataset):
+            Image.fromarray((image[..., 0] * 255).round().astype("uint8")).save(images / f"{i}.png")
+        result = run("predict", f"--saved_model={base}", f"--images={images}", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        logits = small_model()(tf.stack([image for image, _ in dataset]))
+        self.assertEqual([line["label"] for line in lines], tf.argmax(logits, -1).numpy().tolist())
+        self.assertAllClose([line["probability"] for line in lines], tf.reduce_max(tf.nn.softmax(logits), -1))
+        self.assertEqual([line["class_name"] for line in lines], [names[line["label"]] for line in lines])
+
+        self.assert_fails(run("export", *arguments, "--version=1"), 1, "version 1 exists in .*versions there: 1")
+
+    def test_killed_while_writing(self):
+        arguments, base = self.arguments(), self.folder() / "clothes"
+        line = command("export", *arguments, f"--output={base}")
+        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 300
+        while not list(base.glob(".exporting-*/variables/*")) and process.poll() is None:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        left = sorted(path.name for path in base.iterdir())
+        self.assertLen(left, 2)
+        self.assertEqual(left[0], ".export.lock")
+        self.assertStartsWith(left[1], ".exporting-1-")
+        with versions.new_version(base) as (_, target):
+            pass
+        self.assertEqual(sorted(path.name for path in base.iterdir()), [".export.lock", target.name])
+
+    @parameterized.parameters(
+        ((), "--model, --output must be given"),
+        (("--model=x.keras",), "--output must be given"),
+        (("--model=x.keras", "--output=x", "--overwrite"), "--overwrite wants the --version to replace"),
+        (("--model=x.keras", "--output=x", "--version=-1"), "version"),
+        (("--model=x.keras", "--output=x", "--tolerance=-1"), "tolerance"),
+        (("--model=x.keras", "--output=x", "--chunk_size=0"), "chunk_size"),
+    )
+    def test_bad_flags(self, arguments, message):
+        self.assert_fails(run("export", *arguments), 2, message)
+        self.assertFalse((ROOT / "x").exists())
+
+    def test_more_iterations_than_the_limit(self):
+        output = self.folder() / "out"
+        result = run("export", *self.arguments(), f"--output={output}", "--iterations=3")
+        self.assert_fails(result, 2, r"iterations must be an integer from 0 to max_iterations \(2\), got 3")
+        self.assertFalse(output.exists())
+
+
+if __name__ == "__main__":
+    tf.test.main()
