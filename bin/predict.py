@@ -53,8 +53,8 @@ def main() -> None:
     import numpy as np
     from tqdm import tqdm
 
+    from cnnf_tf.data import image_files
     from cnnf_tf.serving import client as serving_client
-    from cnnf_tf.serving import image_files
     from cnnf_tf.tables import aligned
 
     files = image_files.find_images(_IMAGES.value)

@@ -3,7 +3,7 @@
 Example:
   python bin/restore.py --model=runs/standard/best.keras --corruption=shot_noise,gaussian_noise,dotted_line
   python bin/restore.py --model=runs/standard/best.keras --corruption=dotted_line --severity=5 --denoiser_epochs=5
-  python bin/restore.py --model=runs/standard/best.keras --images=photo.png,scans/ --resize --corruption=none
+  python bin/restore.py --model=runs/standard/best.keras --images=photo.png,scans/ --fit --corruption=none
 
 The first two corrupt the images of --dataset, the third restores images of your own as they are (give a corruption
 and they are corrupted first). Corruptions: brightness, contrast, dotted_line, gaussian_blur, gaussian_noise,
@@ -41,7 +41,7 @@ _RESTORED = flags.DEFINE_enum(
 _IMAGES = flags.DEFINE_list(
     "images", [], "Your own PNG or JPEG files, and folders of them, instead of --dataset. Colour follows the model."
 )
-_RESIZE = flags.DEFINE_bool("resize", False, "Resize --images to the size of the model's images.")
+_FIT = flags.DEFINE_bool("fit", False, "Resize --images to the size of the model's, and turn colour to grey or back.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 8, "Images in a picture.", lower_bound=1, upper_bound=64)
 _SCORE_IMAGES = flags.DEFINE_integer(
     "score_images", 10_000, "Score the first so many images of --dataset; 0: all.", lower_bound=0
@@ -69,15 +69,16 @@ _SHOWN_TOGETHER = 3  # images of each corruption in all.png
 def main() -> None:
     _app.require(_MODEL, _CORRUPTION)
     iterations = _iterations()
-    files = _image_files(_IMAGES.value)
-    if "none" in _CORRUPTION.value and not files:
+    if "none" in _CORRUPTION.value and not _IMAGES.value:
         raise _app.UsageError("--corruption=none wants images of your own to restore as they are; give --images.")
 
     _app.start_tensorflow()
     import keras
+    import numpy as np
     import tensorflow as tf
 
     from cnnf_tf import __version__, data
+    from cnnf_tf.data import image_files
     from cnnf_tf.evaluation import restoration
     from cnnf_tf.files import write_json, write_text
     from cnnf_tf.models import load_model
@@ -86,12 +87,14 @@ def main() -> None:
     for name in _CORRUPTION.value:
         if name not in known or _CORRUPTION.value.count(name) > 1:
             raise _app.UsageError(f"--corruption wants some of {', '.join(sorted(known))}, each once; got {name!r}.")
+    files = image_files.find_images(_IMAGES.value)
     model = load_model(_MODEL.value)
     restoration.check_model(model)
     if _CORRUPTION.value != ["none"]:
         restoration.check_size(model.image_shape)
     if files:
-        images = _load_images(files, model.image_shape)
+        images = np.stack([image_files.read_image(file, model.image_shape, fit=_FIT.value) for file in files])
+        images = images.astype(np.float32) / 255
         dataset = tf.data.Dataset.from_tensor_slices((images, tf.zeros(len(files), tf.int32)))
         dataset = dataset.batch(_BATCH_SIZE.value)
     else:
@@ -155,49 +158,6 @@ def _load(split: str, **options: Any) -> Any:
     from cnnf_tf import data
 
     return data.load(_DATASET.value, split, batch_size=_BATCH_SIZE.value, data_dir=_DATA_DIR.value, **options)
-
-
-def _image_files(paths: Sequence[str]) -> list[pathlib.Path]:
-    """The files named by --images; those of a folder in alphabetical order."""
-    files: list[pathlib.Path] = []
-    for path in map(pathlib.Path, paths):
-        if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in (".png", ".jpg", ".jpeg"))
-            if not found:
-                raise FileNotFoundError(f"folder {str(path)!r} of --images holds no .png, .jpg or .jpeg file.")
-            files += found
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise FileNotFoundError(
-                f"{str(path)!r} of --images does not exist; wanted a PNG or JPEG file, or a folder."
-            )
-    return files
-
-
-def _load_images(files: Sequence[pathlib.Path], image_shape: tuple[int, int, int]) -> Any:
-    """Decodes files to float images in [0, 1], `[count, *image_shape]`."""
-    import numpy as np
-    import tensorflow as tf
-
-    from cnnf_tf.data import decoding
-
-    height, width, channels = image_shape
-    images = []
-    for file in files:
-        try:
-            image = decoding.decode(tf.constant(file.read_bytes()), channels)
-        except tf.errors.OpError:
-            raise ValueError(f"{str(file)!r} is not a PNG or JPEG image that can be decoded.") from None
-        if image.shape[:2] != (height, width):
-            if not _RESIZE.value:
-                raise ValueError(
-                    f"{str(file)!r}: the model wants images of {height}x{width} pixels (height x width), got "
-                    f"{image.shape[0]}x{image.shape[1]}; give --resize to have it resized."
-                )
-            image = decoding.resize(image, (height, width))
-        images.append(image.numpy())
-    return np.stack(images).astype(np.float32) / 255
 
 
 def _baselines(model: Any, corruption: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
-from cnnf_tf.serving import client, errors, image_files, transports
+from cnnf_tf.data import image_files
+from cnnf_tf.serving import client, errors, transports
 
 
 def answer(count):

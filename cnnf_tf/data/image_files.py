@@ -1,4 +1,4 @@
-"""Image files for the client: found in folders, read with Pillow, and made to fit the model only if asked."""
+"""Image files of a user: found in folders, read with Pillow, and made to fit the model only if asked."""
 
 import os
 import pathlib
