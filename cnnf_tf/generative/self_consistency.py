@@ -6,8 +6,9 @@ from keras import ops
 
 from cnnf_tf.generative.latents import flatten_latents
 from cnnf_tf.layers import FeedbackSequential
-from cnnf_tf.layers.base import Tensor, at_least_float32
+from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import Trajectory
+from cnnf_tf.models.agreement import feature_residual, latent_flip_rate
 
 
 class SelfConsistency(NamedTuple):
@@ -44,35 +45,10 @@ def self_consistency(trajectory: Trajectory, network: FeedbackSequential) -> Sel
     label_changed = ops.cast(labels[1:] != labels[:-1], dtype)
     if not trajectory.reconstructions:
         return SelfConsistency(label_changed, label_changed, label_changed)
-    latents = [_as_rows(network, entry) for entry in trajectory.latents]
+    # What taps recorded is no latent.
+    latents = [list(flatten_latents(network, entry).values()) for entry in trajectory.latents]
     pairs = zip(latents[:-1], latents[1:], strict=True)
-    flips = [_flip_rate(before, after, label_changed[0]) for before, after in pairs]
+    flips = [latent_flip_rate(before, after, label_changed[0]) for before, after in pairs]
     steps = zip(trajectory.features[:-1], trajectory.reconstructions, strict=True)
-    residuals = [_residual(features, reconstruction) for features, reconstruction in steps]
+    residuals = [feature_residual(features, reconstruction) for features, reconstruction in steps]
     return SelfConsistency(label_changed, ops.cast(ops.stack(flips), dtype), ops.cast(ops.stack(residuals), dtype))
-
-
-def _as_rows(network: FeedbackSequential, latents: list) -> list[Tensor]:
-    """Each layer's latents as `[batch, units]`; what taps recorded is no latent."""
-    return [_rows(value) for value in flatten_latents(network, latents).values()]
-
-
-def _rows(values: Tensor) -> Tensor:
-    units = 1
-    for size in values.shape[1:]:
-        units *= size
-    return at_least_float32(ops.reshape(values, (-1, units)))
-
-
-def _flip_rate(before: list[Tensor], after: list[Tensor], like: Tensor) -> Tensor:
-    if not before:
-        return ops.zeros_like(like)
-    flipped = [ops.sum(ops.cast(old != new, old.dtype), axis=-1) for old, new in zip(before, after, strict=True)]
-    return sum(flipped[1:], start=flipped[0]) / sum(old.shape[-1] for old in before)
-
-
-def _residual(features: Tensor, reconstruction: Tensor) -> Tensor:
-    features, reconstruction = _rows(features), _rows(reconstruction)
-    norm = ops.norm(features, axis=-1)
-    # An all-zero h has no scale of its own: the residual is then |g(0)| itself.
-    return ops.norm(features - reconstruction, axis=-1) / ops.where(norm > 0, norm, ops.ones_like(norm))

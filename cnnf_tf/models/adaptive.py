@@ -17,6 +17,7 @@ from keras import ops
 
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
+from cnnf_tf.models.agreement import feature_residual, latent_flip_rate
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, State, check_iterations, check_step_size, first_pass, step
 
@@ -132,8 +133,8 @@ def adaptive_unroll(
         logits = at_least_float32(after.logits)
         changed = tf.cast(_label(before) != _label(after), logits.dtype)
         after_packed = carried.pack(after)
-        flips = tf.cast(_flip_rate(packed[2:], after_packed[2:], changed), logits.dtype)
-        residual = tf.cast(_residual(before.features, feedback.reconstruction), logits.dtype)
+        flips = latent_flip_rate(packed[2:], after_packed[2:], changed)
+        residual = tf.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
 
         place = rows[:, None]
         count = tf.gather(used, rows) + 1
@@ -208,21 +209,3 @@ def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
 
 def _label(state: State) -> Tensor:
     return ops.argmax(state.logits, axis=-1)
-
-
-def _flip_rate(before: list[Tensor], after: list[Tensor], like: Tensor) -> Tensor:
-    if not before:
-        return tf.zeros_like(like)
-    flipped = [ops.sum(_rows(ops.cast(old != new, "float32")), axis=-1) for old, new in zip(before, after, strict=True)]
-    return sum(flipped[1:], start=flipped[0]) / sum(old.shape[1:].num_elements() for old in before)
-
-
-def _residual(features: Tensor, reconstruction: Tensor) -> Tensor:
-    features, reconstruction = _rows(at_least_float32(features)), _rows(at_least_float32(reconstruction))
-    norm = ops.norm(features, axis=-1)
-    # An all-zero h has no scale of its own: the residual is then |g(0)| itself.
-    return ops.norm(features - reconstruction, axis=-1) / ops.where(norm > 0, norm, ops.ones_like(norm))
-
-
-def _rows(values: Tensor) -> Tensor:
-    return ops.reshape(values, (-1, values.shape[1:].num_elements()))
