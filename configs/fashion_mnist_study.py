@@ -10,7 +10,7 @@ it as `study.models` says. All are trained by the study itself, each in its own 
 
 from ml_collections import ConfigDict
 
-from configs import _variants
+from configs import _base, _variants
 
 VARIANTS = {
     "": "one epoch for each network, 500 images under attack; about an hour and a half on two busy CPU cores",
@@ -21,8 +21,10 @@ VARIANTS = {
 def get_config(variant: str = "") -> ConfigDict:
     """Returns the locked configuration of one of `VARIANTS`."""
     _variants.check(variant, VARIANTS, "fashion_mnist_study.py")
-    config = ConfigDict()
-    config.seed = 0
+    config = _base.fashion_mnist()
+    config.model.training_horizon = 0
+    config.data.batch_size = 64
+    config.train.epochs = 1
 
     study = config.study = ConfigDict()
     # By name: K, the training horizon (see CNNF), epochs, and the seeds it is trained with.
@@ -75,37 +77,6 @@ def get_config(variant: str = "") -> ConfigDict:
         }
     )
 
-    config.model = ConfigDict()
-    config.model.name = "fashion_cnn"
-    config.model.network = ConfigDict({"ind": 0, "rule": "map"})
-    config.model.iterations = 1
-    config.model.step_size = 0.1
-    config.model.readout = "last"
-    config.model.feedback_start = "logits"
-    config.model.reconstruction_weight = 0.1
-    config.model.training_horizon = 0
-
-    config.data = ConfigDict()
-    config.data.name = "fashion_mnist"
-    config.data.train_split = "train[:58000]"
-    config.data.validation_split = "train[58000:]"
-    config.data.batch_size = 64
-    config.data.crop_padding = 0  # pixels
-    config.data.horizontal_flip = True
-
-    config.train = ConfigDict()
-    config.train.epochs = 1
-    config.train.steps_per_epoch = 0  # 0: one pass over the training split
-    config.train.dtype_policy = "float32"
-    config.train.optimizer = ConfigDict()
-    config.train.optimizer.name = "adam"
-    config.train.optimizer.learning_rate = 2e-3
-    config.train.optimizer.schedule = "cosine"
-    config.train.optimizer.warmup_fraction = 0.05  # of all steps
-    config.train.optimizer.momentum = 0.9  # sgd only
-    config.train.optimizer.weight_decay = 0.0  # decoupled, as Keras does it
-    config.train.optimizer.clip_norm = 1.0  # global norm; 0 for none
-
     if variant == "smoke":
         for model in study.models.values():
             model.seeds = (0,)
@@ -124,8 +95,5 @@ def get_config(variant: str = "") -> ConfigDict:
         study.needed.corruptions = ("gaussian_noise",)
         study.needed.margin_bins = 2
         study.needed.num_images = 16
-        config.data.train_split = "train[:64]"
-        config.data.validation_split = "test[:32]"
-        config.data.batch_size = 16
-        config.train.steps_per_epoch = 2
+        _base.shrink(config)
     return config.lock()

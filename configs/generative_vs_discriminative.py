@@ -11,7 +11,7 @@ batch size and optimiser from there and chooses images and steps itself.
 
 from ml_collections import ConfigDict
 
-from configs import _variants
+from configs import _base, _variants
 
 VARIANTS = {
     "": "m = 10, 20, 50, ..., 10,000 images, three seeds; half an hour on two busy CPU cores",
@@ -22,8 +22,12 @@ VARIANTS = {
 def get_config(variant: str = "") -> ConfigDict:
     """Returns the locked configuration of one of `VARIANTS`."""
     _variants.check(variant, VARIANTS, "generative_vs_discriminative.py")
-    config = ConfigDict()
-    config.seed = 0  # of bin/train.py
+    config = _base.fashion_mnist()
+    config.data.train_split = "train[:50000]"
+    config.data.validation_split = "train[50000:52000]"  # bin/train.py only
+    config.data.batch_size = 32
+    config.data.horizontal_flip = False
+    config.train.epochs = 1  # bin/train.py only
 
     config.study = ConfigDict()
     config.study.methods = (
@@ -44,43 +48,10 @@ def get_config(variant: str = "") -> ConfigDict:
     config.study.min_steps = 100
     config.study.epochs = 1.0
 
-    config.model = ConfigDict()
-    config.model.name = "fashion_cnn"
-    config.model.network = ConfigDict({"ind": 0, "rule": "map"})
-    config.model.iterations = 1  # K of CNN-F; the CNN has 0
-    config.model.step_size = 0.1
-    config.model.readout = "last"
-    config.model.feedback_start = "logits"
-    config.model.reconstruction_weight = 0.1
-
-    config.data = ConfigDict()
-    config.data.name = "fashion_mnist"
-    config.data.train_split = "train[:50000]"
-    config.data.validation_split = "train[50000:52000]"  # bin/train.py only
-    config.data.batch_size = 32
-    config.data.crop_padding = 0  # bin/train.py only, as is the flip: the study does not augment
-    config.data.horizontal_flip = False
-
-    config.train = ConfigDict()
-    config.train.epochs = 1  # bin/train.py only
-    config.train.steps_per_epoch = 0  # bin/train.py only
-    config.train.dtype_policy = "float32"
-    config.train.optimizer = ConfigDict()
-    config.train.optimizer.name = "adam"
-    config.train.optimizer.learning_rate = 2e-3
-    config.train.optimizer.schedule = "cosine"
-    config.train.optimizer.warmup_fraction = 0.05  # of all steps
-    config.train.optimizer.momentum = 0.9  # sgd only
-    config.train.optimizer.weight_decay = 0.0  # decoupled, as Keras does it
-    config.train.optimizer.clip_norm = 1.0  # global norm; 0 for none
-
     if variant == "smoke":
         config.study.num_images = (10, 20)
         config.study.seeds = (0,)
         config.study.test_split = "test[:32]"
         config.study.min_steps = 2
-        config.data.train_split = "train[:64]"
-        config.data.validation_split = "test[:32]"
-        config.data.batch_size = 16
-        config.train.steps_per_epoch = 2
+        _base.shrink(config)
     return config.lock()
