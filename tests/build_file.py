@@ -37,6 +37,7 @@ DISTRIBUTION_OF = {
     "absl": "absl_py",
     "art": "adversarial_robustness_toolbox",
     "google": "protobuf",
+    "grpc": "grpcio",
     "sklearn": "scikit_learn",
     "tensorflow_serving": "tensorflow_serving_api",
     "yaml": "pyyaml",

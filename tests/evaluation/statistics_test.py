@@ -15,7 +15,7 @@ class WilsonTest(tf.test.TestCase, parameterized.TestCase):
         z = 1.959964
         for end in wilson_interval(successes, trials):
             distance = abs(successes / trials - end)
-            self.assertAlmostEqual(distance, z * math.sqrt(end * (1 - end) / trials), places=9)
+            self.assertAlmostEqual(distance, z * math.sqrt(end * (1 - end) / trials), places=7)
 
     def test_published_value(self):
         """Newcombe 1998, table I: 81 of 263."""
