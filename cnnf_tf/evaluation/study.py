@@ -29,10 +29,12 @@ def count_standing(
     radius: float,
     steps: int,
     seed: int,
+    paths: Sequence[str],
 ) -> int:
-    """Number of images classified correctly before and after PGD through the full unroll.
+    """Number of images classified correctly before and after PGD along every one of some gradient paths.
 
-    The attack follows the very logits that are scored: K' = `iterations` passes down, the same readout.
+    Through the full unroll the attack follows the very logits that are scored: K' = `iterations` passes down, the same
+    readout. Success is always judged by those, and an image counts only if it stands the attacks along all paths.
 
     Args:
       model: a CNN-F.
@@ -43,10 +45,17 @@ def count_standing(
       radius: l-inf, on the [0, 1] pixel scale.
       steps: of PGD, each of 2.5 * radius / steps, from a random start.
       seed: of the random start.
+      paths: names of `GradientPath`, at least one; with K' = 0 there is one path whatever is given.
     """
     predict = predictor(model, iterations=iterations, readout=readout)
-    report = run_attack(PGD(radius=radius, steps=steps), predict, batches(images, labels), seed=seed)
-    return int(np.sum(report.clean_correct & (report.predictions == report.labels)))
+    attack = PGD(radius=radius, steps=steps)
+    for path in paths if iterations else paths[:1]:
+        if len(images):
+            source = gradient_source(model, path, iterations=iterations, readout=readout)
+            report = run_attack(attack, predict, batches(images, labels), seed=seed, surrogate=source)
+            standing = report.clean_correct & (report.predictions == report.labels)
+            images, labels = images[standing], labels[standing]
+    return len(images)
 
 
 def first_pass_adversaries(

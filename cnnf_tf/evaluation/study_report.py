@@ -64,7 +64,7 @@ def write_report(config: ConfigDict, record: StudyRecord) -> str:
 
 def _captions(config: ConfigDict) -> dict[str, str]:
     parts = config.study
-    attack = f"PGD-{parts.attack.steps}, full unroll"
+    attack = f"PGD-{parts.attack.steps} ({' and '.join(parts.attack.paths).replace('_', ' ')})"
     clean = f"clean: {parts.clean_split} split"
     return {
         "radii": f"{attack}, {parts.radii.num_images} images; {clean}",

@@ -46,12 +46,21 @@ class AccuracyRowTest(tf.test.TestCase):
 
 
 class AttackedTest(tf.test.TestCase):
+    def count(self, model, radius, *paths):
+        options = {"iterations": 1, "readout": "last", "steps": 3, "seed": 0}
+        return study.count_standing(model, IMAGES, LABELS, radius=radius, paths=paths, **options)
+
     def test_radius_zero_is_clean(self):
         model = tiny.model(iterations=1)
-        count = study.count_standing(model, IMAGES, LABELS, iterations=1, readout="last", radius=0.0, steps=2, seed=0)
-        self.assertEqual(count, int(np.sum(model(IMAGES).numpy().argmax(-1) == LABELS)))
+        right = int(np.sum(model(IMAGES).numpy().argmax(-1) == LABELS))
+        self.assertEqual(self.count(model, 0.0, "full_unroll"), right)
         same = study.first_pass_adversaries(model, IMAGES, LABELS, radius=0.0, steps=2, seed=0)
         self.assertAllEqual(same, IMAGES)
+
+    def test_an_image_must_stand_every_path(self):
+        model = tiny.model(iterations=1)
+        full, first = self.count(model, 0.1, "full_unroll"), self.count(model, 0.1, "first_pass")
+        self.assertLessEqual(self.count(model, 0.1, "full_unroll", "first_pass"), min(full, first))
 
 
 if __name__ == "__main__":
