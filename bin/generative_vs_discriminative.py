@@ -64,8 +64,8 @@ def main() -> None:
     }
     curves = LearningCurves(_OUTPUT.value, config.to_dict(), about)
     study, facts = config.study, data.info(config.data.name, data_dir=_DATA_DIR.value)
-    pool = _arrays(config.data.name, config.data.train_split)
-    test = _arrays(config.data.name, study.test_split)
+    pool = data.load_arrays(config.data.name, config.data.train_split, data_dir=_DATA_DIR.value)
+    test = data.load_arrays(config.data.name, study.test_split, data_dir=_DATA_DIR.value)
     subsets = {seed: nested_subsets(len(pool[1]), study.num_images, seed) for seed in study.seeds}
 
     # Seed by seed, so that a study cut short has whole curves; cheap methods and small m first.
@@ -91,17 +91,6 @@ def main() -> None:
     print(f"\ntest error in %, {title}\n{curves.table(NAMES)}\n")
     for path in (curves.path, curves.write_csv(), *curves.draw(NAMES, title=title)):
         print(f"wrote {path}")
-
-
-def _arrays(name: str, split: str) -> tuple[Any, Any]:
-    """Images `[n, height, width, channels]`, float32 in [0, 1], and labels `[n]`, int32."""
-    import numpy as np
-
-    from cnnf_tf import data
-
-    batches = list(data.load(name, split, batch_size=1000, data_dir=_DATA_DIR.value).as_numpy_iterator())
-    images, labels = zip(*batches, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
 
 
 def _baseline(

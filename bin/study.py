@@ -93,9 +93,10 @@ def main() -> None:
 
 def _jobs(config: ConfigDict) -> Iterator[Job]:
     """Every measurement, in an order that needs each network once."""
+    from cnnf_tf import data
     from cnnf_tf.evaluation import study
 
-    images, labels = _arrays(config.data.name, "test")
+    images, labels = data.load_arrays(config.data.name, "test", data_dir=_DATA_DIR.value)
     settings = config.study.attack.to_dict()
 
     def clean(iterations: int) -> Callable[[Any], Cells]:
@@ -202,17 +203,6 @@ def _training_config(config: ConfigDict, name: str, seed: int) -> ConfigDict:
     options.model.update(iterations=wanted.iterations, training_horizon=wanted.training_horizon)
     options.train.epochs = wanted.epochs
     return options
-
-
-def _arrays(name: str, split: str) -> tuple[Any, Any]:
-    """Images `[n, height, width, channels]`, float32 in [0, 1], and labels `[n]`, int32."""
-    import numpy as np
-
-    from cnnf_tf import data
-
-    batches = list(data.load(name, split, batch_size=1000, data_dir=_DATA_DIR.value).as_numpy_iterator())
-    images, labels = zip(*batches, strict=True)
-    return np.concatenate(images), np.concatenate(labels)
 
 
 def _check(config: ConfigDict) -> None:

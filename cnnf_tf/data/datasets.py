@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.data import pipeline, sources, splits
@@ -201,3 +202,20 @@ def _core_message(error: tf.errors.OpError) -> str:
     """What an error in a tf.data pipeline says, without the names of its parts."""
     lines = str(error.message).splitlines() or [type(error).__name__]
     return re.sub(r"^.*(Iterator::\S+:|assertion failed:) |[\[\]]", "", lines[0])
+
+
+def load_arrays(
+    name: str, split: str, *, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A whole split in memory, in the order of the split.
+
+    Args:
+      name: see `load`, also for the rest.
+      split: its examples must fit into memory.
+      data_dir: folder of prepared TFDS data.
+
+    Returns:
+      Images `[n, height, width, channels]`, float32 in [0, 1], and labels `[n]`, int32.
+    """
+    images, labels = zip(*load(name, split, batch_size=1000, data_dir=data_dir).as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)

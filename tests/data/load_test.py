@@ -270,5 +270,14 @@ class IdxSourceTest(parameterized.TestCase, tf.test.TestCase):
             data.info(f"idx:{self.folder}")
 
 
+class LoadArraysTest(tf.test.TestCase):
+    def test_is_the_whole_split_in_order(self):
+        images, labels = data.load_arrays(NAME, "test[:40]")
+        batches = list(data.load(NAME, "test[:40]", batch_size=7).as_numpy_iterator())
+        self.assertAllEqual(images, np.concatenate([batch for batch, _ in batches]))
+        self.assertAllEqual(labels, np.concatenate([classes for _, classes in batches]))
+        self.assertEqual((images.dtype, labels.dtype), (np.float32, np.int32))
+
+
 if __name__ == "__main__":
     tf.test.main()
