@@ -130,7 +130,8 @@ def _network(
     keras.utils.clear_session()  # or else the models of all cells stay in memory
     keras.utils.set_random_seed(seed)
     model = training.build_model(options, facts.image_shape, facts.num_classes)
-    model.compile(optimizer=training.build_optimizer(config.train.optimizer, steps))
+    clip_norm = config.train.optimizer.clip_norm or None
+    model.compile(optimizer=training.build_optimizer(config.train.optimizer, steps, global_clipnorm=clip_norm))
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(labels), seed=seed).repeat()
     history = model.fit(batches.batch(batch_size), steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
     loss = history.history["loss"][-1]

@@ -5,9 +5,16 @@ Example:
   python bin/train.py --config=configs/fashion_mnist_standard.py:cnn --workdir=runs/cnn     (a variant: the plain CNN)
   python bin/train.py --config=configs/fashion_mnist_standard.py --config.train.epochs=1 --workdir=runs/quick
 
+  python bin/train.py --config=configs/fashion_mnist_adversarial.py:fast --workdir=runs/fast
+  python bin/train.py --config=configs/cifar10_adversarial.py --workdir=runs/cifar10 --strategy=mirrored   (all GPUs)
+
 Any value of the configuration can be changed on the command line as --config.NAME=VALUE. A killed run goes on after its
-newest finished epoch when the same command is given again. The workdir then holds best.keras and last.keras (for
-bin/evaluate.py), metrics.jsonl, config.json and TensorBoard files (`tensorboard --logdir=WORKDIR`).
+newest checkpoint when the same command is given again, and ends with the same weights as if it had not been killed. The
+workdir then holds best.keras and last.keras (for bin/evaluate.py), metrics.jsonl, config.json, checkpoints and
+TensorBoard files (`tensorboard --logdir=WORKDIR`).
+
+Several machines: start the same command with --strategy=multi_worker on each, each with its own TF_CONFIG; see
+docs/scaling.md.
 """
 
 import _app
@@ -19,6 +26,19 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR: flags.FlagHolder = flags.DEFINE_string(
     "workdir", None, "Folder for checkpoints, metrics and TensorBoard files of this run."
+)
+_STRATEGY: flags.FlagHolder = flags.DEFINE_enum(
+    "strategy",
+    "one_device",
+    ["one_device", "mirrored", "multi_worker"],
+    "one_device: the first GPU, or the CPU; mirrored: several GPUs of this machine; multi_worker: several machines, by "
+    "TF_CONFIG. The batch of the configuration is the whole batch, shared by all.",
+)
+_DEVICES: flags.FlagHolder = flags.DEFINE_integer(
+    "devices", 0, "With --strategy=mirrored: how many GPUs (logical CPU devices where there is no GPU); 0: all.", 0
+)
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", True, "TensorFlow's deterministic ops: the same command gives the same weights, bit by bit."
 )
 _DATA_DIR = _app.define_data_dir()
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and stop.")
@@ -32,9 +52,14 @@ def main() -> None:
     _app.require(_WORKDIR)
 
     _app.start_tensorflow()
+    import tensorflow as tf
+
     from cnnf_tf import training
 
-    training.run(_CONFIG.value, _WORKDIR.value, data_dir=_DATA_DIR.value)
+    if _DETERMINISTIC.value:
+        tf.config.experimental.enable_op_determinism()
+    strategy = training.build_strategy(_STRATEGY.value, devices=_DEVICES.value)
+    training.run(_CONFIG.value, _WORKDIR.value, data_dir=_DATA_DIR.value, strategy=strategy)
 
 
 if __name__ == "__main__":

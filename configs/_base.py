@@ -29,15 +29,51 @@ def fashion_mnist() -> ConfigDict:
     config.train.epochs = 5
     config.train.steps_per_epoch = 0  # 0: one pass over the training split
     config.train.dtype_policy = "float32"
+    config.train.accumulation = 1  # micro-batches that each replica works through one by one
+    config.train.ema_decay = 0.0  # of a moving average of the weights, which is then what is saved; 0 for none
+    config.train.evaluate_every = 0  # steps; 0: after each epoch
+    config.train.checkpoint_every = 0  # steps; 0: after each epoch
     config.train.optimizer = ConfigDict()
     config.train.optimizer.name = "adam"
     config.train.optimizer.learning_rate = 2e-3
     config.train.optimizer.schedule = "cosine"
-    config.train.optimizer.warmup_fraction = 0.05  # of all steps
+    config.train.optimizer.warmup_fraction = 0.05  # of all steps; cosine and cyclic only
     config.train.optimizer.momentum = 0.9  # sgd only
-    config.train.optimizer.weight_decay = 0.0  # decoupled, as Keras does it
-    config.train.optimizer.clip_norm = 1.0  # global norm; 0 for none
+    config.train.optimizer.weight_decay = 0.0  # L2, added to the clipped gradient
+    config.train.optimizer.clip_norm = 1.0  # global norm over all replicas; 0 for none
     return config
+
+
+def add_adversarial(config: ConfigDict, *, radius: float, step_size: float, clean_weight: float) -> None:
+    """Makes it adversarial training by the authors' recipe: PGD-7 through the first pass, SGD with poly decay."""
+    config.adversarial = ConfigDict()
+    config.adversarial.radius = radius  # l-inf, on the [0, 1] pixel scale, also of the held-out attack
+    config.adversarial.steps = 7
+    config.adversarial.step_size = step_size
+    config.adversarial.gradient_path = "first_pass"
+    config.adversarial.clean_weight = clean_weight  # a, of the cross-entropy of the clean images
+    config.adversarial.robust_images = 256  # of the validation split, attacked at each evaluation
+    config.adversarial.robust_steps = 7  # of PGD through the full unroll
+    config.adversarial.guard_steps = 0  # PGD steps to train on after catastrophic overfitting; 0: no guard
+    config.adversarial.guard_drop = 0.15  # fall of the held-out robust accuracy that counts as such
+
+    config.model.network.rule = "reference"
+    config.train.optimizer.name = "sgd"
+    config.train.optimizer.learning_rate = 0.05
+    config.train.optimizer.schedule = "poly"
+    config.train.optimizer.momentum = 0.9
+    config.train.optimizer.weight_decay = 5e-4
+    config.train.optimizer.clip_norm = 0.5
+
+
+def make_fast(config: ConfigDict) -> None:
+    """The single-step attack with a random start (Wong et al., arXiv:2001.03994), one cycle of the learning rate."""
+    config.adversarial.steps = 1
+    config.adversarial.step_size = 1.25 * config.adversarial.radius
+    config.adversarial.guard_steps = 3
+    config.train.dtype_policy = "mixed_bfloat16"
+    config.train.optimizer.schedule = "cyclic"
+    config.train.optimizer.warmup_fraction = 0.3
 
 
 def shrink(config: ConfigDict) -> None:
@@ -47,3 +83,5 @@ def shrink(config: ConfigDict) -> None:
     config.data.batch_size = 16
     config.train.epochs = 1
     config.train.steps_per_epoch = 2
+    if "adversarial" in config:
+        config.adversarial.robust_images = 8

@@ -29,7 +29,7 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
     def test_smoke_trains(self, name):
         config = importlib.import_module(f"configs.{name}").get_config("smoke")
         config.data.name = f"idx:{TESTDATA / 'fashion_mnist_mini'}"
-        folder = training.run(config, self.create_tempdir().full_path, verbose=0)
+        folder = training.run(config, self.create_tempdir().full_path)
         self.assertTrue(folder.best.exists())
 
 

@@ -4,7 +4,7 @@ from cnnf_tf.models.adaptive import AdaptiveResult, adaptive_unroll, check_toler
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.loading import load_model
 from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, wide_resnet
-from cnnf_tf.models.objective import Losses, reconstruction_loss, trajectory_losses
+from cnnf_tf.models.objective import Losses, Scored, batch_losses, reconstruction_loss, trajectory_losses
 from cnnf_tf.models.traversal import leaves
 from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
 
@@ -16,9 +16,11 @@ __all__ = [
     "Feedback",
     "Losses",
     "Network",
+    "Scored",
     "State",
     "Trajectory",
     "adaptive_unroll",
+    "batch_losses",
     "check_tolerance",
     "fashion_cnn",
     "feedback_pass",

@@ -10,7 +10,7 @@ from keras import ops
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, one_of, register
 from cnnf_tf.models.networks import NETWORKS, Network
-from cnnf_tf.models.objective import Losses, reconstruction_targets, trajectory_losses
+from cnnf_tf.models.objective import Losses, Scored, batch_losses
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
@@ -221,40 +221,38 @@ class CNNF(keras.Model):
     def train_step(self, data: Any) -> dict[str, Tensor]:
         images, clean, labels, sample_weight = _unpack(data)
         with tf.GradientTape() as tape:
-            trajectory = self.infer(images, training=True, unrecorded=self._unrecorded(self.optimizer.iterations))
-            targets = self._targets(clean, training=True)
-            losses = self._objective(trajectory, targets, images, labels, sample_weight)
-            scaled = self.optimizer.scale_loss(losses.total)
+            unrecorded = self.unrecorded_iterations(self.optimizer.iterations)
+            scored = self._score(images, clean, labels, sample_weight, training=True, unrecorded=unrecorded)
+            scaled = self.optimizer.scale_loss(scored.losses.total)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        return self._report(trajectory, losses, images, labels, sample_weight)
+        return self._report(scored.seen, scored.losses, images, labels, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         images, clean, labels, sample_weight = _unpack(data)
-        trajectory = self.infer(images, training=False)
-        losses = self._objective(trajectory, self._targets(clean), images, labels, sample_weight)
-        return self._report(trajectory, losses, images, labels, sample_weight)
+        scored = self._score(images, clean, labels, sample_weight)
+        return self._report(scored.seen, scored.losses, images, labels, sample_weight)
 
-    def _unrecorded(self, training_step: Tensor) -> Tensor | None:
-        """How many iterations this step goes on without gradients: the same for the same step, also after a resume."""
+    def unrecorded_iterations(self, training_step: Tensor) -> Tensor | None:
+        """How many iterations a training step goes on without gradients (see `training_horizon`); None without one.
+
+        Args:
+          training_step: integer scalar; the same step gives the same number, also after a resume.
+        """
         if not self.training_horizon:
             return None
         seed = tf.stack([tf.cast(training_step, tf.int32), 0])
         return tf.random.stateless_uniform([], seed, 0, self.training_horizon - self.iterations, tf.int32)
 
-    def _targets(self, clean: Tensor | None, training: bool = False) -> list[Tensor] | None:
-        """What reconstruction is compared with where a batch brings its clean images."""
-        return None if clean is None else reconstruction_targets(self.infer(clean, iterations=0, training=training))
-
-    def _objective(
-        self, trajectory: Trajectory, targets: list[Tensor] | None, images: Tensor, labels: Tensor, sample_weight: Any
-    ) -> Losses:
+    def _score(
+        self, images: Tensor, clean: Tensor | None, labels: Tensor, sample_weight: Any, **options: Any
+    ) -> Scored:
         def classification(logits: Tensor) -> Tensor:
             return self.compute_loss(x=images, y=labels, y_pred=logits, sample_weight=sample_weight)
 
         # Keras divides each classification loss by the number of replicas; the reconstruction term must follow.
         weight = self.reconstruction_weight / tf.distribute.get_strategy().num_replicas_in_sync
-        return trajectory_losses(trajectory, classification, reconstruction_weight=weight, targets=targets)
+        return batch_losses(self.infer, images, classification, reconstruction_weight=weight, clean=clean, **options)
 
     def _report(
         self, trajectory: Trajectory, losses: Losses, images: Tensor, labels: Tensor, sample_weight: Any

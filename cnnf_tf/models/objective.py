@@ -6,14 +6,15 @@ For a trajectory of K + 1 passes, the loss is
     + r * mean over the K feedback passes and over taps of MSE(reconstruction of the tap, tap on the first pass)
 
 where the taps are h and what the network's `Tap` layers recorded. As in the authors' code gradients flow through both
-sides of the reconstruction term. Where other targets are given, as for images that are corrupted or adversarial, they
-take the place of the first pass's: those of the clean images.
+sides of the reconstruction term. Where the images come with clean ones, because they are corrupted or adversarial, the
+targets are the taps of the clean images. Adversarial training also classifies the clean images, with a weight a >= 0:
+the first term becomes the mean over passes of `(a CE(clean) + CE(adversarial)) / 2`, the authors' recipe.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from keras import ops
+from keras import ops, tree
 
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models.unroll import Trajectory
@@ -28,6 +29,16 @@ class Losses(NamedTuple):
     """Classification loss of each of the K + 1 passes."""
     reconstruction: Tensor
     """The reconstruction term before its weight; 0 when K = 0."""
+
+
+class Scored(NamedTuple):
+    """A batch and its objective."""
+
+    losses: Losses
+    seen: Trajectory
+    """Of the images the model was shown; without latents and signals where clean images went through beside them."""
+    clean: Trajectory | None
+    """Of the clean images, likewise; None where they are not classified."""
 
 
 def reconstruction_targets(trajectory: Trajectory) -> list[Tensor]:
@@ -58,7 +69,7 @@ def trajectory_losses(
     reconstruction_weight: float,
     targets: Sequence[Tensor] | None = None,
 ) -> Losses:
-    """The objective.
+    """The objective of one trajectory.
 
     Args:
       trajectory: from `unroll` or `CNNF.infer`.
@@ -67,6 +78,79 @@ def trajectory_losses(
       targets: see `reconstruction_loss`.
     """
     passes = [classification(trajectory.logits[index]) for index in range(len(trajectory.features))]
-    reconstruction = reconstruction_loss(trajectory, targets)
-    total = ops.mean(ops.stack(passes)) + reconstruction_weight * reconstruction
-    return Losses(total, passes, reconstruction)
+    return _combine(passes, reconstruction_loss(trajectory, targets), reconstruction_weight)
+
+
+def batch_losses(
+    infer: Callable[..., Trajectory],
+    images: Tensor,
+    classification: Callable[[Tensor], Tensor],
+    *,
+    reconstruction_weight: float,
+    clean: Tensor | None = None,
+    clean_weight: float | None = None,
+    training: bool = False,
+    unrecorded: Tensor | None = None,
+) -> Scored:
+    """Runs a batch and returns its objective.
+
+    Args:
+      infer: `CNNF.infer`.
+      images: what the model is shown, `[batch, height, width, channels]` in [0, 1]: plain, corrupted or adversarial.
+      classification: see `trajectory_losses`.
+      reconstruction_weight: r >= 0.
+      clean: clean images of the same shape, whose h and taps are the targets of reconstruction; None for the images'
+        own.
+      clean_weight: a >= 0, for adversarial training; both kinds of images then make one batch. With 0 the clean images
+        run up once, for the targets, and that is all. None where clean images, if any, are targets only.
+      training: as in Keras.
+      unrecorded: see `unroll`.
+
+    Raises:
+      ValueError: a `clean_weight` below 0, or one without clean images.
+    """
+    if clean_weight is not None and (clean is None or clean_weight < 0):
+        came = f"{clean_weight!r} {'without' if clean is None else 'with'} clean images"
+        raise ValueError(f"clean_weight must be >= 0 and needs clean images, got {came}.")
+    if not clean_weight:
+        targets = None
+        if clean is not None:
+            targets = reconstruction_targets(infer(clean, iterations=0, training=training))
+        seen = infer(images, training=training, unrecorded=unrecorded)
+        weight = 1.0 if clean_weight is None else 0.5
+        losses = trajectory_losses(
+            seen,
+            lambda logits: weight * classification(logits),
+            reconstruction_weight=reconstruction_weight,
+            targets=targets,
+        )
+        return Scored(losses, seen, None)
+    both = infer(ops.concatenate([clean, images]), training=training, unrecorded=unrecorded)
+    first, second = _half(both, 0), _half(both, 1)
+    passes = [
+        (clean_weight * classification(first.logits[index]) + classification(second.logits[index])) / 2
+        for index in range(len(both.features))
+    ]
+    reconstruction = reconstruction_loss(second, reconstruction_targets(first))
+    return Scored(_combine(passes, reconstruction, reconstruction_weight), second, first)
+
+
+def _combine(passes: list[Tensor], reconstruction: Tensor, reconstruction_weight: float) -> Losses:
+    return Losses(ops.mean(ops.stack(passes)) + reconstruction_weight * reconstruction, passes, reconstruction)
+
+
+def _half(trajectory: Trajectory, index: int) -> Trajectory:
+    """What became of the first (0) or second (1) half of a batch; without latents and signals."""
+
+    def take(tensors: Any, axis: int = 0) -> Any:
+        return tree.map_structure(lambda tensor: ops.split(tensor, 2, axis=axis)[index], tensors)
+
+    return Trajectory(
+        logits=take(trajectory.logits, 1),
+        features=take(trajectory.features),
+        reconstructions=take(trajectory.reconstructions),
+        taps=take(trajectory.taps),
+        tap_reconstructions=take(trajectory.tap_reconstructions),
+        latents=[],
+        signals=[],
+    )

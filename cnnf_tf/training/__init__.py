@@ -1,7 +1,22 @@
-"""Training: optimisers by name, the run's folder, checkpoints, and `run`, which puts them together."""
+"""Training: one loop for standard, robust and repairing CNN-F, on one device or many."""
 
+from cnnf_tf.training.objectives import AdversarialObjective, Objective
 from cnnf_tf.training.optimizers import build_optimizer
 from cnnf_tf.training.run import build_model, run
+from cnnf_tf.training.step import TrainingStep, split_over_replicas
+from cnnf_tf.training.strategies import STRATEGIES, build_strategy
 from cnnf_tf.training.workdir import Workdir, open_workdir
 
-__all__ = ["Workdir", "build_model", "build_optimizer", "open_workdir", "run"]
+__all__ = [
+    "STRATEGIES",
+    "AdversarialObjective",
+    "Objective",
+    "TrainingStep",
+    "Workdir",
+    "build_model",
+    "build_optimizer",
+    "build_strategy",
+    "open_workdir",
+    "run",
+    "split_over_replicas",
+]

@@ -1,41 +1,72 @@
-"""Optimisers and learning-rate schedules by the names that configs use; all are Keras' own."""
+"""Optimisers and learning-rate schedules by the names that configs use; all but one are Keras' own."""
+
+from typing import Any
 
 import keras
+from keras import ops
 from ml_collections import ConfigDict
 
-SCHEDULES = ("constant", "cosine", "poly")
+from cnnf_tf.layers.base import register
+
+SCHEDULES = ("constant", "cosine", "cyclic", "poly")
 OPTIMIZERS = ("adam", "sgd")
 POLY_POWER = 0.9
 """Power of the authors' polynomial decay, per step."""
 
 
-def build_optimizer(config: ConfigDict, total_steps: int) -> keras.optimizers.Optimizer:
-    """Builds the optimiser of `config.train.optimizer`.
+@register
+class CyclicDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """One cycle: from 0 up to the peak in a straight line, and down to 0 again (Wong et al., arXiv:2001.03994).
 
     Args:
-      config: name ("adam", "sgd"), learning_rate > 0, schedule ("constant", "cosine", "poly"), warmup_fraction in
-        [0, 1) of all steps (cosine only), momentum in [0, 1) (sgd only), weight_decay >= 0, clip_norm >= 0 (global
-        gradient norm; 0 for none).
+      peak: the highest rate.
+      steps: length of the cycle.
+      rising: share of the steps that go up, in [0, 1).
+    """
+
+    def __init__(self, peak: float, steps: int, rising: float):
+        self.peak, self.steps, self.rising = float(peak), int(steps), float(rising)
+
+    def __call__(self, step: int) -> float:
+        done = ops.cast(step, "float32") / max(self.steps, 1)
+        down = (1.0 - done) / (1.0 - self.rising)
+        rate = ops.minimum(done / self.rising, down) if self.rising else down
+        return self.peak * ops.clip(rate, 0.0, 1.0)
+
+    def get_config(self) -> dict[str, float]:
+        return {"peak": self.peak, "steps": self.steps, "rising": self.rising}
+
+
+def build_optimizer(
+    config: ConfigDict, total_steps: int, *, loss_scaling: bool = False, **options: Any
+) -> keras.optimizers.Optimizer:
+    """Builds the optimiser of `config.train.optimizer`; clipping and weight decay are the training step's.
+
+    Args:
+      config: name ("adam", "sgd"), learning_rate > 0, schedule ("constant", "cosine", "cyclic", "poly"),
+        warmup_fraction in [0, 1) of all steps (cosine and cyclic only), momentum in [0, 1) (sgd only), weight_decay
+        >= 0 (L2, added to the gradient), clip_norm >= 0 (global gradient norm; 0 for none).
       total_steps: steps of the whole training; the schedule ends there.
+      loss_scaling: for float16.
+      **options: further arguments of the Keras optimiser, such as `use_ema` and `ema_momentum`.
 
     Raises:
       ValueError: a value out of its range, naming it.
     """
     _check(config)
-    rate = _schedule(config, max(total_steps, 1))
-    options = {
-        "learning_rate": rate,
-        "weight_decay": config.weight_decay or None,
-        "global_clipnorm": config.clip_norm or None,
-    }
-    if config.name == "adam":
-        return keras.optimizers.Adam(**options)
-    return keras.optimizers.SGD(momentum=config.momentum, **options)
+    options["learning_rate"] = _schedule(config, max(total_steps, 1))
+    if config.name == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=config.momentum, **options)
+    else:
+        optimizer = keras.optimizers.Adam(**options)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer
 
 
 def _schedule(config: ConfigDict, total_steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if config.schedule == "constant":
         return config.learning_rate
+    if config.schedule == "cyclic":
+        return CyclicDecay(config.learning_rate, total_steps, config.warmup_fraction)
     if config.schedule == "poly":
         return keras.optimizers.schedules.PolynomialDecay(config.learning_rate, total_steps, 0.0, power=POLY_POWER)
     warmup = int(config.warmup_fraction * total_steps)

@@ -1,16 +1,21 @@
 """The folder of one run: its resolved config, its checkpoints, its history.
 
-config.json       the resolved configuration; another run's folder is never reused
-last.keras        after the newest finished epoch: weights, optimiser state and step count
-best.keras        at the best validation accuracy (the newest, where there is no validation split)
-metrics.jsonl     one line for each finished epoch
-tensorboard/      scalars and reconstructions
+config.json       the resolved configuration; another run's folder is never reused. Locked while a run is going on
+checkpoints/      what a killed run goes on from
+last.keras        the model after the newest evaluation or epoch
+best.keras        the best model on the validation split (the newest, where there is none)
+metrics.jsonl     one line for each evaluation
+tensorboard/      scalars, images, adversarial images and reconstructions
+bad_batch.npz     only after a loss that is not a number: the batch that did it
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -42,8 +47,33 @@ class Workdir:
         return self.root / "metrics.jsonl"
 
     @property
+    def checkpoints(self) -> pathlib.Path:
+        return self.root / "checkpoints"
+
+    @property
+    def bad_batch(self) -> pathlib.Path:
+        return self.root / "bad_batch.npz"
+
+    @property
     def tensorboard(self) -> pathlib.Path:
         return self.root / "tensorboard"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training in this folder; the lock ends with the process at the latest.
+
+        Raises:
+          ValueError: another process is training here.
+        """
+        with self.config.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(
+                    f"another process is training in workdir {str(self.root)!r}; wait for it, stop it, or give another "
+                    "--workdir."
+                ) from error
+            yield
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; a line cut short by a kill is left out."""

@@ -37,7 +37,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         return pathlib.Path(self.create_tempdir().full_path) / name
 
     def test_leaves_checkpoints_history_config_and_events(self):
-        folder = training.run(small_config(), self.workdir(), verbose=0)
+        folder = training.run(small_config(), self.workdir())
         self.assertTrue(folder.last.exists())
         self.assertTrue(folder.best.exists())
         (entry,) = folder.history()
@@ -48,7 +48,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEmpty(list(folder.root.glob(".*")))
 
     def test_scalars_and_pictures_are_in_the_event_files(self):
-        folder = training.run(small_config(train__steps_per_epoch=21), self.workdir(), verbose=0)
+        folder = training.run(small_config(train__steps_per_epoch=21), self.workdir())
         steps = {}
         for path in folder.tensorboard.rglob("events.out.tfevents*"):
             for event in EventFileLoader(str(path)).Load():
@@ -58,7 +58,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(steps[f"validation/{name}"], 21)
 
     def test_cut_and_resumed_equals_unbroken(self):
-        unbroken = training.run(small_config(train__epochs=2), self.workdir(), verbose=0)
+        unbroken = training.run(small_config(train__epochs=2), self.workdir())
         cut = self.workdir()
 
         class PowerCut(Exception):
@@ -76,10 +76,10 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         training.callbacks.save_model = save_and_die
         try:
             with self.assertRaises(PowerCut):
-                training.run(small_config(train__epochs=2), cut, verbose=0)
+                training.run(small_config(train__epochs=2), cut)
         finally:
             training.callbacks.save_model = save_model
-        resumed = training.run(small_config(train__epochs=2), cut, verbose=0)
+        resumed = training.run(small_config(train__epochs=2), cut)
         self.assertAllClose(
             load_model(resumed.last).get_weights(), load_model(unbroken.last).get_weights(), rtol=1e-4, atol=1e-6
         )
@@ -87,24 +87,24 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_a_finished_run_is_not_run_again(self):
         workdir = self.workdir()
-        before = training.run(small_config(), workdir, verbose=0).last.stat().st_mtime_ns
-        self.assertEqual(training.run(small_config(), workdir, verbose=0).last.stat().st_mtime_ns, before)
+        before = training.run(small_config(), workdir).last.stat().st_mtime_ns
+        self.assertEqual(training.run(small_config(), workdir).last.stat().st_mtime_ns, before)
 
     def test_refuses_a_workdir_of_another_config(self):
         workdir = self.workdir()
-        folder = training.run(small_config(), workdir, verbose=0)
+        folder = training.run(small_config(), workdir)
         before = folder.last.read_bytes()
         with self.assertRaisesRegex(ValueError, "another config .*model.step_size: 0.1 there, 0.2 asked"):
-            training.run(small_config(model__step_size=0.2), workdir, verbose=0)
+            training.run(small_config(model__step_size=0.2), workdir)
         self.assertEqual(folder.last.read_bytes(), before)
 
     def test_best_without_validation_is_the_last(self):
-        folder = training.run(small_config(data__validation_split="", train__epochs=2), self.workdir(), verbose=0)
+        folder = training.run(small_config(data__validation_split="", train__epochs=2), self.workdir())
         self.assertAllEqual(load_model(folder.best).get_weights()[0], load_model(folder.last).get_weights()[0])
 
     @parameterized.parameters("mixed_bfloat16", "mixed_float16")
     def test_half_precision(self, policy):
-        folder = training.run(small_config(train__dtype_policy=policy), self.workdir(), verbose=0)
+        folder = training.run(small_config(train__dtype_policy=policy), self.workdir())
         self.assertTrue(np.isfinite(folder.history()[0]["loss"]))
         self.assertEqual(keras.config.dtype_policy().name, "float32")
         model = load_model(folder.best)
@@ -128,13 +128,13 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     def test_bad_config_leaves_nothing(self, changes, message):
         workdir = self.workdir()
         with self.assertRaisesRegex((ValueError, FileNotFoundError), message):
-            training.run(small_config(**changes), workdir, verbose=0)
+            training.run(small_config(**changes), workdir)
         self.assertFalse(workdir.exists())
 
     def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(self):
         workdir = self.workdir()
         with self.assertRaisesRegex(ValueError, "the loss became"):
-            training.run(small_config(train__optimizer__learning_rate=1e30), workdir, verbose=0)
+            training.run(small_config(train__optimizer__learning_rate=1e30), workdir)
         self.assertFalse((workdir / "last.keras").exists())
 
 

@@ -1,0 +1,62 @@
+"""Checks of a training configuration, all before any work."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+def check_config(config: ConfigDict, replicas: int) -> None:
+    """Raises ValueError for a value that does not fit, naming it; model, data and optimiser check their own.
+
+    Args:
+      config: see `training.run`.
+      replicas: number of replicas that share each batch.
+    """
+    least = {
+        "seed": 0,
+        "data.batch_size": 1,
+        "data.crop_padding": 0,
+        "train.epochs": 1,
+        "train.steps_per_epoch": 0,
+        "train.accumulation": 1,
+        "train.checkpoint_every": 0,
+        "train.evaluate_every": 0,
+    }
+    if "adversarial" in config:
+        least |= {"adversarial.guard_steps": 0, "adversarial.robust_images": 0, "adversarial.robust_steps": 1}
+        if "corruptions" in config.data:
+            raise ValueError("config has both an adversarial block and data.corruptions; wanted one of them.")
+        _check_number(config, "adversarial.guard_drop", 0.0, 1.0)
+    for name, minimum in least.items():
+        value = _get(config, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+            raise ValueError(f"config.{name} must be an integer >= {minimum}, got {value!r}.")
+    _check_number(config, "train.ema_decay", 0.0, 1.0)
+    if config.train.ema_decay == 1:
+        raise ValueError("config.train.ema_decay must be below 1, got 1: the average would never move.")
+    if config.train.dtype_policy not in DTYPE_POLICIES:
+        raise ValueError(
+            f"config.train.dtype_policy must be one of {DTYPE_POLICIES}, got {config.train.dtype_policy!r}."
+        )
+    batch, accumulation = config.data.batch_size, config.train.accumulation
+    if batch % (replicas * accumulation):
+        raise ValueError(
+            f"config.data.batch_size is the size of the whole batch and must be divisible by {replicas} replicas x "
+            f"{accumulation} micro-batches (config.train.accumulation), got {batch}."
+        )
+
+
+def _check_number(config: ConfigDict, name: str, low: float, high: float) -> None:
+    value = _get(config, name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ValueError(f"config.{name} must be a number in [{low:g}, {high:g}], got {value!r}.")
+
+
+def _get(config: Mapping[str, Any], name: str) -> Any:
+    node: Any = config
+    for part in name.split("."):
+        node = node[part]
+    return node

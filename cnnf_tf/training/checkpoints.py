@@ -1,0 +1,89 @@
+"""Checkpoints of a run: everything that the next step depends on, in one file that appears at once or not at all.
+
+A checkpoint is a NumPy archive (`checkpoints/step-00000120.npz`), which carries a checksum of each array: damage is
+noticed on reading, and the next older file takes its place.
+"""
+
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnf_tf.files import atomic_path
+
+_PATTERN = "step-*.npz"
+
+
+class Checkpoints:
+    """The newest few checkpoints in a folder.
+
+    Args:
+      folder: made with the first checkpoint.
+      keep: how many are kept.
+    """
+
+    def __init__(self, folder: pathlib.Path, *, keep: int = 3):
+        self._folder = folder
+        self._keep = keep
+
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that are there, oldest first."""
+        return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob(_PATTERN))
+
+    def path(self, step: int) -> pathlib.Path:
+        """The file of a step."""
+        return self._folder / f"step-{step:08d}.npz"
+
+    def write(self, step: int, arrays: Sequence[np.ndarray], **extra: Any) -> None:
+        """Writes a checkpoint, then removes those that are too many.
+
+        Args:
+          step: steps done.
+          arrays: variables, in the order in which `read` gives them back.
+          **extra: further arrays or numbers, by name.
+
+        Raises:
+          OSError: it could not be written, for instance because the disk is full; the older ones are untouched.
+        """
+        named = {f"variable_{index:05d}": array for index, array in enumerate(arrays)}
+        try:
+            with atomic_path(self.path(step)) as temporary, temporary.open("wb") as file:
+                np.savez(file, **named, **{f"extra_{name}": value for name, value in extra.items()})
+        except OSError as error:
+            kept = f"the newest checkpoint is that of step {self.steps()[-1]}" if self.steps() else "there is none yet"
+            raise OSError(
+                error.errno, f"the checkpoint of step {step} could not be written ({error.strerror}); {kept}"
+            ) from error
+        for old in self.steps()[: -self._keep]:
+            self.path(old).unlink()
+
+    def read_newest(self) -> tuple[int, list[np.ndarray], dict[str, np.ndarray]] | None:
+        """Reads the newest checkpoint that is intact, and says so where a newer one is damaged.
+
+        Returns:
+          The steps done, the variables and the rest; None where there is no checkpoint.
+
+        Raises:
+          ValueError: there are checkpoints, but all are damaged.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            try:
+                with np.load(self.path(step), allow_pickle=False) as archive:
+                    found = {name: archive[name] for name in archive.files}
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                print(f"{self.path(step)} is damaged ({error}); trying the checkpoint before it.")
+                continue
+            variables = [found[name] for name in sorted(found) if name.startswith("variable_")]
+            prefix = "extra_"
+            extra = {name.removeprefix(prefix): found[name] for name in found if name.startswith(prefix)}
+            return step, variables, extra
+        if steps:
+            raise ValueError(
+                f"all checkpoints in {self._folder} are damaged ({', '.join(map(str, steps))}); remove them to start "
+                "from nothing, or give another --workdir."
+            )
+        return None

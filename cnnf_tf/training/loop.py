@@ -1,0 +1,226 @@
+"""The training loop: steps, evaluations, checkpoints. Everything a step depends on is in a checkpoint or the config."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ml_collections import ConfigDict
+
+from cnnf_tf.attacks import PGD
+from cnnf_tf.files import atomic_path
+from cnnf_tf.models import CNNF
+from cnnf_tf.training.checkpoints import Checkpoints
+from cnnf_tf.training.guard import OverfittingGuard
+from cnnf_tf.training.held_out import HeldOut, averaged_weights
+from cnnf_tf.training.objectives import AdversarialObjective, Objective
+from cnnf_tf.training.step import TrainingStep, split_over_replicas
+from cnnf_tf.training.strategies import from_chief, is_chief
+from cnnf_tf.training.watch import Watch
+from cnnf_tf.training.workdir import Workdir
+
+_NUM_PICTURES = 8
+
+
+class Loop:
+    """A run of the configuration; made in the scope of the strategy.
+
+    Args:
+      config: see `training.run`.
+      folder: opened and locked.
+      model: new.
+      optimizer: new and built.
+      steps_per_epoch: number of steps that count as one epoch.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        folder: Workdir,
+        model: CNNF,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        steps_per_epoch: int,
+    ):
+        self._config = config
+        self._folder = folder
+        self._model = model
+        self._optimizer = optimizer
+        self._steps_per_epoch = steps_per_epoch
+        self._total_steps = steps_per_epoch * config.train.epochs
+        self._strategy = tf.distribute.get_strategy()
+        self._chief = is_chief(self._strategy)
+        self._checkpoints = Checkpoints(folder.checkpoints)
+        self._sums: dict[str, float] = {}
+        self._summed = 0
+        self._adversarial = config.adversarial if "adversarial" in config else None
+        self._guard = OverfittingGuard(self._adversarial.guard_drop if self._adversarial else 1.0)
+        self._training_steps = {False: self._training_step(guarded=False)}  # a second one only if the guard trips
+
+    def run(self, train: tf.data.Dataset, validation: tf.data.Dataset | None, *, progress: bool) -> None:
+        """Trains up to the last step of the config.
+
+        Args:
+          train: batches without end.
+          validation: batches, or None.
+          progress: whether to show a progress bar.
+        """
+        config, folder, total = self._config, self._folder, self._total_steps
+        done = self._restore()
+        if done >= total:
+            self._say(f"{folder.root}: all {config.train.epochs} epochs are done already; nothing to train.")
+            return
+        if done:
+            self._say(f"{folder.root}: going on after step {done} of {total}.")
+        checkpoint_every = config.train.checkpoint_every or self._steps_per_epoch
+        evaluate_every = config.train.evaluate_every or self._steps_per_epoch
+        held_out = self._held_out(validation)
+        pictures = next(iter((validation or train).take(1)))
+        watch = Watch(
+            folder,
+            done=done,
+            total_steps=total,
+            batch_size=config.data.batch_size,
+            progress=progress and self._chief,
+            say=self._say,
+        )
+        batches = iter(split_over_replicas(self._strategy, train.skip(done), config.data.batch_size))
+        try:
+            while done < total:
+                self._train(done, *next(batches), watch)
+                done += 1
+                last = done == total
+                if last or done % evaluate_every == 0:
+                    self._evaluate(done, held_out, watch, pictures)
+                if last or done % checkpoint_every == 0:
+                    self._checkpoint(done)
+        finally:
+            watch.close()
+        self._say(f"{folder.root}: {total} steps of {config.data.batch_size} images are done; saved {folder.best}.")
+
+    def _train(self, done: int, images: Any, labels: Any, watch: Watch) -> None:
+        guarded = self._guard.tripped
+        if guarded not in self._training_steps:
+            self._training_steps[guarded] = self._training_step(guarded=guarded)
+        step = self._training_steps[guarded]
+        report = {name: float(value) for name, value in step(images, labels, step=done, seed=self._config.seed).items()}
+        if not np.isfinite(report["loss"]):
+            self._save_bad_batch(done, images, labels)
+            kept = self._checkpoints.steps()
+            raise ValueError(
+                f"the loss became {report['loss']} in step {done + 1}; the batch is in {self._folder.bad_batch}, and "
+                f"{f'the checkpoint of step {kept[-1]} is kept' if kept else 'there is no checkpoint yet'}. A lower "
+                "config.train.optimizer.learning_rate usually helps."
+            )
+        for name, value in report.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._summed += 1
+        watch.step(done + 1, report, float(self._optimizer.learning_rate))
+
+    def _evaluate(self, done: int, held_out: HeldOut, watch: Watch, pictures: tuple[Any, tf.Tensor]) -> None:
+        means = {name: total / self._summed for name, total in self._sums.items()}
+        self._sums, self._summed = {}, 0
+        with averaged_weights(self._model, self._optimizer):
+            validation = held_out.score()
+            # History first: should a kill fall between the two, the steps are run again and the line is replaced.
+            entry = watch.evaluation(done, done / self._steps_per_epoch, means, validation)
+            images, labels = pictures
+            images = (images["images"] if isinstance(images, Mapping) else images)[:_NUM_PICTURES]
+            watch.pictures(done, self._model, images, held_out.attacked(images, labels[:_NUM_PICTURES]))
+            if all(_score(entry) >= _score(earlier) for earlier in watch.history):
+                save_model(self._model, self._folder.best)
+            save_model(self._model, self._folder.last)
+        guarding = self._adversarial and self._adversarial.guard_steps and "robust_accuracy" in validation
+        if guarding and self._guard.update(validation["robust_accuracy"]):
+            self._say(
+                f"step {done}: held-out robust accuracy fell from {self._guard.best:.1%} to "
+                f"{validation['robust_accuracy']:.1%}: catastrophic overfitting to the attack of "
+                f"{self._adversarial.steps} steps. Training goes on with {self._adversarial.guard_steps}."
+            )
+        watch.restart_clock(done)
+
+    def _training_step(self, *, guarded: bool) -> TrainingStep:
+        config = self._config
+        objective = Objective(self._model)
+        if self._adversarial:
+            attack = self._adversarial
+            objective = AdversarialObjective(
+                self._model,
+                radius=attack.radius,
+                steps=attack.guard_steps if guarded else attack.steps,
+                step_size=2.5 * attack.radius / attack.guard_steps if guarded else attack.step_size,
+                gradient_path=attack.gradient_path,
+                clean_weight=attack.clean_weight,
+            )
+        return TrainingStep(
+            self._model,
+            self._optimizer,
+            objective,
+            clip_norm=config.train.optimizer.clip_norm,
+            weight_decay=config.train.optimizer.weight_decay,
+            accumulation=config.train.accumulation,
+        )
+
+    def _held_out(self, validation: tf.data.Dataset | None) -> HeldOut:
+        attack, count = None, 0
+        if self._adversarial:
+            options = self._adversarial
+            attack, count = PGD(radius=options.radius, steps=options.robust_steps), options.robust_images
+        return HeldOut(self._model, validation, attack=attack, robust_images=count, seed=self._config.seed)
+
+    def _variables(self) -> list[Any]:
+        """What a step changes; order and number follow from the config."""
+        variables = {id(variable): variable for variable in [*self._model.variables, *self._optimizer.variables]}
+        return [variable.value for variable in variables.values()]
+
+    def _checkpoint(self, done: int) -> None:
+        state = {
+            "sums": self._sums,
+            "summed": self._summed,
+            "best_robust": self._guard.best,
+            "guard_tripped": self._guard.tripped,
+        }
+        self._checkpoints.write(done, [variable.numpy() for variable in self._variables()], state=json.dumps(state))
+
+    def _restore(self) -> int:
+        """Reads the newest checkpoint, if there is one, and gives it to all workers; returns the steps done."""
+        done, variables = 0, self._variables()
+        found = self._checkpoints.read_newest()
+        if found is not None:
+            done, arrays, extra = found
+            if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+                raise ValueError(f"{self._checkpoints.path(done)} does not fit the model; give another --workdir.")
+            for variable, array in zip(variables, arrays, strict=True):
+                variable.assign(array)
+            state = json.loads(str(extra["state"]))
+            self._sums, self._summed = state["sums"], state["summed"]
+            self._guard.best, self._guard.tripped = state["best_robust"], state["guard_tripped"]
+        numbers = from_chief(self._strategy, variables, [done, self._guard.best, self._guard.tripped])
+        self._guard.best, self._guard.tripped = float(numbers[1]), bool(numbers[2])
+        return int(numbers[0])
+
+    def _save_bad_batch(self, done: int, images: Any, labels: Any) -> None:
+        def join(value: Any) -> np.ndarray:
+            return np.concatenate([part.numpy() for part in self._strategy.experimental_local_results(value)])
+
+        parts = images if isinstance(images, Mapping) else {"images": images}
+        arrays = {name: join(value) for name, value in parts.items()}
+        with atomic_path(self._folder.bad_batch) as temporary, temporary.open("wb") as file:
+            np.savez(file, labels=join(labels), step=done, **arrays)
+
+    def _say(self, message: str) -> None:
+        if self._chief:
+            print(message, flush=True)
+
+
+def save_model(model: CNNF, path: Any) -> None:
+    """Saves a `.keras` file atomically."""
+    with atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+def _score(entry: Mapping[str, float]) -> tuple[float, float]:
+    """What makes the best model: robust accuracy, then accuracy. Without a validation split, the newest wins."""
+    return entry.get("val_robust_accuracy", 0.0), entry.get("val_accuracy", 0.0)

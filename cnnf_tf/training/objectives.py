@@ -1,0 +1,135 @@
+"""What a training step minimises: `cnnf_tf.models.objective`, on plain, corrupted or adversarial images.
+
+An `Objective` first prepares the images, outside of all gradients (this is where an attack runs), then scores them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor
+from cnnf_tf.models import CNNF, READOUTS, Scored, batch_losses
+
+
+class Prepared(NamedTuple):
+    """Images for one step."""
+
+    images: tf.Tensor
+    """What the model is shown, `[batch, height, width, channels]` in [0, 1]."""
+    clean: tf.Tensor | None
+    """Their clean versions, where they have one."""
+
+
+class Objective:
+    """The objective of standard training, and of training on pairs `{"images", "clean"}` (see `data.noisy_pairs`).
+
+    Args:
+      model: the model to train.
+    """
+
+    clean_weight: float | None = None
+
+    def __init__(self, model: CNNF):
+        self.model = model
+
+    def prepare(
+        self, images: tf.Tensor | Mapping[str, tf.Tensor], labels: tf.Tensor, *, seed: tf.Tensor, indices: tf.Tensor
+    ) -> Prepared:
+        """Makes the images of a step; nothing here is to be differentiated.
+
+        Args:
+          images: a batch as the data pipeline gives it.
+          labels: class ids, `[batch]`.
+          seed: integer scalar, another one for every step.
+          indices: integers `[batch]`: the place of each image in the global batch. Its random numbers depend on the
+            seed and this place only, so that they are the same however many replicas share the batch.
+        """
+        del labels, seed, indices
+        if isinstance(images, Mapping):
+            return Prepared(images["images"], images["clean"])
+        return Prepared(images, None)
+
+    def score(self, prepared: Prepared, labels: tf.Tensor, *, step: tf.Tensor | None) -> Scored:
+        """Runs the model on prepared images.
+
+        Args:
+          prepared: from `prepare`.
+          labels: class ids, `[batch]`.
+          step: number of the training step; None when nothing is trained.
+        """
+
+        def cross_entropy(logits: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+        return batch_losses(
+            self.model.infer,
+            prepared.images,
+            cross_entropy,
+            reconstruction_weight=self.model.reconstruction_weight,
+            clean=prepared.clean,
+            clean_weight=self.clean_weight,
+            training=step is not None,
+            unrecorded=None if step is None else self.model.unrecorded_iterations(step),
+        )
+
+    def report(self, scored: Scored, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Batch means to log: losses, and accuracies of the images seen."""
+        losses, logits = scored.losses, scored.seen.logits
+        values = {
+            "loss": losses.total,
+            "accuracy": _accuracy(READOUTS[self.model.readout](logits), labels),
+            "first_pass_accuracy": _accuracy(logits[0], labels),
+            "last_pass_accuracy": _accuracy(logits[-1], labels),
+            "first_pass_loss": losses.passes[0],
+            "last_pass_loss": losses.passes[-1],
+            "reconstruction_loss": losses.reconstruction,
+        }
+        if scored.clean is not None:
+            values["clean_accuracy"] = _accuracy(READOUTS[self.model.readout](scored.clean.logits), labels)
+        return values
+
+
+class AdversarialObjective(Objective):
+    """The authors' adversarial training (Madry et al., arXiv:1706.06083, with the reconstruction term of CNN-F).
+
+    Every step attacks its images by PGD and trains on clean and adversarial ones together; reconstructions of
+    adversarial images are compared with the *clean* images.
+
+    Args:
+      model: the model to train.
+      radius: of the l-inf ball, on the [0, 1] pixel scale.
+      steps: steps of PGD; 1 is the fast single-step attack (Wong et al., arXiv:2001.03994).
+      step_size: on the same scale.
+      gradient_path: "first_pass" (the authors' choice, and cheaper) or "full_unroll".
+      clean_weight: a >= 0, of the cross-entropy of the clean images.
+
+    Raises:
+      ValueError: an argument out of its range.
+    """
+
+    clean_weight: float
+
+    def __init__(
+        self,
+        model: CNNF,
+        *,
+        radius: float,
+        steps: int,
+        step_size: float,
+        gradient_path: GradientPath | str = GradientPath.FIRST_PASS,
+        clean_weight: float,
+    ):
+        super().__init__(model)
+        if isinstance(clean_weight, bool) or not isinstance(clean_weight, (int, float)) or clean_weight < 0:
+            raise ValueError(f"clean_weight must be a number >= 0, got {clean_weight!r}.")
+        self.clean_weight = float(clean_weight)
+        attack = PGD(radius=radius, steps=steps, step_size=step_size, stop_when_broken=False)
+        self._attack = attack.bind(predictor(model), surrogate=gradient_source(model, gradient_path))
+
+    def prepare(self, images: Any, labels: tf.Tensor, *, seed: tf.Tensor, indices: tf.Tensor) -> Prepared:
+        return Prepared(self._attack.perturb(images, labels, seed=seed, indices=indices), images)
+
+
+def _accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(tf.cast(tf.argmax(logits, -1, output_type=labels.dtype) == labels, tf.float32))

@@ -1,0 +1,124 @@
+"""Watching a run: a progress bar, one line of `metrics.jsonl` for each evaluation, TensorBoard."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+import tqdm
+
+from cnnf_tf.files import write_text
+from cnnf_tf.models import CNNF
+from cnnf_tf.training.workdir import Workdir
+
+_SCALARS_EVERY = 20
+
+
+class Watch:
+    """What a run shows while it goes on; everything is written by one process only.
+
+    Args:
+      folder: of the run.
+      done: steps done before.
+      total_steps: of the whole run.
+      batch_size: images of a step, for the images/s.
+      progress: whether to show a progress bar; else each evaluation says a line.
+      say: what to do with such a line.
+    """
+
+    def __init__(
+        self,
+        folder: Workdir,
+        *,
+        done: int,
+        total_steps: int,
+        batch_size: int,
+        progress: bool,
+        say: Callable[[str], None],
+    ):
+        self._say = say
+        self._folder = folder
+        self._batch_size = batch_size
+        self._bar = tqdm.tqdm(
+            total=total_steps, initial=done, unit="step", disable=not progress, dynamic_ncols=True, smoothing=0.1
+        )
+        self._progress = progress
+        self._total_steps = total_steps
+        self._train = tf.summary.create_file_writer(str(folder.tensorboard / "train"))
+        self._validation = tf.summary.create_file_writer(str(folder.tensorboard / "validation"))
+        # Lines after the checkpoint are of steps that are now done again.
+        self.history = [entry for entry in folder.history() if entry["step"] <= done]
+        self._since_step, self._since = done, time.perf_counter()
+
+    def step(self, done: int, report: Mapping[str, float], learning_rate: float) -> None:
+        """After each step."""
+        self._bar.update()
+        self._bar.set_postfix(
+            {
+                "loss": f"{report['loss']:.3f}",
+                "accuracy": f"{report['accuracy']:.3f}",
+                "images/s": f"{self._rate(done):.0f}",
+            }
+        )
+        if done % _SCALARS_EVERY == 0:
+            self._scalars(self._train, done, dict(report) | {"learning_rate": learning_rate})
+
+    def evaluation(
+        self, done: int, epoch: float, train: Mapping[str, float], validation: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """After each evaluation; returns the line that was added to the history.
+
+        Args:
+          done: steps done.
+          epoch: epochs done.
+          train: means over the steps since the last evaluation.
+          validation: metrics of the validation split.
+        """
+        entry = {"epoch": int(epoch) if epoch == int(epoch) else round(epoch, 4), "step": done}
+        entry |= {
+            "seconds": round(time.perf_counter() - self._since, 2),
+            "images_per_second": round(self._rate(done), 1),
+        }
+        entry |= {name: round(float(value), 6) for name, value in train.items()}
+        entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()}
+        self.history.append(entry)
+        write_text(self._folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
+        self._scalars(self._validation, done, validation)
+        self._train.flush()
+        if not self._progress:
+            shown = ("loss", "accuracy", "val_accuracy", "val_robust_accuracy", "images_per_second")
+            values = ", ".join(f"{name} {entry[name]:.4g}" for name in shown if name in entry)
+            self._say(f"step {done} of {self._total_steps} (epoch {entry['epoch']}): {values}")
+        return entry
+
+    def restart_clock(self, done: int) -> None:
+        """Starts the clock of the next line, once an evaluation with all that belongs to it is over."""
+        self._since_step, self._since = done, time.perf_counter()
+
+    def pictures(self, done: int, model: CNNF, images: tf.Tensor, adversarial: tf.Tensor | None) -> None:
+        """Images, adversarial images, and what the model reconstructs from the last of them."""
+        count = len(images)
+        with self._validation.as_default(step=done):
+            tf.summary.image("image", images, max_outputs=count)
+            if adversarial is not None:
+                tf.summary.image("adversarial", adversarial, max_outputs=count)
+            shown = images if adversarial is None else adversarial
+            for index, picture in enumerate(model.reconstruct(shown, iterations=max(model.iterations, 1)), start=1):
+                tf.summary.image(f"reconstruction/iteration_{index}", picture, max_outputs=count)
+        self._validation.flush()
+
+    def close(self) -> None:
+        """Ends the bar and the event files."""
+        self._bar.close()
+        self._train.close()
+        self._validation.close()
+
+    def _rate(self, done: int) -> float:
+        return (done - self._since_step) * self._batch_size / max(time.perf_counter() - self._since, 1e-9)
+
+    @staticmethod
+    def _scalars(writer: Any, step: int, values: Mapping[str, float]) -> None:
+        with writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
