@@ -33,7 +33,7 @@ def get_config(variant: str = "") -> ConfigDict:
     _base.add_adversarial(config, radius=0.1, step_size=0.071 / 2, clean_weight=0.1)
     if variant.startswith("fast"):
         _base.make_fast(config)
-        config.train.epochs = 12
+        config.train.epochs = 10
         config.train.evaluate_every = config.train.checkpoint_every = 100
         config.train.optimizer.learning_rate = 0.1
     if variant.endswith("cnn"):

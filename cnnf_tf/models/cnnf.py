@@ -45,6 +45,7 @@ class CNNF(keras.Model):
       training_horizon: passes up to which `fit` keeps the loop stable, or 0: after the K iterations each training step
         goes on for a random number of iterations without gradients and then for one with, which ends between K + 1 and
         the horizon. Without it accuracy falls when a model is run for more iterations than it was trained with.
+      rematerialize: see `unroll`; for training with many iterations where memory is short.
       pixel_mean: images in [0, 1] enter the network as `(image - pixel_mean) / pixel_scale`.
       pixel_scale: see `pixel_mean`; the defaults give [-1, 1], the authors' range.
 
@@ -64,6 +65,7 @@ class CNNF(keras.Model):
         feedback_start: str = "logits",
         reconstruction_weight: float = 0.1,
         training_horizon: int = 0,
+        rematerialize: bool = False,
         pixel_mean: float = 0.5,
         pixel_scale: float = 0.5,
         **kwargs: Any,
@@ -77,6 +79,7 @@ class CNNF(keras.Model):
         if reconstruction_weight < 0:
             raise ValueError(f"reconstruction_weight must be >= 0, got {reconstruction_weight!r}.")
         self.training_horizon = _check_horizon(training_horizon, self.iterations)
+        self.rematerialize = bool(rematerialize)
         if pixel_scale <= 0:
             raise ValueError(f"pixel_scale must be > 0, got {pixel_scale!r}.")
         self.reconstruction_weight = float(reconstruction_weight)
@@ -150,6 +153,7 @@ class CNNF(keras.Model):
             feedback_start=self.feedback_start,
             training=training,
             unrecorded=unrecorded,
+            rematerialize=self.rematerialize and training,
         )
 
     def normalize(self, images: Tensor) -> Tensor:
@@ -283,6 +287,7 @@ class CNNF(keras.Model):
             "feedback_start": self.feedback_start,
             "reconstruction_weight": self.reconstruction_weight,
             "training_horizon": self.training_horizon,
+            "rematerialize": self.rematerialize,
             "pixel_mean": self.pixel_mean,
             "pixel_scale": self.pixel_scale,
         }

@@ -12,7 +12,7 @@ Training, attacks, evaluation, restoration and export all call this loop; nothin
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from keras import ops, tree
+from keras import ops, remat, tree
 
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
@@ -107,6 +107,7 @@ def unroll(
     feedback_start: str = "logits",
     training: bool = False,
     unrecorded: Tensor | None = None,
+    rematerialize: bool = False,
 ) -> Trajectory:
     """Runs the loop for a fixed number of iterations.
 
@@ -120,6 +121,8 @@ def unroll(
       unrecorded: an integer scalar n >= 0, for training far beyond K: after the K iterations the loop goes on for n
         more that are neither recorded nor differentiated, and then for one that is both, so that the trajectory has
         K + 2 passes. None for none of this.
+      rematerialize: whether a gradient computes each iteration anew, from the state it started with, rather than from
+        what the forward pass kept: less memory, about one more forward pass of time.
 
     Returns:
       The whole `Trajectory`. Inside a `tf.function`, what is not used costs nothing.
@@ -129,12 +132,18 @@ def unroll(
     """
     check_iterations(iterations)
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
+
+    def iterate(state: State) -> tuple[State, Feedback]:
+        return step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
+
+    if rematerialize:
+        iterate = _rematerialized(iterate)
     state = first_pass(network, features, training=training)
     states, feedbacks = [state], []
     for iteration in range(iterations + (unrecorded is not None)):
         if iteration == iterations:
             state = _advance(network, state, unrecorded, step_size, feedback_start)
-        state, feedback = step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
+        state, feedback = iterate(state)
         states.append(state)
         feedbacks.append(feedback)
     return Trajectory(
@@ -152,23 +161,43 @@ def _advance(
     network: FeedbackSequential, state: State, iterations: Tensor, step_size: float | Tensor, feedback_start: str
 ) -> State:
     """The state a number of iterations later, as a constant for gradients."""
-    leaves = tree.flatten(state)
-    places = [place for place, leaf in enumerate(leaves) if leaf is not None]
-
-    def unpack(carried: Sequence[Tensor]) -> State:
-        everything = [None] * len(leaves)
-        for place, tensor in zip(places, carried, strict=True):
-            everything[place] = tensor
-        return tree.pack_sequence_as(state, everything)
 
     def iterate(done: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
-        after, _ = step(network, unpack(carried), step_size=step_size, feedback_start=feedback_start)
-        found = tree.flatten(after)
-        return done + 1, *(ops.stop_gradient(found[place]) for place in places)
+        after, _ = step(network, _unpack(state, carried), step_size=step_size, feedback_start=feedback_start)
+        return done + 1, *(ops.stop_gradient(tensor) for tensor in _pack(after))
 
-    start = [ops.stop_gradient(leaves[place]) for place in places]
+    start = [ops.stop_gradient(tensor) for tensor in _pack(state)]
     _, *carried = ops.while_loop(lambda done, *_: done < iterations, iterate, (0, *start))
-    return unpack([ops.stop_gradient(tensor) for tensor in carried])
+    return _unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
+
+
+def _rematerialized(
+    iterate: Callable[[State], tuple[State, Feedback]],
+) -> Callable[[State], tuple[State, Feedback]]:
+    """The same function, whose gradient runs it once more instead of keeping what it computed."""
+
+    def run(state: State) -> tuple[State, Feedback]:
+        nests: list[Any] = []
+
+        def flat(*tensors: Tensor) -> list[Tensor]:
+            nests[:] = [iterate(_unpack(state, tensors))]
+            return _pack(nests[0])
+
+        tensors = remat(flat)(*_pack(state))
+        return _unpack(nests[0], tensors)
+
+    return run
+
+
+def _pack(nest: Any) -> list[Tensor]:
+    """The tensors of a nest, without the places that hold None."""
+    return [leaf for leaf in tree.flatten(nest) if leaf is not None]
+
+
+def _unpack(nest: Any, tensors: Sequence[Tensor]) -> Any:
+    """A nest like the given one, with other tensors."""
+    left = iter(tensors)
+    return tree.pack_sequence_as(nest, [None if leaf is None else next(left) for leaf in tree.flatten(nest)])
 
 
 def _last(logits: Tensor) -> Tensor:

@@ -49,9 +49,10 @@ class Checkpoints:
           OSError: it could not be written, for instance because the disk is full; the older ones are untouched.
         """
         named = {f"variable_{index:05d}": array for index, array in enumerate(arrays)}
+        named |= {f"extra_{name}": np.asarray(value) for name, value in extra.items()}
         try:
             with atomic_path(self.path(step)) as temporary, temporary.open("wb") as file:
-                np.savez(file, **named, **{f"extra_{name}": value for name, value in extra.items()})
+                np.savez(file, **named)  # type: ignore[arg-type]
         except OSError as error:
             kept = f"the newest checkpoint is that of step {self.steps()[-1]}" if self.steps() else "there is none yet"
             raise OSError(

@@ -89,7 +89,8 @@ class Loop:
         batches = iter(split_over_replicas(self._strategy, train.skip(done), config.data.batch_size))
         try:
             while done < total:
-                self._train(done, *next(batches), watch)
+                images, labels = next(batches)
+                self._train(done, images, labels, watch)
                 done += 1
                 last = done == total
                 if last or done % evaluate_every == 0:
@@ -132,14 +133,16 @@ class Loop:
             if all(_score(entry) >= _score(earlier) for earlier in watch.history):
                 save_model(self._model, self._folder.best)
             save_model(self._model, self._folder.last)
-        guarding = self._adversarial and self._adversarial.guard_steps and "robust_accuracy" in validation
-        if guarding and self._guard.update(validation["robust_accuracy"]):
-            self._say(
-                f"step {done}: held-out robust accuracy fell from {self._guard.best:.1%} to "
-                f"{validation['robust_accuracy']:.1%}: catastrophic overfitting to the attack of "
-                f"{self._adversarial.steps} steps. Training goes on with {self._adversarial.guard_steps}."
-            )
+        self._mind_overfitting(done, validation)
         watch.restart_clock(done)
+
+    def _mind_overfitting(self, done: int, validation: Mapping[str, float]) -> None:
+        attack, robust = self._adversarial, validation.get("robust_accuracy")
+        if attack is not None and attack.guard_steps and robust is not None and self._guard.update(robust):
+            self._say(
+                f"step {done}: held-out robust accuracy fell from {self._guard.best:.1%} to {robust:.1%}: catastrophic "
+                f"overfitting to the attack of {attack.steps} steps. Training goes on with {attack.guard_steps}."
+            )
 
     def _training_step(self, *, guarded: bool) -> TrainingStep:
         config = self._config
@@ -208,7 +211,7 @@ class Loop:
         parts = images if isinstance(images, Mapping) else {"images": images}
         arrays = {name: join(value) for name, value in parts.items()}
         with atomic_path(self._folder.bad_batch) as temporary, temporary.open("wb") as file:
-            np.savez(file, labels=join(labels), step=done, **arrays)
+            np.savez(file, **arrays, labels=join(labels), step=np.asarray(done))  # type: ignore[arg-type]
 
     def _say(self, message: str) -> None:
         if self._chief:
