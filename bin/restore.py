@@ -16,6 +16,7 @@ The model must reconstruct the image itself (ind = 0).
 """
 
 import pathlib
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,13 +68,14 @@ _SHOWN_TOGETHER = 3  # images of each corruption in all.png
 
 
 def main() -> None:
-    _app.require(_MODEL, _CORRUPTION)
+    _app.require(_MODEL)
     iterations = _iterations()
+    if not _CORRUPTION.value:
+        raise _app.UsageError("--corruption wants at least one name, or `none` for --images as they are; got nothing.")
     if "none" in _CORRUPTION.value and not _IMAGES.value:
         raise _app.UsageError("--corruption=none wants images of your own to restore as they are; give --images.")
 
     _app.start_tensorflow()
-    import keras
     import numpy as np
     import tensorflow as tf
 
@@ -101,9 +103,11 @@ def main() -> None:
         dataset = _load(_SPLIT.value, limit=_SCORE_IMAGES.value or None)
     shown = next(iter(dataset.unbatch().batch(_NUM_IMAGES.value)))[0]
     restoration.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
-
-    keras.utils.set_random_seed(_SEED.value)
+    if _DENOISER_EPOCHS.value:
+        _check_denoiser_data(model)
     output = pathlib.Path(_OUTPUT.value or pathlib.Path(_MODEL.value).with_suffix("") / "restoration")
+    _check_output(output)
+
     report: dict[str, Any] = {
         "model": _MODEL.value,
         "images": [str(path) for path in files] or None,
@@ -160,13 +164,37 @@ def _load(split: str, **options: Any) -> Any:
     return data.load(_DATASET.value, split, batch_size=_BATCH_SIZE.value, data_dir=_DATA_DIR.value, **options)
 
 
+def _check_denoiser_data(model: Any) -> None:
+    shape = tuple(_load(_DENOISER_SPLIT.value).element_spec[0].shape[1:])
+    if shape != model.image_shape:
+        raise _app.UsageError(
+            f"--denoiser_epochs trains on images of --dataset: they must have the model's shape {model.image_shape}, "
+            f"but those of {_DATASET.value!r} have {shape}."
+        )
+
+
+def _check_output(folder: pathlib.Path) -> None:
+    """Makes the folder, or says before any work that nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _app.UsageError(
+            f"--output wants a folder that can be written, got {str(folder)!r}: {error.strerror or error}."
+        ) from error
+
+
 def _baselines(model: Any, corruption: str) -> dict[str, Any]:
     """The other restorers, by name; trains one if --denoiser_epochs says so."""
+    import keras
+
     from cnnf_tf import data
     from cnnf_tf.evaluation.restoration_baselines import denoising_autoencoder, median_filter
 
     found: dict[str, Any] = {"median 3x3": median_filter}
     if _DENOISER_EPOCHS.value:
+        keras.utils.set_random_seed(_SEED.value)  # for each anew: a denoiser does not depend on those before it
         denoiser = denoising_autoencoder(model.image_shape)
         print(f"training a denoising autoencoder with {denoiser.count_params()} parameters for {corruption}")
         # Another seed than that of the scored images: the noise it learns from is not the noise it is tested on.

@@ -146,6 +146,9 @@ def evaluate_restoration(
     steps = check_steps(iterations)
     baselines = dict(baselines or {})
     pairs = corrupted(dataset, corruption, severity, seed=seed, keep_clean=True)
+    shape = tuple(pairs.element_spec[0].shape[1:])
+    if shape != model.image_shape:
+        raise ValueError(f"evaluate_restoration wants images {model.image_shape}, those of the model, got {shape}.")
 
     @tf.function(input_signature=pairs.element_spec)  # one trace, also for a last batch that is not full
     def score(noisy: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
@@ -181,8 +184,19 @@ def image_qualities(pictures: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
     """PSNR in dB (at most `MOST_DECIBELS`) and SSIM of each of two batches of images in [0, 1]; `[batch, 2]`.
 
     Raises:
-      ValueError: images of less than 11 pixels.
+      ValueError: images of less than 11 pixels, of integers, of different shapes, or not in batches.
     """
+    pictures, clean = tf.convert_to_tensor(pictures), tf.convert_to_tensor(clean)
+    if clean.shape.rank != 4 or not pictures.shape.is_compatible_with(clean.shape):
+        raise ValueError(
+            f"PSNR and SSIM want two batches [batch, height, width, channels] of one shape, got {pictures.shape} and "
+            f"{clean.shape}."
+        )
+    if not (pictures.dtype.is_floating and clean.dtype.is_floating):
+        raise ValueError(
+            f"PSNR and SSIM want floats in [0, 1], got {pictures.dtype.name} and {clean.dtype.name}; divide uint8 by "
+            "255 first."
+        )
     check_size(tuple(clean.shape[1:]))
     pictures, clean = tf.cast(pictures, tf.float32), tf.cast(clean, tf.float32)
     psnr = tf.minimum(tf.image.psnr(pictures, clean, max_val=1.0), MOST_DECIBELS)
@@ -213,7 +227,8 @@ def restoration_figure(
       baselines: images restored by other means, shaped like `noisy`, by name; rows of their own.
 
     Raises:
-      ValueError: no images, or as many restored rows as there are not `iterations`.
+      ValueError: no images, restored rows other than one for each of `iterations`, or a row, the truth or the column
+        titles of another length.
     """
     if not len(noisy) or len(restored) != len(iterations):
         raise ValueError(
@@ -222,6 +237,11 @@ def restoration_figure(
         )
     rows = {"corrupted" if clean is not None else "image": noisy} | dict(baselines or {})
     rows |= {f"iteration {step}": pictures for step, pictures in zip(iterations, restored, strict=True)}
+    lengths = {name: len(pictures) for name, pictures in rows.items()}
+    lengths |= {} if clean is None else {"ground truth": len(clean)}
+    lengths |= {"column_titles": len(column_titles)} if column_titles else {}
+    if set(lengths.values()) != {len(noisy)}:
+        raise ValueError(f"restoration_figure wants equally many images in each row, got {lengths}.")
     captions = {name: [""] * len(noisy) for name in rows}
     caption = ""
     if clean is not None:
@@ -243,7 +263,9 @@ def restoration_figure(
 
 
 def check_model(model: CNNF) -> None:
-    """Raises ValueError for a model whose h is not the image."""
+    """Raises ValueError for what is not a CNN-F, or one whose h is not the image."""
+    if not isinstance(model, CNNF):
+        raise ValueError(f"restoration wants a CNNF, got a {type(model).__name__}.")
     if model.encoder is not None:
         raise ValueError(
             "restoration wants a model whose h is the image (ind = 0), but this one has an encoder in front of the "
@@ -262,7 +284,9 @@ def check_size(image_shape: Sequence[int]) -> None:
 
 def check_steps(iterations: Sequence[int]) -> tuple[int, ...]:
     """The iterations as a tuple if they are at least one integer >= 1, in ascending order, else ValueError."""
-    steps = tuple(iterations)
-    if not steps or any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+    if not isinstance(iterations, Sequence) or isinstance(iterations, str):
+        raise ValueError(f"iterations wants a sequence of integers such as (1, 2, 5), got {iterations!r}.")
+    steps = tuple(positive_int("each of iterations", step) for step in iterations)
+    if not steps or list(steps) != sorted(set(steps)):
         raise ValueError(f"iterations wants ascending integers, each at least 1, got {steps}.")
-    return tuple(positive_int("each of iterations", step) for step in steps)
+    return steps

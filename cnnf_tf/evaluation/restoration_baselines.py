@@ -19,8 +19,11 @@ def median_filter(images: tf.Tensor, size: int = 3) -> tf.Tensor:
       Images of the same shape and dtype.
 
     Raises:
-      ValueError: an even `size`, or one that does not fit the images.
+      ValueError: no batch of images, an even `size`, or one that does not fit the images.
     """
+    images = tf.convert_to_tensor(images)
+    if images.shape.rank != 4:
+        raise ValueError(f"median_filter wants images [batch, height, width, channels], got shape {images.shape}.")
     height, width, channels = images.shape[1:]
     largest = 2 * min(height, width) + 1
     if positive_int("size", size) % 2 == 0 or size > largest:
@@ -53,8 +56,11 @@ def denoising_autoencoder(image_shape: Sequence[int], *, filters: Sequence[int] 
       filters: channels of each hidden layer, at least one layer.
 
     Raises:
-      ValueError: no layer, or a layer without channels.
+      ValueError: a bad shape, no layer, or a layer without channels.
     """
+    if len(image_shape) != 3:
+        raise ValueError(f"image_shape must be (height, width, channels), got {tuple(image_shape)}.")
+    image_shape = tuple(positive_int("each of image_shape", size) for size in image_shape)
     if not filters:
         raise ValueError("filters wants the channels of at least one hidden layer, got none.")
     hidden = [
@@ -62,6 +68,6 @@ def denoising_autoencoder(image_shape: Sequence[int], *, filters: Sequence[int] 
     ]
     # The last layer stays in float32 under mixed precision, so that pictures have all their 256 values.
     image = keras.layers.Conv2D(image_shape[-1], 3, padding="same", activation="sigmoid", dtype="float32")
-    model = keras.Sequential([keras.Input(tuple(image_shape)), *hidden, image], name="denoising_autoencoder")
+    model = keras.Sequential([keras.Input(image_shape), *hidden, image], name="denoising_autoencoder")
     model.compile(optimizer=keras.optimizers.Adam(1e-3), loss="mse")
     return model

@@ -79,22 +79,17 @@ class RestoreTest(tf.test.TestCase):
         self.assertEqual(list(scores["baselines"]), ["median 3x3"])
 
     def test_denoiser(self):
-        output = self.folder()
-        result = run(
-            f"--model={self.saved()}",
-            f"--dataset={DATA}",
-            "--score_images=8",
-            "--num_images=2",
-            "--corruption=gaussian_noise",
-            "--iterations=1",
-            "--denoiser_epochs=1",
-            "--denoiser_split=train[:32]",
-            f"--output={output}",
-        )
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertFalse((output / "all.png").exists())
-        scores = json.loads((output / "restoration.json").read_text())["scores"]["gaussian_noise"]
-        self.assertEqual(list(scores["baselines"]), ["median 3x3", "denoising autoencoder"])
+        arguments = (f"--model={self.saved()}", f"--dataset={DATA}", "--score_images=8", "--num_images=2")
+        arguments += ("--iterations=1", "--denoiser_epochs=1", "--denoiser_split=train[:32]")
+        scores = []
+        for corruptions in ("gaussian_noise", "contrast,gaussian_noise"):
+            output = self.folder()
+            result = run(*arguments, f"--corruption={corruptions}", f"--output={output}")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual((output / "all.png").exists(), "," in corruptions)
+            scores.append(json.loads((output / "restoration.json").read_text())["scores"]["gaussian_noise"])
+        self.assertEqual(list(scores[0]["baselines"]), ["median 3x3", "denoising autoencoder"])
+        self.assertEqual(*scores)  # whatever was trained before
 
     def test_own_images(self):
         folder, output = self.folder(), self.folder() / "out"
@@ -140,6 +135,14 @@ class RestoreTest(tf.test.TestCase):
         scored = run(*arguments[:-1], "--fit", "--corruption=contrast")
         self.assert_fails(scored, 1, "at least 11x11 pixels, the window of SSIM; got 8x8")
 
+    def test_data_of_the_denoiser(self):
+        folder = self.folder()
+        (folder / "x.png").write_bytes(tf.io.encode_png(picture(12, 12, 1)).numpy())
+        arguments = (f"--model={self.saved((12, 12, 1))}", f"--images={folder}", f"--dataset={DATA}")
+        result = run(*arguments, "--denoiser_epochs=1", "--denoiser_split=train[:32]", f"--output={folder / 'out'}")
+        self.assert_fails(result, 2, r"model's shape \(12, 12, 1\), but those of '.*' have \(28, 28, 1\)")
+        self.assertFalse((folder / "out").exists())
+
     def test_errors(self):
         folder, output = self.folder(), self.folder() / "out"
         self.assert_fails(run(), 2, "--model must be given")
@@ -147,6 +150,7 @@ class RestoreTest(tf.test.TestCase):
         self.assert_fails(run("--model=x", "--iterations=2,1"), 2, "--iterations wants ascending .* got '2,1'")
         self.assert_fails(run("--model=x", "--iterations=two"), 2, "--iterations wants ascending .* got 'two'")
         self.assert_fails(run("--model=x", "--corruption=none"), 2, "wants images of your own .*give --images")
+        self.assert_fails(run("--model=x", "--corruption="), 2, "--corruption wants at least one name.* got nothing")
         self.assert_fails(run("--model=x", "--severity=9"), 2, "severity")
         self.assert_fails(run("--model=x", "--images=none.png"), 1, "there is no file or folder 'none.png'")
         self.assert_fails(run("--model=x", f"--images={folder}"), 1, "no image in the folder")
@@ -159,6 +163,8 @@ class RestoreTest(tf.test.TestCase):
         encoder = run(f"--model={self.saved(with_encoder=True)}", f"--dataset={DATA}", f"--output={output}")
         self.assert_fails(encoder, 1, "whose h is the image .ind = 0.")
         self.assertFalse(output.exists())
+        under_a_file = run(f"--model={model}", f"--dataset={DATA}", f"--output={folder / 'text.png' / 'out'}")
+        self.assert_fails(under_a_file, 2, "--output wants a folder that can be written, got .*: Not a directory")
 
 
 if __name__ == "__main__":

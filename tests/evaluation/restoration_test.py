@@ -153,7 +153,25 @@ class RestorationTest(parameterized.TestCase, tf.test.TestCase):
                 ValueError, r"wants at least one image and a restored batch for each of \(1, 2"
             ):
                 lib.restoration_figure(folder / "d.png", images, restored, None, iterations=(1, 2), title="t")
+        both = np.stack([noisy, noisy])
+        for wrong in (
+            {"clean": clean[:1]},
+            {"restored": both[:, :2]},
+            {"baselines": {"median": noisy[:1]}},
+            {"column_titles": ("x",)},
+        ):
+            options = {"noisy": noisy, "restored": both, "clean": clean, "iterations": (1, 2), "title": "t"} | wrong
+            with self.assertRaisesRegex(ValueError, "wants equally many images in each row, got .'corrupted': 3"):
+                lib.restoration_figure(folder / "d.png", **options)
         self.assertFalse((folder / "d.png").exists())
+
+    def test_qualities_reject(self):
+        image = random_images(3, *SHAPE)
+        for one, other in ((image[0], image[0]), (image[:1], image), (image, image[:, :11]), (image, image[:2])):
+            with self.assertRaisesRegex(ValueError, r"want two batches \[batch, height.* of one shape, got \("):
+                lib.image_qualities(one, other)
+        with self.assertRaisesRegex(ValueError, "want floats in .0, 1., got float32 and uint8; divide uint8 by 255"):
+            lib.image_qualities(image, image.astype("uint8"))
 
     def test_rejects(self):
         def evaluate(model, dataset, **kwargs):
@@ -171,13 +189,24 @@ class RestorationTest(parameterized.TestCase, tf.test.TestCase):
         for wrong in ((), (2, 1), (1, 1)):
             with self.assertRaisesRegex(ValueError, "iterations wants ascending integers, each at least 1, got"):
                 evaluate(model, dataset, iterations=wrong)
-        for wrong in ((0, 1), (True,), (1.5,)):
+        for wrong in (5, None, "12"):
+            with self.assertRaisesRegex(ValueError, "iterations wants a sequence of integers such as"):
+                evaluate(model, dataset, iterations=wrong)
+        for wrong in ((0, 1), (True,), (1.5,), (1, "a")):
             with self.assertRaisesRegex(ValueError, "each of iterations must be a positive integer"):
                 evaluate(model, dataset, iterations=wrong)
         with self.assertRaisesRegex(ValueError, "corruption must be one of"):
             evaluate(model, dataset, corruption="fog")
         with self.assertRaisesRegex(ValueError, "severity must be an integer from 1 .* got 9"):
             evaluate(model, dataset, severity=9)
+        with self.assertRaisesRegex(ValueError, r"wants images \(12, 13, 1\), those of the model, got \(8, 8, 1\)"):
+            evaluate(model, tiny.dataset())
+        with self.assertRaisesRegex(ValueError, "wanted float images .* got uint8"):
+            evaluate(model, dataset.map(lambda images, labels: (tf.cast(images, tf.uint8), labels)))
+        with self.assertRaisesRegex(ValueError, "restoration wants a CNNF, got a Sequential"):
+            evaluate(keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()]), dataset)
+        with self.assertRaisesRegex(ValueError, "two batches .* of one shape"):
+            evaluate(model, dataset, baselines={"cut": lambda images: images[:, :, :11]})
         with self.assertRaisesRegex(ValueError, "the data set to restore is empty"):
             evaluate(model, dataset.take(0))
         with self.assertRaisesRegex(ValueError, r"restored must be one of .'features', 'reconstruction'., got 'x'"):
@@ -200,6 +229,8 @@ class BaselinesTest(parameterized.TestCase, tf.test.TestCase):
                 median_filter(images, size)
         with self.assertRaisesRegex(ValueError, "size must be a positive integer, got 0"):
             median_filter(images, 0)
+        with self.assertRaisesRegex(ValueError, r"median_filter wants images \[batch, .* got shape \(2, 5, 1\)"):
+            median_filter(images[0])
 
     def test_autoencoder_is_as_large_as_the_convolutions_of_the_network(self):
         model = CNNF.from_name("fashion_cnn", image_shape=(28, 28, 1), network={})
@@ -228,6 +259,10 @@ class BaselinesTest(parameterized.TestCase, tf.test.TestCase):
             denoising_autoencoder((8, 8, 1), filters=())
         with self.assertRaisesRegex(ValueError, "filters must be a positive integer, got 0"):
             denoising_autoencoder((8, 8, 1), filters=(4, 0))
+        with self.assertRaisesRegex(ValueError, r"image_shape must be \(height, width, channels\), got \(8, 8\)"):
+            denoising_autoencoder((8, 8))
+        with self.assertRaisesRegex(ValueError, "each of image_shape must be a positive integer, got None"):
+            denoising_autoencoder((None, 8, 1))
 
 
 if __name__ == "__main__":

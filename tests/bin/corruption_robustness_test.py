@@ -1,0 +1,175 @@
+"""bin/corruption_robustness.py: the files, going on after a kill with equal bytes, refusals before any work."""
+
+import hashlib
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf import data
+from tests.bin.binaries_test import DATA, ROOT, run
+from tests.bin.restore_test import small_model
+from tests.models import tiny
+
+FILES = ("corruption_robustness.csv", "corruption_robustness.png", "corruption_robustness.svg", "results.json")
+READOUTS = ("last", "average")
+
+
+class CorruptionRobustnessTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        for name, seed, scale in (("cnnf", 0, 1.0), ("cnn", 1, -1.0)):
+            model = small_model()
+            rng = np.random.default_rng(seed)
+            model.network.set_weights([scale * rng.normal(size=w.shape) for w in model.network.get_weights()])
+            model.iterations = seed ^ 1  # K = 1 and the plain CNN
+            model.save(self.folder / f"{name}.keras")
+        self.models = (f"--model={self.folder}/cnnf.keras", f"--baseline={self.folder}/cnn.keras")
+        self.arguments = (*self.models, f"--dataset={DATA}", "--num_images=24", "--batch_size=16", "--iterations=2")
+
+    def run_on(self, output, *arguments):
+        result = run("corruption_robustness", *self.arguments, *arguments, f"--output={output}")
+        self.assertEqual(result.returncode, 0, result.stderr[-2000:])
+        return result
+
+    def assert_equal_files(self, first, second):
+        for folder in (first, second):
+            # A kill in the middle of a write leaves a hidden file behind.
+            self.assertEqual(tuple(sorted(path.name for path in folder.iterdir() if path.name[0] != ".")), FILES)
+        for name in FILES:
+            self.assertEqual((first / name).read_bytes(), (second / name).read_bytes(), name)
+
+    def test_report(self):
+        output = self.folder / "deep" / "out"
+        result = self.run_on(output, "--corruptions=contrast,shot_noise", "--severities=2,5", "--seed=3")
+        report = json.loads((output / "results.json").read_text())
+        for role, file, trained in (("model", "cnnf.keras", 1), ("baseline", "cnn.keras", 0)):
+            found = report["models"][role]
+            self.assertEqual((found["file"], found["trained_iterations"]), (str(self.folder / file), trained))
+            self.assertEqual(found["sha256"], hashlib.sha256((self.folder / file).read_bytes()).hexdigest())
+            self.assertEqual(report["config"]["sha256"][role], found["sha256"])
+        self.assertEqual((report["num_images"], report["config"]["seed"]), (24, 3))
+        self.assertEqual(report["config"]["iterations"], {"model": 2, "baseline": 0})
+        places = [("none", 0), *itertools.product(("contrast", "shot_noise"), (2, 5))]
+        cells = {(cell["model"], cell["corruption"], cell["severity"]): cell for cell in report["cells"]}
+        self.assertEqual(list(cells), [(role, *place) for role in ("model", "baseline") for place in places])
+
+        # Against the models themselves.
+        images, labels = (part[:24] for part in data.load_arrays(DATA, "test"))
+        wrong = {}
+        for role, file, iterations in (("model", "cnnf", 2), ("baseline", "cnn", 0)):
+            model = keras.models.load_model(self.folder / f"{file}.keras")
+            for name, severity in places:
+                pictures = images if name == "none" else data.corrupt(images, name, severity, seed=3)
+                logits = model.infer(pictures, iterations=iterations).logits.numpy()
+                for readout in READOUTS:
+                    scores = [logits[i] if readout == "last" else logits[: i + 1].mean(0) for i in range(len(logits))]
+                    correct = [int(np.sum(score.argmax(-1) == labels)) for score in scores]
+                    cell = cells[role, name, severity]
+                    self.assertEqual((cell["num_images"], cell["correct"][readout]), (24, correct))
+                    self.assertAllClose(cell["accuracy"][readout], np.array(correct) / 24, atol=1e-6)
+                    wrong[role, name, severity, readout] = 24 - np.array(correct)
+        for readout in READOUTS:
+            for index, row in enumerate(report["errors_in_percent"][readout]):
+                self.assertEqual(row["pass"], index)
+                for relative, key in ((0, "mce"), (1, "relative_mce")):
+                    errors = []
+                    for name in ("contrast", "shot_noise"):
+                        ours, theirs = (
+                            sum(
+                                wrong[role, name, s, readout][at] - relative * wrong[role, "none", 0, readout][at]
+                                for s in (2, 5)
+                            )
+                            for role, at in (("model", index), ("baseline", 0))
+                        )
+                        errors.append(100 * ours / theirs if theirs > 0 else None)
+                    self.assertEqual(list(row[f"{key}_of_corruptions"].values()), errors)
+                    self.assertEqual(row[key], None if None in errors else sum(errors) / 2)
+
+        lines = (output / "corruption_robustness.csv").read_text().splitlines()
+        self.assertEqual(lines[0], "model,corruption,severity,readout,pass,num_images,correct,accuracy")
+        self.assertLen(lines, 1 + 5 * 2 * 3 + 5 * 2 * 1)
+        correct = cells["baseline", "shot_noise", 5]["correct"]["average"][0]
+        self.assertEqual(lines[-1], f"baseline,shot_noise,5,average,0,24,{correct},{round(correct / 24, 6)}")
+        for word in ("| contrast ", "| mCE ", "| relative mCE ", "|:", "readout average"):
+            self.assertIn(word.replace("|:", "-: |"), result.stdout)
+        self.assertIn("severities 2, 5", result.stdout)
+
+    def test_killed_run_goes_on_and_ends_in_equal_bytes(self):
+        whole, killed = self.folder / "whole", self.folder / "killed"
+        self.run_on(whole, "--severities=1,5")
+        cells = json.loads((whole / "results.json").read_text())["cells"]
+        self.assertLen(cells, 2 * (1 + len(data.CORRUPTIONS) * 2))
+
+        command = [sys.executable, "bin/corruption_robustness.py", *self.arguments, "--severities=1,5"]
+        with subprocess.Popen(
+            [*command, f"--output={killed}"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            path, deadline = killed / "results.json", time.monotonic() + 200
+            while process.poll() is None and time.monotonic() < deadline:
+                if path.exists() and len(json.loads(path.read_text())["cells"]) >= 3:
+                    break
+                time.sleep(0.01)
+            process.kill()
+        left = json.loads(path.read_text())
+        self.assertBetween(len(left["cells"]), 3, len(cells) - 1)
+        self.assertEqual(left["cells"], cells[: len(left["cells"])])
+        path.write_text(json.dumps(left | {"cells": left["cells"][1:]}))  # a hole in the grid as well
+        self.run_on(killed, "--severities=1,5", "--batch_size=7")
+        self.assert_equal_files(whole, killed)
+
+        changed = run("corruption_robustness", *self.arguments, "--severities=1", f"--output={killed}")
+        self.assert_fails(changed, 1, "another config .severities: .1, 5. there, .1. asked")
+        path.write_text(json.dumps(left | {"cells": [{"model": "model", "correct": {"last": [1], "average": [1]}}]}))
+        damaged = run("corruption_robustness", *self.arguments, "--severities=1,5", f"--output={killed}")
+        self.assert_fails(damaged, 1, "results.json is not the record of a study .a cell of another number of passes")
+
+    def assert_fails(self, result, code, message):
+        self.assertEqual(result.returncode, code, result.stderr[-2000:])
+        self.assertNotIn("Traceback", result.stderr)
+        self.assertRegex(" ".join(result.stderr.split()), message)
+        self.assertNotIn("scoring", result.stderr)
+
+    def test_refusals_come_before_any_work(self):
+        output = self.folder / "out"
+        tiny.model().save(self.folder / "small.keras")
+        small = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+        small.save(self.folder / "plain.keras")
+        (self.folder / "text.keras").write_text("not a model")
+        shape = r"\(28, 28, 1\)"
+        for arguments, code, message in (
+            (("--severities=1,9",), 2, r"--severities wants ascending integers from 1 to 5, .*got \(1, 9\)"),
+            (("--corruptions=contrast,fog",), 2, r"--corruptions wants names of .'brightness'.*got .'contrast', 'fog'"),
+            ((f"--model={self.folder}/plain.keras",), 1, "plain.keras' holds a Sequential; wanted a CNNF"),
+            (
+                (f"--baseline={self.folder}/small.keras",),
+                2,
+                rf"--baseline wants the images of the shape that --model has, {shape}; '.*small.keras' has \(8, 8, 1\)",
+            ),
+            (
+                (f"--model={self.folder}/small.keras", f"--baseline={self.folder}/small.keras"),
+                2,
+                rf"--dataset wants images \(8, 8, 1\) of at most 3 classes.* has images {shape} of 10 classes",
+            ),
+        ):
+            self.assert_fails(
+                run("corruption_robustness", *self.arguments, *arguments, f"--output={output}"), code, message
+            )
+        self.assertFalse(output.exists())
+        for place, message in (
+            ("text.keras/out", "--output wants a folder that can be written, got '.*text.keras/out': Not a directory"),
+        ):
+            result = run("corruption_robustness", *self.arguments, f"--output={self.folder}/{place}")
+            self.assertIn(result.returncode, (1, 2))
+            self.assert_fails(result, result.returncode, message)
+
+
+if __name__ == "__main__":
+    tf.test.main()
