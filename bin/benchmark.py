@@ -1,66 +1,111 @@
-"""Times inference against the sum of its own bare convolutions and matrix products, in the same run.
+"""Measures speed and memory: every case in turns with its own bare convolutions and matrix products, in one table.
 
 Example:
   python bin/benchmark.py
-  python bin/benchmark.py --iterations=0,1,2,5 --ind=0,2 --mode=eager --mode=graph --mode=xla --output=benchmark.json
+  python bin/benchmark.py --networks=fashion_cnn --cases=inference,training --dtypes=float32 --modes=function
+  python bin/benchmark.py --reference=CNNF         (CNNF: a clone of https://github.com/yjhuangcd/CNNF; needs PyTorch)
+  python bin/benchmark.py --smoke                  (tiny networks, to see that everything runs)
 
-Read the ratio (time / floor), not the milliseconds: the floor is measured beside the model, on the same machine.
+A row compares a median time with
+  floor     the convolutions and matrix products that the case cannot do without, timed alone: time / floor
+  line      for K = 10: the straight line through the smaller K: time / line
+  float32   the same case in float32: how much faster half precision is
+  authors   the authors' PyTorch code on the same case, in turns with ours: how much faster ours is
+and says whether the target is met. Rows in MiB are the peak memory of the case in a process of its own. Read the
+ratios, not the milliseconds: machines differ and are shared. Writes benchmark.json, benchmark.txt, benchmark.png and
+benchmark.svg into --output. The short plan is meant for some ten minutes on two cores; --full takes far longer.
 """
+
+import pathlib
+import shlex
+import sys
+import tempfile
+import time
+from typing import Any
 
 import _app
 from absl import flags
 
-_NETWORK = flags.DEFINE_enum("network", "fashion_cnn", ["fashion_cnn", "wide_resnet"], "Which network to time.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
-_ITERATIONS = flags.DEFINE_list("iterations", ["1"], "Values of K, separated by commas.")
-_IND = flags.DEFINE_list("ind", ["2"], "Values of ind (blocks left out of the loop), separated by commas.")
-_MODES = flags.DEFINE_multi_enum(
-    "mode", ["graph", "xla"], ["eager", "graph", "xla"], "How to run the model; give it several times for several ways."
+_CASES = flags.DEFINE_list(
+    "cases", ["inference", "attack", "training", "export", "memory"], "What to measure, separated by commas."
 )
-_DTYPE = flags.DEFINE_enum("dtype_policy", "float32", ["float32", "mixed_bfloat16"], "Keras dtype policy.")
-_REPEATS = flags.DEFINE_integer("repeats", 9, "Rounds; medians are taken over them.", lower_bound=1)
-_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write; default: none.")
+_NETWORKS = flags.DEFINE_list("networks", ["fashion_cnn", "wide_resnet"], "Networks; the wide one is WRN-40-2.")
+_DTYPES = flags.DEFINE_list("dtypes", ["float32", "bfloat16"], "Compute dtypes; the short plan is about the first.")
+_MODES = flags.DEFINE_list(
+    "modes", ["function", "eager", "xla"], "As a tf.function, without any graph, compiled; likewise."
+)
+_ITERATIONS = flags.DEFINE_list("iterations", ["0", "1", "2", "5"], "Values of K of inference; K = 10 is added.")
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 0, "Images per batch; 0: 256 for fashion_cnn, 32 for wide_resnet.", lower_bound=0
+)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds; medians are taken over them.", lower_bound=1)
+_FULL = flags.DEFINE_bool("full", False, "Every dtype and mode for every K, ind and case; XLA compiles for long.")
+_SMOKE = flags.DEFINE_bool("smoke", False, "Tiny networks instead: to see that everything runs.")
+_REFERENCE = flags.DEFINE_string("reference", None, "Folder of the authors' code, to time it in turns with ours.")
+_OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of the report.")
 
-_IMAGE_SHAPES = {"fashion_cnn": (28, 28, 1), "wide_resnet": (32, 32, 3)}
+
+def _served(model: Any, directory: pathlib.Path, iterations: int, batch_size: int) -> None:
+    """The SavedModel that bin/export.py makes, with its adaptive loop, a chunk being the whole batch."""
+    import tensorflow as tf
+
+    from cnnf_tf.serving.options import ServingOptions
+    from cnnf_tf.serving.signatures import ServingModule
+
+    names = [str(index) for index in range(model.num_classes)]
+    options = ServingOptions.for_model(model, iterations=iterations, chunk_size=batch_size)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "class_names.txt"
+        file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        module = ServingModule(model, options, class_names=names, class_names_file=str(file))
+        tf.saved_model.save(module, str(directory), signatures=module.endpoints())
 
 
-def _integers(flag: flags.FlagHolder) -> list[int]:
+def _options() -> dict[str, Any]:
     try:
-        return [int(value) for value in flag.value]
+        iterations = tuple(int(value) for value in _ITERATIONS.value)
     except ValueError:
-        raise _app.UsageError(f"--{flag.name} wants integers separated by commas, got {flag.value}.") from None
+        raise _app.UsageError(f"--iterations wants integers separated by commas, got {_ITERATIONS.value}.") from None
+    return {
+        "cases": tuple(_CASES.value),
+        "networks": tuple(_NETWORKS.value),
+        "dtypes": tuple(_DTYPES.value),
+        "modes": tuple(_MODES.value),
+        "iterations": iterations,
+        "batch_size": _BATCH_SIZE.value or None,
+        "repeats": _REPEATS.value,
+        "full": _FULL.value,
+        "smoke": _SMOKE.value,
+    }
 
 
 def main() -> None:
-    iterations, inds = _integers(_ITERATIONS), _integers(_IND)
+    arguments = _options()
+    if _REFERENCE.value is not None and not pathlib.Path(_REFERENCE.value).is_dir():
+        raise _app.UsageError(f"--reference wants a folder, a clone of the authors' code, got {_REFERENCE.value!r}.")
 
     _app.start_tensorflow()
-    import keras
+    from cnnf_tf import evaluation
+    from cnnf_tf.evaluation.benchmark import EXPORTERS
+    from cnnf_tf.files import write_json, write_text
 
-    from cnnf_tf import CNNF, evaluation
-    from cnnf_tf.files import write_json
-
-    keras.config.set_dtype_policy(_DTYPE.value)
-    rows = []
-    print(f"{_NETWORK.value}, batch {_BATCH_SIZE.value}, {_DTYPE.value}, median of {_REPEATS.value}")
-    print(f"{'ind':>4}{'K':>4}{'floor ms':>10}" + "".join(f"{mode + ' ms':>12}{'/ floor':>9}" for mode in _MODES.value))
-    for ind in inds:
-        for count in iterations:
-            model = CNNF.from_name(
-                _NETWORK.value,
-                image_shape=_IMAGE_SHAPES[_NETWORK.value],
-                network={"ind": ind},
-                iterations=count,
-            )
-            timing = evaluation.time_inference(
-                model, batch_size=_BATCH_SIZE.value, repeats=_REPEATS.value, modes=tuple(_MODES.value)
-            )
-            cells = [f"{timing.modes_ms[mode]:>12.1f}{timing.ratios[mode]:>9.2f}" for mode in _MODES.value]
-            print(f"{ind:>4}{count:>4}{timing.floor_ms:>10.1f}" + "".join(cells), flush=True)
-            rows.append({"ind": ind} | timing.to_dict())
-    if _OUTPUT.value:
-        write_json(_OUTPUT.value, {"network": _NETWORK.value, "dtype_policy": _DTYPE.value, "rows": rows})
-        print(f"wrote {_OUTPUT.value}")
+    try:
+        options = evaluation.BenchmarkOptions(**arguments)
+    except ValueError as error:
+        raise _app.UsageError(str(error)) from error
+    start = time.perf_counter()
+    report = evaluation.run_benchmark(
+        options,
+        reference=_REFERENCE.value,
+        exporters={**EXPORTERS, "serving": _served},
+        progress=lambda line: print(f"[{time.perf_counter() - start:5.0f} s] {line}", flush=True),
+    )
+    print(f"\n{report.table()}\n\n{report.summary()}")
+    output = pathlib.Path(_OUTPUT.value)
+    write_json(output / "benchmark.json", {"command": shlex.join(["python", *sys.argv]), **report.to_dict()})
+    write_text(output / "benchmark.txt", f"{report.table()}\n\n{report.summary()}\n")
+    evaluation.benchmark_figure(report, output / "benchmark")
+    print(f"wrote benchmark.json, benchmark.txt, benchmark.png and benchmark.svg into {output}")
 
 
 if __name__ == "__main__":

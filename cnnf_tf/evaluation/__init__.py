@@ -1,7 +1,10 @@
 """Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples, speed."""
 
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes
-from cnnf_tf.evaluation.benchmark import InferenceTiming, time_inference
+from cnnf_tf.evaluation.benchmark import run_benchmark
+from cnnf_tf.evaluation.benchmark_plan import BenchmarkOptions
+from cnnf_tf.evaluation.benchmark_plot import benchmark_figure
+from cnnf_tf.evaluation.benchmark_report import BenchmarkReport
 from cnnf_tf.evaluation.checks import Finding
 from cnnf_tf.evaluation.corruption_robustness import (
     CorruptionAccuracy,
@@ -37,10 +40,11 @@ from cnnf_tf.evaluation.threats import Threat, adaptive_threats, authors_threats
 
 __all__ = [
     "RESTORED",
+    "BenchmarkOptions",
+    "BenchmarkReport",
     "CorruptionAccuracy",
     "CorruptionError",
     "Finding",
-    "InferenceTiming",
     "LatentComparison",
     "PassAccuracy",
     "Picture",
@@ -54,6 +58,7 @@ __all__ = [
     "auroc",
     "authors_threats",
     "autoattack_threat",
+    "benchmark_figure",
     "class_templates",
     "compare_latents",
     "corruption_figure",
@@ -73,11 +78,11 @@ __all__ = [
     "render_through",
     "restoration_figure",
     "restore",
+    "run_benchmark",
     "run_checks",
     "sample_pictures",
     "self_consistency_figure",
     "self_consistency_table",
     "separation",
-    "time_inference",
     "wilson_interval",
 ]

@@ -1,128 +1,139 @@
-"""Time and floor of inference: how much slower a network is than its own bare convolutions and matrix products.
+"""How fast and how big: every case in turns with its floor, the authors' code in turns with ours, one report.
 
-The floor is the sum of the forward and, inside the loop, transposed convolutions and matrix products that K iterations
-need, each timed alone, on inputs of the same shapes, in the same process. Read the ratio, not the milliseconds:
-machines differ and are shared.
+Read the ratios, not the milliseconds: machines differ and are shared, and a ratio is measured within one run.
 """
 
-import dataclasses
-import statistics
+import gc
+import os
+import pathlib
+import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from cnnf_tf.layers import FeedbackConv2D, FeedbackDense
-from cnnf_tf.models import CNNF
-from cnnf_tf.models.traversal import leaves
+from cnnf_tf.evaluation.benchmark_cases import Case, Exporter, Workbench, saved_model
+from cnnf_tf.evaluation.benchmark_floor import Inputs, floor
+from cnnf_tf.evaluation.benchmark_memory import peak_memory
+from cnnf_tf.evaluation.benchmark_plan import BenchmarkOptions, memory_cases, timed_groups
+from cnnf_tf.evaluation.benchmark_reference import ReferenceWorker, compared
+from cnnf_tf.evaluation.benchmark_report import BenchmarkReport, Measured
+from cnnf_tf.evaluation.benchmark_timing import Failure, Run, failure, time_in_turns, timed
+from cnnf_tf.version import __version__
+
+EXPORTERS: Mapping[str, Exporter] = {"saved_model": saved_model}
 
 
-@dataclasses.dataclass(frozen=True)
-class InferenceTiming:
-    """One measurement; times are medians, in milliseconds for the whole batch.
-
-    Attributes:
-      batch_size: images.
-      iterations: K.
-      floor_ms: sum of the bare linear operations.
-      modes_ms: time of the model's logits for each way to run it.
-    """
-
-    batch_size: int
-    iterations: int
-    floor_ms: float
-    modes_ms: dict[str, float]
-
-    @property
-    def ratios(self) -> dict[str, float]:
-        """Time over floor."""
-        return {mode: value / self.floor_ms for mode, value in self.modes_ms.items()}
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dataclasses.asdict(self) | {"ratios": self.ratios}
-
-
-def time_inference(
-    model: CNNF, *, batch_size: int, repeats: int, modes: tuple[str, ...] = ("graph",), seed: int = 0
-) -> InferenceTiming:
-    """Times `model(images)` against its floor.
-
-    Model and floor are timed in turns, so that a busy moment of the machine hits both.
+def run_benchmark(
+    options: BenchmarkOptions,
+    *,
+    reference: str | os.PathLike[str] | None = None,
+    exporters: Mapping[str, Exporter] = EXPORTERS,
+    progress: Callable[[str], None] | None = None,
+) -> BenchmarkReport:
+    """Measures everything that `options` asks for.
 
     Args:
-      model: the model, at its own number of iterations.
-      batch_size: images in the batch.
-      repeats: rounds; the medians are taken over them.
-      modes: any of "eager", "graph" (`tf.function`) and "xla" (`tf.function(jit_compile=True)`).
-      seed: of the random images.
+      options: what to measure.
+      reference: folder of the authors' code (https://github.com/yjhuangcd/CNNF), to be timed in turns with ours; None
+        for none.
+      exporters: how SavedModels are written, by the name that the report gives them.
+      progress: called with a line before each piece of work.
 
     Raises:
-      ValueError: an unknown mode, or a batch or number of repeats below 1.
+      ValueError: a `reference` that does not hold the authors' code.
+      ImportError: a `reference` without PyTorch. Whatever fails later becomes a row of the report.
     """
-    if batch_size < 1 or repeats < 1:
-        raise ValueError(f"batch_size and repeats must be at least 1, got {batch_size} and {repeats}.")
-    images = tf.random.stateless_uniform((batch_size, *model.image_shape), (seed, 0))
-    runners = {mode: _runner(model, mode, images) for mode in modes}
-    pieces = _floor_pieces(model, batch_size, seed)
-    for run in [*runners.values(), *(run for run, _ in pieces)]:
-        run()  # traces, and warms the caches
-        run()
-    modes_s: dict[str, list[float]] = {mode: [] for mode in modes}
-    floor_s = []
-    for _ in range(repeats):
-        floor_s.append(sum(count * _seconds(run) for run, count in pieces))
-        for mode, run in runners.items():
-            modes_s[mode].append(_seconds(run))
-    return InferenceTiming(
-        batch_size=batch_size,
-        iterations=model.iterations,
-        floor_ms=1e3 * statistics.median(floor_s),
-        modes_ms={mode: 1e3 * statistics.median(values) for mode, values in modes_s.items()},
-    )
+    start, say = time.perf_counter(), progress or (lambda line: None)
+    about = _about()
+    worker = None if reference is None else ReferenceWorker(reference, threads=about["threads"])
+    found: list[Measured] = []
+    if worker is None:
+        found += _time_groups(options, exporters, None, say)
+    else:
+        with worker:
+            found += _time_groups(options, exporters, worker, say)
+        about["reference"] = worker.about
+    for case in memory_cases(options):
+        say(f"memory: {_name(case)}, K {case.iterations}, batch {case.batch_size}")
+        found.append(Measured(case, memory=peak_memory(case)))
+    about["seconds"] = round(time.perf_counter() - start, 1)
+    return BenchmarkReport(options, found, about)
 
 
-def _seconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+def _time_groups(
+    options: BenchmarkOptions,
+    exporters: Mapping[str, Exporter],
+    worker: ReferenceWorker | None,
+    say: Callable[[str], None],
+) -> list[Measured]:
+    found = []
+    for group in timed_groups(options, exporters=list(exporters)):
+        say(f"time: {_name(group[0])}, ind {group[0].ind}: {len(group)} cases")
+        found += _time_group(group, Workbench(exporters), worker, options.repeats)
+        if worker is not None:
+            worker.forget()
+        keras.backend.clear_session()
+        gc.collect()
+    return found
 
 
-def _runner(model: CNNF, mode: str, images: tf.Tensor) -> Callable[[], Any]:
-    if mode == "eager":
-        return lambda: model(images).numpy()
-    if mode not in ("graph", "xla"):
-        raise ValueError(f"mode must be one of ['eager', 'graph', 'xla'], got {mode!r}.")
-    function = tf.function(lambda batch: model(batch), jit_compile=mode == "xla")
-    return lambda: function(images).numpy()
+def _time_group(
+    group: Sequence[Case], bench: Workbench, worker: ReferenceWorker | None, repeats: int
+) -> list[Measured]:
+    """Each round: the floor of a case, the case, the authors' code on it, and then the next case."""
+    inputs = Inputs()
+    runs: dict[Hashable, Run] = {}
+    floors: dict[Case, Hashable] = {}
+    broken: dict[Case, Failure] = {}
+    for case in group:
+        try:
+            work, step = bench.work(case), timed(bench.build(case))
+        except Exception as error:  # noqa: BLE001 - whatever fails becomes a row of the report
+            broken[case] = failure(error)
+            continue
+        floors[case] = frozenset(work.items())
+        if floors[case] not in runs:
+            runs[floors[case]] = timed(floor(work, inputs))
+        runs[case] = step
+        if worker is not None and compared(case):
+            runs["authors", case] = worker.run(case)
+    times = time_in_turns(runs, repeats=repeats)
+    return [
+        Measured(case, time=broken[case])
+        if case in broken
+        else Measured(case, time=times[case], floor=times[floors[case]], authors=times.get(("authors", case)))
+        for case in group
+    ]
 
 
-def _floor_pieces(model: CNNF, batch_size: int, seed: int) -> list[tuple[Callable[[], Any], int]]:
-    """(runner, how often K iterations need it) for every linear operation."""
-    pieces = []
-    for part, inside in ((model.encoder, False), (model.network, True)):
-        for layer in [] if part is None else leaves(part):
-            if not isinstance(layer, (FeedbackConv2D, FeedbackDense)):
-                continue
-            shape = (batch_size, *layer.input_spec.shape[1:])
-            bare = _bare(layer, shape, seed)
-            pieces.append((bare[0], 1 + (model.iterations if inside else 0)))
-            if inside and model.iterations:
-                pieces.append((bare[1], model.iterations))
-    return pieces
+def _name(case: Case) -> str:
+    return f"{case.setup.network} {case.kind}"
 
 
-def _bare(
-    layer: FeedbackConv2D | FeedbackDense, shape: tuple[int, ...], seed: int
-) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """The layer's forward and transposed operation alone, on random inputs."""
-    dtype = layer.compute_dtype
-    features = tf.cast(tf.random.stateless_normal(shape, (seed, 1)), dtype)
-    signal = tf.cast(tf.random.stateless_normal(layer.output_shape_for(shape), (seed, 2)), dtype)
-    plain = FeedbackDense(layer.units, dtype=layer.dtype_policy) if isinstance(layer, FeedbackDense) else layer
-    if plain is not layer:
-        plain.build(shape)
-    up = tf.function(lambda values: plain.call(values)[0])
-    down = tf.function(lambda values: plain.feedback(values))
-    return lambda: up(features), lambda: down(signal)
+def _about() -> dict[str, Any]:
+    """The machine, its threads and the versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threading = tf.config.threading
+    return {
+        "cpu": _cpu(),
+        "cores": cores,
+        "threads": threading.get_intra_op_parallelism_threads() or cores,
+        "inter_op_threads": threading.get_inter_op_parallelism_threads() or cores,
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "versions": {
+            "cnnf_tf": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _cpu() -> str:
+    information = pathlib.Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

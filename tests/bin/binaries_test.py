@@ -135,14 +135,6 @@ class BinariesTest(tf.test.TestCase, parameterized.TestCase):
         self.assert_fails(broken, 1, "is not a readable PyTorch state dict")
         self.assertTrue(output.exists())
 
-    def test_benchmark(self):
-        output = self.folder() / "benchmark.json"
-        result = run("benchmark", "--batch_size=2", "--repeats=1", "--mode=graph", f"--output={output}")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        (row,) = json.loads(output.read_text())["rows"]
-        self.assertEqual((row["ind"], row["iterations"], row["batch_size"]), (2, 1, 2))
-        self.assert_fails(run("benchmark", "--iterations=one"), 2, "--iterations wants integers")
-
 
 if __name__ == "__main__":
     tf.test.main()

@@ -55,22 +55,5 @@ class FigureTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(paths[0].read_bytes()[:8], b"\x89PNG\r\n\x1a\n")
 
 
-class BenchmarkTest(tf.test.TestCase):
-    def test_counts_what_the_loop_needs(self):
-        model = tiny.model(iterations=2, with_encoder=True)
-        pieces = evaluation.benchmark._floor_pieces(model, batch_size=2, seed=0)
-        # conv0 once; conv1, conv2 and fc: 3 times up, 2 times down.
-        self.assertEqual([count for _, count in pieces], [1, 3, 2, 3, 2, 3, 2])
-
-    def test_reports_every_mode(self):
-        timing = evaluation.time_inference(tiny.model(), batch_size=2, repeats=1, modes=("eager", "graph", "xla"))
-        self.assertEqual(set(timing.ratios), {"eager", "graph", "xla"})
-        self.assertGreater(timing.floor_ms, 0)
-
-    def test_bad_mode(self):
-        with self.assertRaisesRegex(ValueError, "mode must be one of"):
-            evaluation.time_inference(tiny.model(), batch_size=1, repeats=1, modes=("fast",))
-
-
 if __name__ == "__main__":
     tf.test.main()

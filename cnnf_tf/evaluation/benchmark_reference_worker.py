@@ -1,0 +1,192 @@
+"""Runs the authors' PyTorch code in a process of its own, one piece of work at a time.
+
+    python benchmark_reference_worker.py CHECKOUT THREADS
+
+reads a JSON object a line from stdin and answers each with one line on stdout:
+
+    {"do": "prepare", "name": ..., "case": {...}}    {"ok": true, "torch": "2.0.0"}
+    {"do": "run", "name": ...}                       {"ok": true, "seconds": ...}
+    {"do": "forget"}                                 {"ok": true}            frees all that was prepared
+
+or `{"ok": false, "error": "..."}`. CHECKOUT is a copy of https://github.com/yjhuangcd/CNNF. Only its models are used;
+its scripts want a GPU, so the protocol of its steps is written here: inference and both attacks as in its `eval.py`,
+training as in its `train.py`. This file imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import time
+import types
+from collections.abc import Callable
+from typing import Any
+
+Step = Callable[[], Any]
+_CLASSES = 10
+# What the authors' model files import and never use.
+_UNUSED = {"torchvision": ("datasets", "transforms"), "tensorboardX": ("SummaryWriter",), "matplotlib": ("pyplot",)}
+
+
+def _stand_in_for_unused_imports() -> None:
+    for name, attributes in _UNUSED.items():
+        if importlib.util.find_spec(name) is not None:
+            continue
+        module = types.ModuleType(name)
+        sys.modules[name] = module
+        for attribute in attributes:
+            part = types.ModuleType(f"{name}.{attribute}")
+            setattr(module, attribute, part)
+            sys.modules[part.__name__] = part
+
+
+class Reference:
+    """The steps of the authors' code on one case.
+
+    Args:
+      case: `benchmark_cases.Case.to_dict()`.
+    """
+
+    def __init__(self, case: dict[str, Any]):
+        import torch
+
+        self._torch, self._case, self._setup = torch, case, case["setup"]
+        torch.manual_seed(0)
+        self._cycles = case["iterations"]
+        self._model = self._build()
+        height, width, channels = self._setup["image_shape"]
+        # Their pixels are in [-1, 1], so their lengths are twice ours.
+        self._images = 2 * torch.rand(case["batch_size"], channels, height, width) - 1
+        self._labels = torch.randint(_CLASSES, (case["batch_size"],))
+        self._radius, self._step_size = 2 * self._setup["radius"], 2 * self._setup["step_size"]
+        self._optimizer = torch.optim.SGD(self._model.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4)
+
+    def step(self) -> Step:
+        """What to time."""
+        return {
+            "inference": self._infer,
+            "attack step, first pass": lambda: self._attack(full_unroll=False, steps=1),
+            "attack step, full unroll": lambda: self._attack(full_unroll=True, steps=1),
+            "training": lambda: self._train(adversarial=False),
+            "adversarial training": lambda: self._train(adversarial=True),
+        }[self._case["kind"]]
+
+    def _build(self) -> Any:
+        ind, options = self._case["ind"], dict(self._setup["options"])
+        if self._setup["network"] == "fashion_cnn":
+            model = importlib.import_module("cnnf.model_mnist").CNNF
+            return model(_CLASSES, ind=ind, cycles=self._cycles, res_param=0.1)
+        model = importlib.import_module("cnnf.model_cifar").WideResNet
+        depth, width = options.get("depth", 40), options.get("widen_factor", 2)
+        return model(depth, _CLASSES, width, 0.0, ind, self._cycles, 0.1)
+
+    def _infer(self) -> Any:
+        self._model.eval()
+        with self._torch.no_grad():
+            return self._unroll(self._images)
+
+    def _unroll(self, images: Any) -> Any:
+        """Their `run_cycles`, without moving anything to a GPU."""
+        self._model.reset()
+        logits, features, *_ = self._model(images, first=True, inter=True)
+        for _ in range(self._cycles):
+            reconstruction = self._model(logits, step="backward")
+            features = features + 0.1 * (reconstruction - features)
+            logits = self._model(features, first=False)
+        return logits
+
+    def _first_pass(self, images: Any) -> Any:
+        self._model.reset()
+        return self._model(images)
+
+    def _attack(self, *, full_unroll: bool, steps: int, random_start: bool = False) -> Any:
+        """What advertorch's LinfPGDAttack does to a model in evaluation mode without gradients of parameters."""
+        torch, images = self._torch, self._images
+        self._model.eval()
+        self._model.requires_grad_(False)
+        delta = torch.zeros_like(images)
+        if random_start:
+            delta.uniform_(-self._radius, self._radius)
+            delta = torch.clamp(images + delta, -1, 1) - images
+        for _ in range(steps):
+            delta.requires_grad_(True)
+            logits = (self._unroll if full_unroll else self._first_pass)(images + delta)
+            loss = torch.nn.functional.cross_entropy(logits, self._labels, reduction="sum")
+            (gradient,) = torch.autograd.grad(loss, delta)
+            with torch.no_grad():
+                delta = torch.clamp(delta + self._step_size * gradient.sign(), -self._radius, self._radius)
+                delta = torch.clamp(images + delta, -1, 1) - images
+        self._model.requires_grad_(True)
+        return (images + delta).detach()
+
+    def _train(self, *, adversarial: bool) -> float:
+        """One update of `train_adv`; without an attack, the same objective of the clean images alone."""
+        torch, count, cycles = self._torch, len(self._images), self._cycles
+        cross_entropy, mse = torch.nn.functional.cross_entropy, torch.nn.functional.mse_loss
+        self._optimizer.zero_grad()
+        images = self._images
+        if adversarial:
+            attacked = self._attack(full_unroll=False, steps=7, random_start=True)
+            images = torch.cat((images, attacked), 0)
+
+        def classification(logits: Any) -> Any:
+            if not adversarial:
+                return cross_entropy(logits, self._labels) / (cycles + 1)
+            clean = self._setup["clean_weight"] * cross_entropy(logits[:count], self._labels)
+            return (clean + cross_entropy(logits[count:], self._labels)) / (2 * (cycles + 1))
+
+        self._model.train()
+        self._model.reset()
+        logits, *taps = self._model(images, first=True, inter=True)
+        features, loss = taps[0], classification(logits)
+        for _ in range(cycles):
+            reconstructions = self._model(logits, step="backward", inter_recon=True)
+            pairs = zip(reconstructions, taps, strict=True)
+            errors = [mse(reconstruction[-count:], tap[:count]) for reconstruction, tap in pairs]
+            loss = loss + sum(errors) * 0.1 / (len(errors) * cycles)
+            features = features + 0.1 * (reconstructions[0] - features)
+            logits = self._model(features, first=False)
+            loss = loss + classification(logits)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 0.5)
+        self._optimizer.step()
+        return loss.item()
+
+
+def main() -> None:
+    checkout, threads = sys.argv[1:]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever their code prints is no answer
+    steps: dict[str, Step] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = _answer(request, steps, checkout, int(threads))
+        except Exception as error:  # noqa: BLE001 - their code may raise anything, and the benchmark goes on
+            first = next((text for text in str(error).splitlines() if text.strip()), "")
+            answer = {"ok": False, "error": f"{type(error).__name__}: {first}"}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _answer(request: dict[str, Any], steps: dict[str, Step], checkout: str, threads: int) -> dict[str, Any]:
+    if request["do"] == "prepare":
+        import torch
+
+        torch.set_num_threads(threads)
+        if checkout not in sys.path:
+            sys.path.insert(0, checkout)
+            _stand_in_for_unused_imports()
+        steps[request["name"]] = Reference(request["case"]).step()
+        return {"ok": True, "torch": torch.__version__}
+    if request["do"] == "forget":
+        steps.clear()
+        return {"ok": True}
+    step = steps[request["name"]]
+    start = time.perf_counter()
+    step()
+    return {"ok": True, "seconds": time.perf_counter() - start}
+
+
+if __name__ == "__main__":
+    main()
