@@ -133,11 +133,10 @@ def unroll(
     check_iterations(iterations)
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
 
-    def iterate(state: State) -> tuple[State, Feedback]:
+    def once(state: State) -> tuple[State, Feedback]:
         return step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
 
-    if rematerialize:
-        iterate = _rematerialized(iterate)
+    iterate = _rematerialized(once) if rematerialize else once
     state = first_pass(network, features, training=training)
     states, feedbacks = [state], []
     for iteration in range(iterations + (unrecorded is not None)):
