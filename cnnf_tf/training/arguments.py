@@ -30,6 +30,11 @@ def check_config(config: ConfigDict, replicas: int) -> None:
         if "corruptions" in config.data:
             raise ValueError("config has both an adversarial block and data.corruptions; wanted one of them.")
         _check_number(config, "adversarial.guard_drop", 0.0, 1.0)
+        if config.adversarial.guard_steps and not (config.data.validation_split and config.adversarial.robust_images):
+            raise ValueError(
+                "config.adversarial.guard_steps wants a config.data.validation_split and config.adversarial."
+                "robust_images > 0 to watch over; 0 is no guard."
+            )
     for name, minimum in least.items():
         value = _get(config, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < minimum:

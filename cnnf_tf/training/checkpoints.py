@@ -1,6 +1,6 @@
 """Checkpoints of a run: everything that the next step depends on, in one file that appears at once or not at all.
 
-A checkpoint is a NumPy archive (`checkpoints/step-00000120.npz`), which carries a checksum of each array: damage is
+A checkpoint is a NumPy archive (`checkpoints/step-00000120.npz`), a ZIP file with a checksum of each array: damage is
 noticed on reading, and the next older file takes its place.
 """
 
@@ -15,6 +15,8 @@ import numpy as np
 from cnnf_tf.files import atomic_path
 
 _PATTERN = "step-*.npz"
+# Whatever zipfile and NumPy raise on a file with any of its bytes changed.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Checkpoints:
@@ -50,6 +52,7 @@ class Checkpoints:
         """
         named = {f"variable_{index:05d}": array for index, array in enumerate(arrays)}
         named |= {f"extra_{name}": np.asarray(value) for name, value in extra.items()}
+        named["count"] = np.asarray(len(named))
         try:
             with atomic_path(self.path(step)) as temporary, temporary.open("wb") as file:
                 np.savez(file, **named)  # type: ignore[arg-type]
@@ -73,9 +76,8 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                with np.load(self.path(step), allow_pickle=False) as archive:
-                    found = {name: archive[name] for name in archive.files}
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                found = _read(self.path(step))
+            except _DAMAGE as error:
                 print(f"{self.path(step)} is damaged ({error}); trying the checkpoint before it.")
                 continue
             variables = [found[name] for name in sorted(found) if name.startswith("variable_")]
@@ -88,3 +90,15 @@ class Checkpoints:
                 "from nothing, or give another --workdir."
             )
         return None
+
+
+def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()  # NumPy compares checksums only where it reads an array to its end
+    if damaged is not None:
+        raise ValueError(f"wrong checksum of {damaged}")
+    with np.load(path, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    if found.pop("count") != len(found):  # damage in the list of contents can hide an array
+        raise ValueError("arrays are missing")
+    return found

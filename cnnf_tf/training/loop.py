@@ -15,7 +15,7 @@ from cnnf_tf.models import CNNF
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.guard import OverfittingGuard
 from cnnf_tf.training.held_out import HeldOut, averaged_weights
-from cnnf_tf.training.objectives import AdversarialObjective, Objective
+from cnnf_tf.training.objectives import Objective, build_objective
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
 from cnnf_tf.training.watch import Watch
@@ -32,6 +32,7 @@ class Loop:
       folder: opened and locked.
       model: new.
       optimizer: new and built.
+      objective: what to minimise; should the guard trip, another takes its place.
       steps_per_epoch: number of steps that count as one epoch.
     """
 
@@ -41,6 +42,7 @@ class Loop:
         folder: Workdir,
         model: CNNF,
         optimizer: keras.optimizers.Optimizer,
+        objective: Objective,
         *,
         steps_per_epoch: int,
     ):
@@ -57,7 +59,7 @@ class Loop:
         self._summed = 0
         self._adversarial = config.adversarial if "adversarial" in config else None
         self._guard = OverfittingGuard(self._adversarial.guard_drop if self._adversarial else 1.0)
-        self._training_steps = {False: self._training_step(guarded=False)}  # a second one only if the guard trips
+        self._training_steps = {False: self._training_step(objective)}  # a second one only if the guard trips
 
     def run(self, train: tf.data.Dataset, validation: tf.data.Dataset | None, *, progress: bool) -> None:
         """Trains up to the last step of the config.
@@ -104,25 +106,30 @@ class Loop:
     def _train(self, done: int, images: Any, labels: Any, watch: Watch) -> None:
         guarded = self._guard.tripped
         if guarded not in self._training_steps:
-            self._training_steps[guarded] = self._training_step(guarded=guarded)
+            objective = build_objective(self._model, self._config, guarded=guarded)
+            self._training_steps[guarded] = self._training_step(objective)
         step = self._training_steps[guarded]
+        learning_rate = float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
         report = {name: float(value) for name, value in step(images, labels, step=done, seed=self._config.seed).items()}
-        if not np.isfinite(report["loss"]):
+        bad = [name for name in ("loss", "gradient_norm") if not np.isfinite(report[name])]
+        if bad:
             self._save_bad_batch(done, images, labels)
             kept = self._checkpoints.steps()
             raise ValueError(
-                f"the loss became {report['loss']} in step {done + 1}; the batch is in {self._folder.bad_batch}, and "
+                f"the {bad[0].replace('_', ' ')} became {report[bad[0]]} in step {done + 1}; the batch is in "
+                f"{self._folder.bad_batch}, and "
                 f"{f'the checkpoint of step {kept[-1]} is kept' if kept else 'there is no checkpoint yet'}. A lower "
                 "config.train.optimizer.learning_rate usually helps."
             )
         for name, value in report.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._summed += 1
-        watch.step(done + 1, report, float(self._optimizer.learning_rate))
+        watch.step(done + 1, report, learning_rate)
 
     def _evaluate(self, done: int, held_out: HeldOut, watch: Watch, pictures: tuple[Any, tf.Tensor]) -> None:
         means = {name: total / self._summed for name, total in self._sums.items()}
         self._sums, self._summed = {}, 0
+        watch.stop_clock(done)
         with averaged_weights(self._model, self._optimizer):
             validation = held_out.score()
             # History first: should a kill fall between the two, the steps are run again and the line is replaced.
@@ -138,32 +145,25 @@ class Loop:
 
     def _mind_overfitting(self, done: int, validation: Mapping[str, float]) -> None:
         attack, robust = self._adversarial, validation.get("robust_accuracy")
-        if attack is not None and attack.guard_steps and robust is not None and self._guard.update(robust):
+        if attack is None or not attack.guard_steps or robust is None:
+            return
+        # Each worker measured for itself, but all must come to the same decision.
+        robust = float(from_chief(self._strategy, [], [robust])[0])
+        if self._guard.update(robust):
             self._say(
                 f"step {done}: held-out robust accuracy fell from {self._guard.best:.1%} to {robust:.1%}: catastrophic "
                 f"overfitting to the attack of {attack.steps} steps. Training goes on with {attack.guard_steps}."
             )
 
-    def _training_step(self, *, guarded: bool) -> TrainingStep:
-        config = self._config
-        objective = Objective(self._model)
-        if self._adversarial:
-            attack = self._adversarial
-            objective = AdversarialObjective(
-                self._model,
-                radius=attack.radius,
-                steps=attack.guard_steps if guarded else attack.steps,
-                step_size=2.5 * attack.radius / attack.guard_steps if guarded else attack.step_size,
-                gradient_path=attack.gradient_path,
-                clean_weight=attack.clean_weight,
-            )
+    def _training_step(self, objective: Objective) -> TrainingStep:
+        options = self._config.train
         return TrainingStep(
             self._model,
             self._optimizer,
             objective,
-            clip_norm=config.train.optimizer.clip_norm,
-            weight_decay=config.train.optimizer.weight_decay,
-            accumulation=config.train.accumulation,
+            clip_norm=options.optimizer.clip_norm,
+            weight_decay=options.optimizer.weight_decay,
+            accumulation=options.accumulation,
         )
 
     def _held_out(self, validation: tf.data.Dataset | None) -> HeldOut:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from ml_collections import ConfigDict
 
 from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor
 from cnnf_tf.models import CNNF, READOUTS, Scored, batch_losses
@@ -121,7 +122,7 @@ class AdversarialObjective(Objective):
         clean_weight: float,
     ):
         super().__init__(model)
-        if isinstance(clean_weight, bool) or not isinstance(clean_weight, (int, float)) or clean_weight < 0:
+        if isinstance(clean_weight, bool) or not isinstance(clean_weight, (int, float)) or not clean_weight >= 0:
             raise ValueError(f"clean_weight must be a number >= 0, got {clean_weight!r}.")
         self.clean_weight = float(clean_weight)
         attack = PGD(radius=radius, steps=steps, step_size=step_size, stop_when_broken=False)
@@ -129,6 +130,30 @@ class AdversarialObjective(Objective):
 
     def prepare(self, images: Any, labels: tf.Tensor, *, seed: tf.Tensor, indices: tf.Tensor) -> Prepared:
         return Prepared(self._attack.perturb(images, labels, seed=seed, indices=indices), images)
+
+
+def build_objective(model: CNNF, config: ConfigDict, *, guarded: bool = False) -> Objective:
+    """The objective that a configuration asks for.
+
+    Args:
+      model: the model to train.
+      config: see `training.run`; with a block `adversarial` it is adversarial training.
+      guarded: attack with `adversarial.guard_steps` steps, whose length follows from the radius.
+
+    Raises:
+      ValueError: an argument of the attack out of its range.
+    """
+    if "adversarial" not in config:
+        return Objective(model)
+    attack = config.adversarial
+    return AdversarialObjective(
+        model,
+        radius=attack.radius,
+        steps=attack.guard_steps if guarded else attack.steps,
+        step_size=2.5 * attack.radius / attack.guard_steps if guarded else attack.step_size,
+        gradient_path=attack.gradient_path,
+        clean_weight=attack.clean_weight,
+    )
 
 
 def _accuracy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

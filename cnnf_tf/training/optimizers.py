@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules by the names that configs use; all but one are Keras' own."""
+"""Optimisers and learning-rate schedules by the names that configs use."""
 
 from typing import Any
 
@@ -12,6 +12,22 @@ SCHEDULES = ("constant", "cosine", "cyclic", "poly")
 OPTIMIZERS = ("adam", "sgd")
 POLY_POWER = 0.9
 """Power of the authors' polynomial decay, per step."""
+
+
+@register
+class SGD(keras.optimizers.SGD):
+    """Stochastic gradient descent with PyTorch's momentum, `v <- m v + g` and `w <- w - rate v`; no Nesterov.
+
+    Keras makes the rate a part of the velocity, `v <- m v - rate g`, and so lags behind a rate that changes.
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        gradient = ops.cast(gradient, variable.dtype)
+        if self.momentum:
+            velocity = self.momentums[self._get_variable_index(variable)]
+            gradient = ops.cast(self.momentum, variable.dtype) * velocity + gradient
+            self.assign(velocity, gradient)
+        self.assign_sub(variable, ops.cast(learning_rate, variable.dtype) * gradient)
 
 
 @register
@@ -55,10 +71,8 @@ def build_optimizer(
     """
     _check(config)
     options["learning_rate"] = _schedule(config, max(total_steps, 1))
-    if config.name == "sgd":
-        optimizer = keras.optimizers.SGD(momentum=config.momentum, **options)
-    else:
-        optimizer = keras.optimizers.Adam(**options)
+    sgd = config.name == "sgd"
+    optimizer = SGD(momentum=config.momentum, **options) if sgd else keras.optimizers.Adam(**options)
     return keras.optimizers.LossScaleOptimizer(optimizer) if loss_scaling else optimizer
 
 

@@ -16,8 +16,9 @@ from cnnf_tf.data.splits import parse_split
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.arguments import check_config
 from cnnf_tf.training.loop import Loop
+from cnnf_tf.training.objectives import build_objective
 from cnnf_tf.training.optimizers import build_optimizer
-from cnnf_tf.training.strategies import is_chief
+from cnnf_tf.training.strategies import is_chief, with_all_workers
 from cnnf_tf.training.workdir import Workdir, open_workdir
 
 
@@ -58,7 +59,7 @@ def run(
       ValueError: a config value out of its range, a workdir that holds another config or is in use, damaged
         checkpoints, or a loss that is not finite (the batch is then in `bad_batch.npz`).
       FileNotFoundError: the data set is not prepared.
-      OSError: a file could not be written.
+      OSError: a file could not be written; as ConnectionError, another worker was lost.
     """
     strategy = tf.distribute.get_strategy() if strategy is None else strategy
     check_config(config, strategy.num_replicas_in_sync)
@@ -66,7 +67,7 @@ def run(
     steps_per_epoch = _steps_per_epoch(config, facts)
     train, validation = _datasets(config, data_dir)
 
-    with _dtype_policy(config.train.dtype_policy), strategy.scope():
+    with with_all_workers(strategy), _dtype_policy(config.train.dtype_policy), strategy.scope():
         keras.utils.set_random_seed(config.seed)
         model = build_model(config, facts.image_shape, facts.num_classes)
         average = {"use_ema": True, "ema_momentum": config.train.ema_decay} if config.train.ema_decay else {}
@@ -77,12 +78,13 @@ def run(
             **average,
         )
         optimizer.build(model.trainable_variables)
+        objective = build_objective(model, config)
         with contextlib.ExitStack() as stack:
             if not is_chief(strategy):  # all workers train alike, but only the files of the first one are kept
                 workdir = stack.enter_context(tempfile.TemporaryDirectory())
             folder = open_workdir(workdir, config)
             stack.enter_context(folder.locked())
-            loop = Loop(config, folder, model, optimizer, steps_per_epoch=steps_per_epoch)
+            loop = Loop(config, folder, model, optimizer, objective, steps_per_epoch=steps_per_epoch)
             loop.run(train, validation, progress=sys.stdout.isatty() if progress is None else progress)
     return folder
 

@@ -49,6 +49,7 @@ class TrainingStep:
         self._clip_norm = clip_norm
         self._weight_decay = weight_decay
         self._accumulation = accumulation
+        self._scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         self._strategy = tf.distribute.get_strategy()
         self._traced: Callable[..., Report] = tf.function(self._global, autograph=False, reduce_retracing=True)
 
@@ -62,7 +63,8 @@ class TrainingStep:
           seed: of the run.
 
         Returns:
-          Means over the global batch, as the objective reports them, and `gradient_norm` before clipping.
+          Means over the global batch, as the objective reports them, and `gradient_norm` before clipping. With loss
+          scaling also `skipped`, 1 if the step was left out, else 0; `gradient_norm` is 0 then.
         """
         return self._traced(images, labels, tf.constant(step, tf.int64), tf.constant(seed, tf.int64))
 
@@ -90,7 +92,11 @@ class TrainingStep:
         # The optimiser sums over replicas once more and, if it scales the loss, divides by the scale.
         gradients = [gradient * (scale / replicas) for gradient in gradients]
         self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
-        return {name: value / replicas for name, value in (report | {"gradient_norm": norm}).items()}
+        report |= {"gradient_norm": norm}
+        if self._scales_loss:
+            skipped = tf.reduce_any([tf.reduce_any(~tf.math.is_finite(gradient)) for gradient in gradients])
+            report |= {"gradient_norm": tf.where(skipped, 0.0, norm), "skipped": tf.cast(skipped, tf.float32)}
+        return {name: value / replicas for name, value in report.items()}
 
     def _accumulate(
         self, images: Any, labels: tf.Tensor, indices: tf.Tensor, step: tf.Tensor, seed: tf.Tensor
@@ -119,8 +125,8 @@ class TrainingStep:
             scaled = self._optimizer.scale_loss(scored.losses.total)
         return self._objective.report(scored, labels), tape.gradient(scaled, self._variables)
 
-    def _loss_scale(self) -> tf.Tensor:
-        return tf.convert_to_tensor(getattr(self._optimizer, "dynamic_scale", 1.0), tf.float32)
+    def _loss_scale(self) -> tf.Tensor | float:
+        return tf.convert_to_tensor(self._optimizer.dynamic_scale) if self._scales_loss else 1.0
 
 
 def split_over_replicas(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset, batch_size: int) -> Any:

@@ -49,7 +49,7 @@ class Watch:
         self._validation = tf.summary.create_file_writer(str(folder.tensorboard / "validation"))
         # Lines after the checkpoint are of steps that are now done again.
         self.history = [entry for entry in folder.history() if entry["step"] <= done]
-        self._since_step, self._since = done, time.perf_counter()
+        self.restart_clock(done)
 
     def step(self, done: int, report: Mapping[str, float], learning_rate: float) -> None:
         """After each step."""
@@ -67,7 +67,7 @@ class Watch:
     def evaluation(
         self, done: int, epoch: float, train: Mapping[str, float], validation: Mapping[str, float]
     ) -> dict[str, Any]:
-        """After each evaluation; returns the line that was added to the history.
+        """After each evaluation, which began with `stop_clock`; returns the line that was added to the history.
 
         Args:
           done: steps done.
@@ -76,10 +76,7 @@ class Watch:
           validation: metrics of the validation split.
         """
         entry = {"epoch": int(epoch) if epoch == int(epoch) else round(epoch, 4), "step": done}
-        entry |= {
-            "seconds": round(time.perf_counter() - self._since, 2),
-            "images_per_second": round(self._rate(done), 1),
-        }
+        entry |= {"seconds": round(self._seconds, 2), "images_per_second": round(self._images_per_second, 1)}
         entry |= {name: round(float(value), 6) for name, value in train.items()}
         entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()}
         self.history.append(entry)
@@ -91,6 +88,10 @@ class Watch:
             values = ", ".join(f"{name} {entry[name]:.4g}" for name in shown if name in entry)
             self._say(f"step {done} of {self._total_steps} (epoch {entry['epoch']}): {values}")
         return entry
+
+    def stop_clock(self, done: int) -> None:
+        """Ends the time of training that the next line reports; the evaluation itself is not in it."""
+        self._seconds, self._images_per_second = time.perf_counter() - self._since, self._rate(done)
 
     def restart_clock(self, done: int) -> None:
         """Starts the clock of the next line, once an evaluation with all that belongs to it is over."""

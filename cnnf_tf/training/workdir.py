@@ -1,12 +1,13 @@
 """The folder of one run: its resolved config, its checkpoints, its history.
 
-config.json       the resolved configuration; another run's folder is never reused. Locked while a run is going on
+config.json       the resolved configuration; another run's folder is never reused
+lock              locked while a run is going on
 checkpoints/      what a killed run goes on from
 last.keras        the model after the newest evaluation or epoch
 best.keras        the best model on the validation split (the newest, where there is none)
 metrics.jsonl     one line for each evaluation
 tensorboard/      scalars, images, adversarial images and reconstructions
-bad_batch.npz     only after a loss that is not a number: the batch that did it
+bad_batch.npz     only after a loss that is not a number: the batch that did it (of several workers, the first's part)
 """
 
 import contextlib
@@ -33,6 +34,10 @@ class Workdir:
     @property
     def config(self) -> pathlib.Path:
         return self.root / "config.json"
+
+    @property
+    def lock(self) -> pathlib.Path:
+        return self.root / "lock"
 
     @property
     def last(self) -> pathlib.Path:
@@ -62,10 +67,12 @@ class Workdir:
     def locked(self) -> Iterator[None]:
         """Keeps other processes from training in this folder; the lock ends with the process at the latest.
 
+        What a killed process was just writing is removed: it left a hidden file behind.
+
         Raises:
           ValueError: another process is training here.
         """
-        with self.config.open("rb") as file:
+        with self.lock.open("a") as file:  # NFS locks only what is open for writing
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -73,6 +80,9 @@ class Workdir:
                     f"another process is training in workdir {str(self.root)!r}; wait for it, stop it, or give another "
                     "--workdir."
                 ) from error
+            for path in (self.last, self.best, self.metrics, self.bad_batch, self.checkpoints / "step.npz"):
+                for leftover in path.parent.glob(f".{path.stem}-*{path.suffix}"):
+                    leftover.unlink()
             yield
 
     def history(self) -> list[dict[str, Any]]:
