@@ -3,6 +3,7 @@
 import importlib
 import pathlib
 
+import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -25,10 +26,24 @@ class ConfigsTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "unknown variant 'nope'.*smoke"):
             module.get_config("nope")
 
+    def colour_images(self):
+        """A folder of 32x32 colour images, 64 to train on and 32 to test on, ten classes."""
+        root = pathlib.Path(self.create_tempdir().full_path)
+        pixels = np.random.default_rng(0)
+        for split, count in (("train", 64), ("test", 32)):
+            for index in range(count):
+                path = root / split / f"class{index % 10}" / f"{index}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(tf.io.encode_png(pixels.integers(0, 256, (32, 32, 3), np.uint8)).numpy())
+        return root
+
     @parameterized.parameters(*[(name,) for name in CONFIGS])
     def test_smoke_trains(self, name):
         config = importlib.import_module(f"configs.{name}").get_config("smoke")
-        config.data.name = f"idx:{TESTDATA / 'fashion_mnist_mini'}"
+        if config.model.name == "wide_resnet":
+            config.data.name = f"image_folder:{self.colour_images()}"
+        else:
+            config.data.name = f"idx:{TESTDATA / 'fashion_mnist_mini'}"
         folder = training.run(config, self.create_tempdir().full_path)
         self.assertTrue(folder.best.exists())
 

@@ -59,7 +59,7 @@ def reconstruction_loss(trajectory: Trajectory, targets: Sequence[Tensor] | None
         for lowest, taps in zip(trajectory.reconstructions, trajectory.tap_reconstructions, strict=True)
         for reconstruction, target in zip([lowest, *taps], targets, strict=True)
     ]
-    return ops.mean(ops.stack(errors)) if errors else ops.zeros(())
+    return ops.mean(ops.stack(errors)) if errors else ops.zeros((), trajectory.logits.dtype)
 
 
 def trajectory_losses(

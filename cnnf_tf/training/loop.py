@@ -219,9 +219,12 @@ class Loop:
 
 
 def save_model(model: CNNF, path: Any) -> None:
-    """Saves a `.keras` file atomically."""
-    with atomic_path(path) as temporary:
-        model.save(temporary)
+    """Saves a `.keras` file atomically; raises OSError that names it."""
+    try:
+        with atomic_path(path) as temporary:
+            model.save(temporary)
+    except OSError as error:
+        raise OSError(error.errno, f"{path} could not be written ({error.strerror})") from error
 
 
 def _score(entry: Mapping[str, float]) -> tuple[float, float]:

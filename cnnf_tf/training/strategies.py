@@ -1,27 +1,17 @@
 """Distribution strategies by the names that `--strategy` takes."""
 
 import contextlib
-import json
-import os
-import re
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.layers.base import one_of
+from cnnf_tf.training.cluster import build_multi_worker, naming_lost_workers
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
-
-# What TensorFlow raises on the other workers, within half a minute, when one of them dies, freezes or is started anew.
-_LOST = (
-    tf.errors.UnavailableError,
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,
-)
 
 
 def build_strategy(name: str, *, devices: int = 0) -> tf.distribute.Strategy:
@@ -36,7 +26,7 @@ def build_strategy(name: str, *, devices: int = 0) -> tf.distribute.Strategy:
 
     Raises:
       ValueError: an unknown name, fewer devices than asked for, or no sound TF_CONFIG for "multi_worker".
-      ConnectionError: the other workers of "multi_worker" did not come.
+      ConnectionError: another process has this worker's port, or a worker was lost.
     """
     one_of("strategy", name, STRATEGIES)
     if isinstance(devices, bool) or not isinstance(devices, int) or devices < 0:
@@ -46,30 +36,13 @@ def build_strategy(name: str, *, devices: int = 0) -> tf.distribute.Strategy:
     if name == "one_device":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        return tf.distribute.MirroredStrategy(_devices(devices))
-    workers = _check_cluster()
-    print(f"Waiting for all {workers} workers of TF_CONFIG.", flush=True)
-    with _naming_lost_workers(workers, "did not come up"):
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return _mirrored(tuple(_devices(devices)))
+    return build_multi_worker()
 
 
 def with_all_workers(strategy: tf.distribute.Strategy) -> contextlib.AbstractContextManager[None]:
     """Within, the loss of another worker raises ConnectionError, which says what to do."""
-    return _naming_lost_workers(_worker_count(strategy), "was lost")
-
-
-@contextlib.contextmanager
-def _naming_lost_workers(workers: int, what: str) -> Iterator[None]:
-    try:
-        yield
-    except _LOST as error:
-        if workers == 1:
-            raise
-        reason = str(error.message).split("aborted by:")[-1].split("Additional GRPC")[0].strip().rstrip(".")
-        raise ConnectionError(
-            f"one of the {workers} workers {what} ({reason}). Start all workers again with the same command: the run "
-            "goes on after its newest checkpoint. Why that worker ended stands in its own output."
-        ) from error
+    return naming_lost_workers(_worker_count(strategy))
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -115,6 +88,11 @@ def _worker_count(strategy: tf.distribute.Strategy) -> int:
     return len(resolver.cluster_spec().as_dict().get("worker", [None])) if resolver else 1
 
 
+@functools.cache  # two strategies of the same devices give their collective operations the same numbers, and fail
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(list(devices))
+
+
 def _devices(wanted: int) -> list[str]:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
@@ -131,27 +109,3 @@ def _devices(wanted: int) -> list[str]:
     if wanted > found:
         raise ValueError(f"{wanted} devices were asked for, but this process has {found} logical CPU devices, no GPU.")
     return [f"CPU:{index}" for index in range(wanted)]
-
-
-def _check_cluster() -> int:
-    """Checks TF_CONFIG and returns the number of workers."""
-    text = os.environ.get("TF_CONFIG", "")
-    example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
-    try:
-        config = json.loads(text)
-        workers, task = config["cluster"]["worker"], config["task"]
-        sound = (
-            set(config["cluster"]) == {"worker"}
-            and isinstance(workers, list)
-            and all(isinstance(address, str) and re.fullmatch(r".+:\d+", address) for address in workers)
-            and task["type"] == "worker"
-            and 0 <= int(task["index"]) < len(workers)
-        )
-    except (ValueError, KeyError, TypeError):
-        sound = False
-    if not sound:
-        raise ValueError(
-            f"the strategy 'multi_worker' wants the environment variable TF_CONFIG, such as {example}, with another "
-            f"index for each process; got {text!r}."
-        )
-    return len(workers)

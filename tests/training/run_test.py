@@ -2,110 +2,101 @@
 
 import json
 import pathlib
+from unittest import mock
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from ml_collections import ConfigDict
 
 from cnnf_tf import training
 from cnnf_tf.models import load_model
-from configs import fashion_mnist_standard
-from tests.reference_data import TESTDATA
-
-DATA = f"idx:{TESTDATA / 'fashion_mnist_mini'}"
-
-
-def small_config(**changes):
-    """The smoke variant on the committed sample, smaller still."""
-    config = fashion_mnist_standard.get_config("smoke").copy_and_resolve_references()
-    config.unlock()
-    config.data.name = DATA
-    config.train.optimizer.schedule = "constant"
-    for name, value in changes.items():
-        node = config
-        *path, last = name.split("__")
-        for part in path:
-            node = node[part]
-        node[last] = value
-    return config
+from cnnf_tf.training import loop
+from tests.training import small
+from tests.training.watch_test import tags
 
 
 class RunTest(tf.test.TestCase, parameterized.TestCase):
     def workdir(self, name="run"):
         return pathlib.Path(self.create_tempdir().full_path) / name
 
-    def test_leaves_checkpoints_history_config_and_events(self):
-        folder = training.run(small_config(), self.workdir())
+    def test_leaves_checkpoints_history_config_and_events_and_refuses_another_config(self):
+        workdir = self.workdir()
+        folder = training.run(small.config(), workdir)
         self.assertTrue(folder.last.exists())
         self.assertTrue(folder.best.exists())
         (entry,) = folder.history()
-        self.assertEqual(entry["epoch"], 1)
-        self.assertIn("val_first_pass_accuracy", entry)
+        self.assertEqual((entry["epoch"], entry["step"]), (1, 2))
+        for name in ("loss", "gradient_norm", "seconds", "images_per_second", "val_first_pass_accuracy"):
+            self.assertGreaterEqual(entry[name], 0, name)
+        self.assertNotIn("val_robust_accuracy", entry)
         self.assertEqual(json.loads(folder.config.read_text())["model"]["name"], "fashion_cnn")
         self.assertNotEmpty(list(folder.tensorboard.rglob("events.out.tfevents*")))
-        self.assertEmpty(list(folder.root.glob(".*")))
+        self.assertEmpty(list(folder.root.rglob(".*")))
+        self.assertEqual([path.name for path in folder.checkpoints.iterdir()], ["step-00000002.npz"])
+        self.assertLen(load_model(folder.best)(np.zeros((1, *small.IMAGE_SHAPE), np.float32))[0], 10)
 
-    def test_scalars_and_pictures_are_in_the_event_files(self):
-        folder = training.run(small_config(train__steps_per_epoch=21), self.workdir())
-        steps = {}
-        for path in folder.tensorboard.rglob("events.out.tfevents*"):
-            for event in EventFileLoader(str(path)).Load():
-                steps |= {f"{path.parent.name}/{value.tag}": event.step for value in event.summary.value}
-        self.assertEqual(steps["train/loss"], 20)
-        for name in ("loss", "first_pass_accuracy", "learning_rate", "image", "reconstruction/iteration_1"):
-            self.assertEqual(steps[f"validation/{name}"], 21)
+        # A finished run is not run again.
+        before = {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
+        training.run(small.config(), workdir)
+        with self.assertRaisesRegex(ValueError, "another config .*model.step_size: 0.1 there, 0.2 asked"):
+            training.run(small.config(model__step_size=0.2), workdir)
+        self.assertEqual(before, {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()})
+
+    def test_adversarial_scalars_and_pictures_are_in_the_event_files(self):
+        folder = small.run(small.config("adversarial", train__steps_per_epoch=21), self.workdir())
+        steps = {name: [step for step, _ in values] for name, values in tags(folder.tensorboard).items()}
+        for name in ("loss", "accuracy", "clean_accuracy", "first_pass_accuracy", "gradient_norm", "learning_rate"):
+            self.assertEqual(steps[f"train/{name}"], [20], name)
+        for name in ("loss", "accuracy", "robust_accuracy", "image", "adversarial", "reconstruction/iteration_1"):
+            self.assertEqual(steps[f"validation/{name}"], [21], name)
+        (entry,) = folder.history()
+        self.assertBetween(entry["val_robust_accuracy"], 0.0, entry["val_accuracy"])
+        for name in ("clean_accuracy", "reconstruction_loss", "val_first_pass_accuracy", "images_per_second"):
+            self.assertGreaterEqual(entry[name], 0, name)
 
     def test_cut_and_resumed_equals_unbroken(self):
-        unbroken = training.run(small_config(train__epochs=2), self.workdir())
+        config = small.config(train__epochs=2)
+        unbroken = small.run(config, self.workdir())
         cut = self.workdir()
 
         class PowerCut(Exception):
             pass
 
-        saves = []
-        save_model = training.callbacks.save_model
+        save_model = loop.save_model
 
         def save_and_die(model, path):
             save_model(model, path)
-            saves.append(path)
             if path.name == "last.keras":
                 raise PowerCut
 
-        training.callbacks.save_model = save_and_die
-        try:
-            with self.assertRaises(PowerCut):
-                training.run(small_config(train__epochs=2), cut)
-        finally:
-            training.callbacks.save_model = save_model
-        resumed = training.run(small_config(train__epochs=2), cut)
+        with mock.patch.object(loop, "save_model", save_and_die), self.assertRaises(PowerCut):
+            small.run(config, cut)
+        self.assertEqual([entry["epoch"] for entry in training.Workdir(cut).history()], [1])
+        resumed = small.run(config, cut)
         self.assertAllClose(
             load_model(resumed.last).get_weights(), load_model(unbroken.last).get_weights(), rtol=1e-4, atol=1e-6
         )
         self.assertEqual([entry["epoch"] for entry in resumed.history()], [1, 2])
 
-    def test_a_finished_run_is_not_run_again(self):
-        workdir = self.workdir()
-        before = training.run(small_config(), workdir).last.stat().st_mtime_ns
-        self.assertEqual(training.run(small_config(), workdir).last.stat().st_mtime_ns, before)
-
-    def test_refuses_a_workdir_of_another_config(self):
-        workdir = self.workdir()
-        folder = training.run(small_config(), workdir)
-        before = folder.last.read_bytes()
-        with self.assertRaisesRegex(ValueError, "another config .*model.step_size: 0.1 there, 0.2 asked"):
-            training.run(small_config(model__step_size=0.2), workdir)
-        self.assertEqual(folder.last.read_bytes(), before)
+    def test_pairs_of_corrupted_and_clean_images(self):
+        config = small.config("restore")
+        config.data.corruptions.corruptions = ("gaussian_noise",)  # the dotted line wants larger images
+        folder = small.run(config, self.workdir())
+        self.assertTrue(np.isfinite(folder.history()[0]["val_reconstruction_loss"]))
 
     def test_best_without_validation_is_the_last(self):
-        folder = training.run(small_config(data__validation_split="", train__epochs=2), self.workdir())
+        folder = small.run(small.config(data__validation_split="", train__epochs=2), self.workdir())
         self.assertAllEqual(load_model(folder.best).get_weights()[0], load_model(folder.last).get_weights()[0])
 
     @parameterized.parameters("mixed_bfloat16", "mixed_float16")
     def test_half_precision(self, policy):
-        folder = training.run(small_config(train__dtype_policy=policy), self.workdir())
-        self.assertTrue(np.isfinite(folder.history()[0]["loss"]))
+        folder = small.run(small.config(train__dtype_policy=policy), self.workdir())
+        (entry,) = folder.history()
+        self.assertTrue(np.isfinite(entry["loss"]))
+        self.assertTrue(np.isfinite(entry["gradient_norm"]))
+        self.assertEqual("skipped" in entry, policy == "mixed_float16")
         self.assertEqual(keras.config.dtype_policy().name, "float32")
         model = load_model(folder.best)
         self.assertEqual(model.network.layers[0].compute_dtype, policy.removeprefix("mixed_"))
@@ -113,8 +104,11 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
         ({"data__name": "fashion_mnistt"}, "fashion_mnist"),
         ({"data__batch_size": 0}, "config.data.batch_size must be an integer >= 1, got 0"),
+        ({"data__train_split": "trane"}, "trane"),
+        ({"data__validation_split": "test[:0]x"}, "test"),
         ({"train__epochs": -1}, "config.train.epochs must be an integer >= 1, got -1"),
         ({"train__dtype_policy": "float8"}, "config.train.dtype_policy must be one of"),
+        ({"train__accumulation": 3}, "divisible by 1 replicas x 3 micro-batches"),
         (
             {"train__optimizer__name": "lion"},
             r"optimizer.name must be one of \['adam', 'sgd'\], got 'lion'",
@@ -124,41 +118,33 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         ({"model__name": "resnet"}, "network name must be one of"),
         ({"model__network__rule": "other"}, "rule must be one of"),
         ({"model__iterations": -2}, "iterations must be an integer >= 0"),
+        ({"adversarial__radius": -0.1}, "radius must be a finite number >= 0"),
+        ({"adversarial__steps": 0}, "steps must be"),
+        ({"adversarial__step_size": -0.1}, "step_size must be a finite number >= 0"),
+        ({"adversarial__gradient_path": "second_pass"}, "gradient_path must be one of"),
+        ({"adversarial__clean_weight": -0.1}, "clean_weight must be a number >= 0"),
+        ({"adversarial__guard_drop": 2.0}, "config.adversarial.guard_drop must be a number in"),
+        ({"data__corruptions": ConfigDict()}, "both an adversarial block and data.corruptions"),
     )
     def test_bad_config_leaves_nothing(self, changes, message):
         workdir = self.workdir()
         with self.assertRaisesRegex((ValueError, FileNotFoundError), message):
-            training.run(small_config(**changes), workdir)
+            training.run(small.config("adversarial", **changes), workdir)
+        self.assertFalse(workdir.exists())
+        self.assertEqual(keras.config.dtype_policy().name, "float32")
+
+    def test_replicas_that_do_not_divide_the_batch_leave_nothing(self):
+        workdir = self.workdir()
+        strategy = small.mirrored()
+        with self.assertRaisesRegex(ValueError, "divisible by 2 replicas x 1 micro-batches .*got 9"):
+            training.run(small.config(data__batch_size=9), workdir, strategy=strategy)
         self.assertFalse(workdir.exists())
 
     def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(self):
         workdir = self.workdir()
         with self.assertRaisesRegex(ValueError, "the loss became"):
-            training.run(small_config(train__optimizer__learning_rate=1e30), workdir)
+            small.run(small.config(train__optimizer__learning_rate=1e30), workdir)
         self.assertFalse((workdir / "last.keras").exists())
-
-
-class OptimizerTest(tf.test.TestCase, parameterized.TestCase):
-    def test_schedules(self):
-        config = fashion_mnist_standard.get_config().train.optimizer.copy_and_resolve_references()
-        rates = {}
-        for schedule in ("constant", "cosine", "poly"):
-            config.schedule = schedule
-            optimizer = training.build_optimizer(config, 100)
-            rate = optimizer._learning_rate
-            rates[schedule] = [float(rate(step)) if callable(rate) else float(rate) for step in (0, 5, 50, 100)]
-        peak = config.learning_rate
-        self.assertAllClose(rates["constant"], [peak] * 4)
-        self.assertAllClose(rates["poly"], [peak, peak * 0.95**0.9, peak * 0.5**0.9, 0])
-        self.assertAllClose(rates["cosine"][0::3], [0, 0])
-        self.assertAllClose(rates["cosine"][1], peak)
-
-    def test_sgd(self):
-        config = fashion_mnist_standard.get_config().train.optimizer.copy_and_resolve_references()
-        config.name, config.clip_norm, config.weight_decay = "sgd", 0.5, 5e-4
-        optimizer = training.build_optimizer(config, 10)
-        self.assertIsInstance(optimizer, keras.optimizers.SGD)
-        self.assertEqual((optimizer.momentum, optimizer.global_clipnorm, optimizer.weight_decay), (0.9, 0.5, 5e-4))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,175 @@
+"""bin/train.py in processes of its own: kills at any moment, several workers, refusals.
+
+Every process runs TensorFlow's deterministic ops, which bin/train.py switches on, so that "the same" is bit by bit.
+"""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from cnnf_tf import training
+from cnnf_tf.models import load_model
+from cnnf_tf.training.checkpoints import Checkpoints
+from tests.training import small
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+STEPS = 20
+CHANGES = {
+    "data__validation_split": "",
+    "train__steps_per_epoch": STEPS,
+    "train__checkpoint_every": 2,
+    "train__evaluate_every": 10,
+}
+
+
+class TrainTest(tf.test.TestCase, parameterized.TestCase):
+    unbroken = None
+    """Folder of one run that nothing disturbed, for the tests that disturb one."""
+
+    def undisturbed(self):
+        if TrainTest.unbroken is None:
+            folder = pathlib.Path(tempfile.mkdtemp())
+            self.addClassCleanup(shutil.rmtree, folder)
+            self.finish(self.start(folder))
+            TrainTest.unbroken = folder
+        return TrainTest.unbroken
+
+    def folder(self):
+        return pathlib.Path(self.create_tempdir().full_path) / "run"
+
+    def start(self, workdir, *arguments, kind="adversarial", environment=None, **changes):
+        command = [sys.executable, "bin/train.py", *small.arguments(kind, **(CHANGES | changes))]
+        process = subprocess.Popen(
+            [*command, f"--workdir={workdir}", *arguments],
+            cwd=ROOT,
+            env=os.environ | (environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.addCleanup(self.end, process)
+        return process
+
+    def end(self, process):
+        process.kill()
+        process.communicate()
+
+    def finish(self, process, code=0, timeout=240):
+        """Waits for the end; returns what the process said, in one line."""
+        output, _ = process.communicate(timeout=timeout)
+        self.assertEqual(process.returncode, code, output[-3000:])
+        return " ".join(output.split())
+
+    def wait_for(self, process, workdir, steps):
+        """Waits until there is a checkpoint of that many steps."""
+        until = time.monotonic() + 240
+        checkpoints = Checkpoints(workdir / "checkpoints")
+        while max(checkpoints.steps(), default=0) < steps:
+            self.assertIsNone(process.poll(), "ended too early")
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.01)
+
+    def end_of(self, workdir):
+        """All arrays of the newest checkpoint and all weights that were saved."""
+        steps, arrays, _ = Checkpoints(workdir / "checkpoints").read_newest()
+        self.assertEqual(steps, STEPS)
+        return [*arrays, *load_model(workdir / "last.keras").get_weights()]
+
+    def test_killed_at_any_moment_and_started_again_ends_bit_identical(self):
+        unbroken, workdir = self.undisturbed(), self.folder()
+        rng = random.Random(7)
+        for kill in range(3):
+            process = self.start(workdir)
+            # Once while it starts or compiles, then somewhere between or within steps and checkpoints.
+            if kill:
+                self.wait_for(process, workdir, 6 * kill)
+                time.sleep(rng.uniform(0, 0.15))
+            else:
+                time.sleep(rng.uniform(2, 6))
+            process.send_signal(signal.SIGKILL)
+            self.finish(process, -signal.SIGKILL)
+        self.finish(self.start(workdir))
+        for ours, theirs in zip(self.end_of(workdir), self.end_of(unbroken), strict=True):
+            self.assertTrue(np.array_equal(ours, theirs))
+        history = training.Workdir(workdir).history()
+        self.assertEqual([entry["step"] for entry in history], [10, 20])
+        times = ("seconds", "images_per_second")
+        for ours, theirs in zip(history, training.Workdir(unbroken).history(), strict=True):
+            self.assertEqual(*({name: entry[name] for name in entry if name not in times} for entry in (ours, theirs)))
+        self.assertEmpty(list(workdir.rglob(".*")))
+        self.assertLen(list((workdir / "checkpoints").iterdir()), 3)
+
+    def test_two_workers_equal_one_also_after_one_was_lost(self):
+        alone, together = self.undisturbed(), self.folder()
+
+        def start_both():
+            sockets = [socket.socket() for _ in range(2)]
+            for each in sockets:
+                each.bind(("127.0.0.1", 0))
+            addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+            for each in sockets:
+                each.close()
+            config = {"cluster": {"worker": addresses}}
+            return [
+                self.start(
+                    together,
+                    "--strategy=multi_worker",
+                    environment={"TF_CONFIG": json.dumps(config | {"task": {"type": "worker", "index": index}})},
+                )
+                for index in range(2)
+            ]
+
+        chief, other = start_both()
+        self.wait_for(chief, together, 4)
+        other.terminate()
+        lost = time.monotonic()
+        said = self.finish(chief, 1, timeout=90)
+        self.assertLess(time.monotonic() - lost, 60)
+        self.assertRegex(said, r"Error: one of the 2 workers was lost \(.*\)\. Start all workers again with the same")
+        self.assertNotIn("Traceback", said)
+
+        for process in start_both():
+            self.finish(process)
+        for ours, theirs in zip(self.end_of(together), self.end_of(alone), strict=True):
+            self.assertAllClose(ours, theirs, rtol=0, atol=1e-5)
+        self.assertEqual([entry["step"] for entry in training.Workdir(together).history()], [10, 20])
+
+    def test_logical_devices_and_one_run_at_a_time(self):
+        workdir = self.folder()
+        longer = {"kind": "standard", "train__epochs": 50}
+        first = self.start(workdir, "--strategy=mirrored", "--devices=2", **longer)
+        self.wait_for(first, workdir, 2)
+        with self.assertRaisesRegex(ValueError, "another process is training in workdir"):
+            training.run(small.config(**(CHANGES | longer)), workdir)
+        self.assertIsNone(first.poll())
+        first.send_signal(signal.SIGINT)
+        self.assertIn("Error: interrupted.", self.finish(first, 130))
+
+    @parameterized.parameters(
+        (("--strategy=tpu",), {}, 2, "--strategy=tpu.* <one_device\\|mirrored\\|multi_worker>"),
+        (("--devices=-1",), {}, 2, "--devices.*-1"),
+        (("--strategy=multi_worker",), {"TF_CONFIG": "{}"}, 1, "wants the environment variable TF_CONFIG.*got '{}'"),
+    )
+    def test_refuses(self, arguments, environment, code, message):
+        workdir = self.folder()
+        process = self.start(workdir, *arguments, kind="standard", environment=environment)
+        said = self.finish(process, code)
+        self.assertRegex(said, message)
+        self.assertNotIn("Traceback", said)
+        self.assertFalse(workdir.exists())
+
+
+if __name__ == "__main__":
+    tf.test.main()
