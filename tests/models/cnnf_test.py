@@ -146,7 +146,7 @@ class KerasTest(tf.test.TestCase, parameterized.TestCase):
     def test_fit_draws_the_horizon_from_the_step(self):
         model = tiny.model(iterations=1, training_horizon=5)
         drawn = [int(model.unrecorded_iterations(tf.constant(step))) for step in range(40)]
-        self.assertEqual(drawn, [int(model._unrecorded(tf.constant(step))) for step in range(40)])  # noqa: SLF001
+        self.assertEqual(drawn, [int(model.unrecorded_iterations(tf.constant(step))) for step in range(40)])
         self.assertEqual(set(drawn), {0, 1, 2, 3})
         model.compile(optimizer="sgd")
         self.assertTrue(np.isfinite(model.fit(tiny.dataset(), verbose=0).history["loss"][0]))
