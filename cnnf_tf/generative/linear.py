@@ -25,7 +25,7 @@ from cnnf_tf.layers import (
     FeedbackSequential,
     Tap,
 )
-from cnnf_tf.layers.base import Tensor
+from cnnf_tf.layers.base import Tensor, move
 from cnnf_tf.layers.kernels import average_pool
 
 
@@ -85,6 +85,5 @@ def _rectify(layer: AdaReLU, features: Tensor, latent: Tensor, signal: Any, step
     if layer.bias is not None:
         features = features + layer.in_compute_dtype(layer.bias)
     if signal is not None:
-        eta = ops.convert_to_tensor(step_size, features.dtype)
-        features = (1 - eta) * features + eta * layer.in_compute_dtype(signal)
+        features = move(features, signal, step_size)
     return features * layer.in_compute_dtype(latent)

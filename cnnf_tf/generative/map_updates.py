@@ -17,7 +17,7 @@ from cnnf_tf.generative.labels import top_signal
 from cnnf_tf.generative.latents import flatten_latents, input_shape
 from cnnf_tf.generative.linear import linear_forward
 from cnnf_tf.layers import FeedbackSequential
-from cnnf_tf.layers.base import Tensor
+from cnnf_tf.layers.base import Tensor, move
 
 
 def map_label(
@@ -66,8 +66,7 @@ def map_features(
       ValueError: latents of another network, a bad label.
     """
     reconstruction, _ = _render(network, label, latents)
-    features = ops.cast(features, reconstruction.dtype)
-    return features + ops.convert_to_tensor(step_size, features.dtype) * (reconstruction - features)
+    return move(ops.cast(features, reconstruction.dtype), reconstruction, step_size)
 
 
 def map_latents(

@@ -56,24 +56,28 @@ class AdaPool2D(FeedbackLayer):
     ) -> tuple[Tensor, Tensor]:
         """Returns `(pooled, z_P)`; z_P is shaped and typed like `features`, at most one 1 in each window."""
         del step_size, training
-        if signal is None:
-            pooled = kernels.max_pool(features, self.pool_size)
-            return pooled, self._latent(features, pooled, ops.ones_like(pooled))
-        sign = RULES[self.rule](signal)
-        signed = features * self._upsample(sign, features)
-        pooled = kernels.max_pool(signed, self.pool_size)
-        return sign * pooled, self._latent(signed, pooled, ops.abs(sign))
+        sign = None if signal is None else RULES[self.rule](signal)
+        return self._pool(features, sign)
 
     def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
         """`z_P * unpool(signal)`, shaped like z_P."""
-        latent = self.in_compute_dtype(latent)
-        return self._upsample(self.in_compute_dtype(signal), latent) * latent
+        return kernels.unpool(self.in_compute_dtype(signal), self.in_compute_dtype(latent), self.pool_size)
 
-    def _upsample(self, values: Tensor, like: Tensor) -> Tensor:
-        return kernels.upsample(values, self.pool_size, tuple(like.shape[1:3]))
+    def _pool(self, features: Tensor, sign: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The pooled features and z_P. Given z_P pooling is linear, and its gradient is the feedback through z_P."""
 
-    def _latent(self, features: Tensor, pooled: Tensor, ones: Tensor) -> Tensor:
-        return ops.stop_gradient(kernels.max_pool_adjoint(features, pooled, ones, self.pool_size))
+        @ops.custom_gradient
+        def pool(features: Tensor) -> tuple[tuple[Tensor, Tensor], Any]:
+            size = self.pool_size
+            signed = features if sign is None else kernels.times_upsampled(features, sign, size)
+            pooled = kernels.max_pool(signed, size)
+            picked = ops.ones_like(pooled) if sign is None else ops.abs(sign)
+            latent = kernels.max_pool_adjoint(signed, pooled, picked, size)
+            output = pooled if sign is None else sign * pooled
+            return (output, latent), lambda upstream, _: kernels.unpool(upstream, latent, size)
+
+        output, latent = pool(features)
+        return output, ops.stop_gradient(latent)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"pool_size": self.pool_size, "rule": self.rule}

@@ -15,25 +15,25 @@ from typing import Any
 
 from keras import ops
 
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, one_of, register
+from cnnf_tf.layers import kernels
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, move, one_of, register
 
 
 def _map_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
-    latent = ops.where(signal < 0, features < 0, features > 0)
-    return features, latent
+    return features, kernels.flip_where_negative(features, signal)
 
 
 def _talk_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
-    _, latent = _map_rule(features, signal)
-    return ops.abs(features), latent
+    flipped = kernels.flip_where_negative(features, signal)
+    return flipped, flipped
 
 
 def _reference_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
-    return features, features * signal > 0
+    return features, features * signal
 
 
 RULES = {"map": _map_rule, "talk": _talk_rule, "reference": _reference_rule}
-"""Each rule maps (f, g) to (value, latent); the output is value * latent."""
+"""Each rule maps (f, g) to (value, gate): the latent is 1 where gate > 0, and the output is value there and else 0."""
 
 
 @register
@@ -67,12 +67,10 @@ class AdaReLU(FeedbackLayer):
             features = features + self.in_compute_dtype(self.bias)
         if signal is None:
             output = ops.relu(features)
-            return output, ops.cast(output > 0, output.dtype)
-        eta = ops.convert_to_tensor(step_size, features.dtype)
-        features = (1 - eta) * features + eta * signal
-        value, latent = RULES[self.rule](features, signal)
-        latent = ops.cast(latent, features.dtype)
-        return value * latent, latent
+            return output, ops.sign(ops.stop_gradient(output))
+        value, gate = RULES[self.rule](move(features, signal, step_size), signal)
+        gate = ops.stop_gradient(gate)
+        return kernels.where_positive(value, gate), ops.cast(gate > 0, features.dtype)
 
     def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
         """`z_R * signal`."""

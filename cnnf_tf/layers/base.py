@@ -89,6 +89,12 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return keras.ops.cast(tensor, "float32") if half else tensor
 
 
+def move(features: Tensor, signal: Tensor, step_size: float | Tensor) -> Tensor:
+    """f moved towards g: `(1 - eta) f + eta g`, in the dtype of f."""
+    eta = keras.ops.convert_to_tensor(step_size, features.dtype)
+    return (1 - eta) * features + eta * keras.ops.cast(signal, features.dtype)
+
+
 def check_rank(layer: keras.layers.Layer, input_shape: Shape, rank: int, layout: str) -> None:
     """Raises ValueError unless `input_shape` has the wanted rank and is static but for the batch."""
     if len(input_shape) != rank or any(size is None for size in input_shape[1:]):

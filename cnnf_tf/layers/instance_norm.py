@@ -1,5 +1,6 @@
 """Root-mean-square instance normalisation, going up, down, or both."""
 
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -13,7 +14,7 @@ EPSILON = 1e-8
 class InstanceNorm(FeedbackLayer):
     """Divides each channel of each image by its root mean square over space: `v / sqrt(mean(v^2) + 1e-8)`.
 
-    No mean is subtracted and nothing is learned. Half precision is averaged in float32.
+    No mean is subtracted and nothing is learned. Half precision is averaged along rows, and their means in float32.
 
     Args:
       up: normalise the features going up.
@@ -44,6 +45,19 @@ class InstanceNorm(FeedbackLayer):
         return super().get_config() | {"up": self.up, "down": self.down}
 
 
-def _normalise(values: Tensor) -> Tensor:
-    power = ops.mean(ops.square(at_least_float32(values)), axis=(1, 2), keepdims=True)
-    return values * ops.cast(ops.rsqrt(power + EPSILON), values.dtype)
+@ops.custom_gradient
+def _normalise(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """v r with r = 1 / sqrt(mean(v^2) + epsilon); the gradient for an upstream u is r (u - v r^2 mean(u v))."""
+    scale = ops.rsqrt(_mean_over_space(ops.square(values)) + EPSILON)
+
+    def gradient(upstream: Tensor) -> Tensor:
+        pull = ops.square(scale) * _mean_over_space(upstream * values)
+        return (upstream - values * ops.cast(pull, values.dtype)) * ops.cast(scale, values.dtype)
+
+    return values * ops.cast(scale, values.dtype), gradient
+
+
+def _mean_over_space(values: Tensor) -> Tensor:
+    """`[batch, 1, 1, channels]`, at least float32: first along rows by the pooling kernel, which is fast."""
+    rows = ops.average_pool(values, (1, values.shape[2]))
+    return ops.mean(at_least_float32(rows), axis=(1, 2), keepdims=True)

@@ -7,6 +7,7 @@ layers that speaks TensorFlow rather than `keras.ops`, which has no such kernels
 
 from collections.abc import Callable
 
+import ml_dtypes
 import tensorflow as tf
 
 Padding = str | list[list[int]]
@@ -30,6 +31,23 @@ def conv2d_adjoint(
 def matmul_adjoint(signal: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Transpose of `features @ kernel`: `[b, units]` to `[b, inputs]`."""
     return tf.linalg.matmul(signal, kernel, transpose_b=True)
+
+
+def where_positive(values: tf.Tensor, gate: tf.Tensor) -> tf.Tensor:
+    """`values` where `gate > 0`, else 0, in one pass over memory: the gradient kernel of the rectifier."""
+    return tf.raw_ops.ReluGrad(gradients=values, features=gate)
+
+
+def flip_where_negative(values: tf.Tensor, signal: tf.Tensor) -> tf.Tensor:
+    """`-values` where `signal < 0`, else `values`: the gradient kernel of a leaky rectifier of slope -1.
+
+    The kernel flips where signal <= 0. Zeros are lifted over that by the smallest number that is not flushed to zero,
+    which carries no other number over it. Signals get no gradient.
+    """
+    numbers = ml_dtypes.finfo(signal.dtype.as_numpy_dtype)
+    least = numbers.smallest_subnormal if signal.dtype == tf.float16 else numbers.tiny
+    lifted = tf.stop_gradient(signal) + tf.constant(least, signal.dtype)
+    return tf.raw_ops.LeakyReluGrad(gradients=values, features=lifted, alpha=-1.0)
 
 
 def max_pool(features: tf.Tensor, size: int) -> tf.Tensor:
@@ -66,6 +84,28 @@ def upsample(signal: tf.Tensor, size: int, input_size: tuple[int, int]) -> tf.Te
         return result, gradient
 
     return repeat(signal)
+
+
+def unpool(signal: tf.Tensor, latent: tf.Tensor, size: int) -> tf.Tensor:
+    """Puts `signal` where `latent`, a constant with one 1 at the most in each window, points; zero elsewhere."""
+
+    @tf.custom_gradient
+    def put(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return average_pool(upstream * latent, size) * tf.cast(size * size, upstream.dtype)
+
+        return times_upsampled(latent, values, size), gradient
+
+    return put(signal)
+
+
+def times_upsampled(features: tf.Tensor, values: tf.Tensor, size: int) -> tf.Tensor:
+    """`features * upsample(values)`, without the upsampled tensor where no rows or columns are left over."""
+    _, height, width, channels = values.shape
+    if features.shape[1:3] != (height * size, width * size):
+        return features * upsample(values, size, tuple(features.shape[1:3]))
+    windows = tf.reshape(features, [-1, height, size, width, size, channels])
+    return tf.reshape(windows * values[:, :, None, :, None, :], tf.shape(features))
 
 
 def average_pool(features: tf.Tensor, size: int) -> tf.Tensor:

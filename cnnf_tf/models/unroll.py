@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from keras import ops, remat, tree
 
 from cnnf_tf.layers import FeedbackSequential
-from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
+from cnnf_tf.layers.base import Tensor, at_least_float32, move, one_of
 
 
 def _one_hot(logits: Tensor) -> Tensor:
@@ -91,9 +91,7 @@ def step(
 ) -> tuple[State, Feedback]:
     """One iteration: down, move h, up again."""
     feedback = feedback_pass(network, state, feedback_start=feedback_start)
-    eta = ops.convert_to_tensor(step_size, state.features.dtype)
-    reconstruction = ops.cast(feedback.reconstruction, state.features.dtype)
-    features = state.features + eta * (reconstruction - state.features)
+    features = move(state.features, feedback.reconstruction, step_size)
     logits, latents = network(features, feedback.signals, step_size=step_size, training=training)
     return State(features, logits, latents), feedback
 
