@@ -9,6 +9,7 @@ Exit codes: 0 success; 1 the work failed (bad data, missing file, ...); 2 the co
 paragraph on stderr that names what was wanted, what came and what is allowed; `--debug` shows the traceback instead.
 """
 
+import contextlib
 import fractions
 import math
 import os
@@ -17,7 +18,8 @@ import re
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 # The package is importable from a plain checkout, without installation.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -36,6 +38,24 @@ def define_data_dir() -> flags.FlagHolder:
         None,
         "Folder of prepared TFDS data; default: $CNNF_TF_DATA_DIR, else TFDS's own (~/tensorflow_datasets).",
     )
+
+
+def load_data(split: str | None = None, **options: Any) -> Any:
+    """What --dataset, --split and --data_dir name: `cnnf_tf.data.load` with further options, such as `limit`.
+
+    For binaries that have these three flags; `split` takes the place of --split.
+    """
+    from cnnf_tf import data
+
+    found = flags.FLAGS
+    return data.load(found.dataset, found.split if split is None else split, data_dir=found.data_dir, **options)
+
+
+def data_info() -> Any:
+    """The facts about --dataset: `cnnf_tf.data.info`."""
+    from cnnf_tf import data
+
+    return data.info(flags.FLAGS.dataset, data_dir=flags.FLAGS.data_dir)
 
 
 class UsageError(Exception):
@@ -66,6 +86,17 @@ def pixel_length(flag: str, text: str) -> float:
             f"--{flag} wants a number >= 0 or a fraction such as 8/255, on the [0, 1] pixel scale, got {text!r}."
         )
     return value
+
+
+@contextlib.contextmanager
+def writing_to(flag: str, folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns an OSError raised inside into a UsageError that says that nothing can be written to the flag's folder."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"--{flag} wants a folder that can be written, got {str(folder)!r}: {error.strerror or error}."
+        ) from error
 
 
 def start_tensorflow() -> None:

@@ -61,7 +61,7 @@ _NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "The first so many images
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 250, "Images per batch.", lower_bound=1)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
-_DATA_DIR = _app.define_data_dir()
+_app.define_data_dir()
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
     import tensorflow as tf
     from tqdm import tqdm
 
-    from cnnf_tf import __version__, attacks, data
+    from cnnf_tf import __version__, attacks
     from cnnf_tf.files import atomic_path, write_json
     from cnnf_tf.models import load_model
 
@@ -87,14 +87,8 @@ def main() -> None:
     surrogate = attacks.gradient_source(model, _GRADIENT_PATH.value, **settings)
     if _SURROGATE.value:
         surrogate = attacks.gradient_source(load_model(_SURROGATE.value), _GRADIENT_PATH.value)
-    dataset = data.load(
-        _DATASET.value,
-        _SPLIT.value,
-        batch_size=_BATCH_SIZE.value,
-        limit=_NUM_IMAGES.value or None,
-        data_dir=_DATA_DIR.value,
-    )
-    facts = data.info(_DATASET.value, data_dir=_DATA_DIR.value)
+    dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_NUM_IMAGES.value or None)
+    facts = _app.data_info()
 
     start = time.perf_counter()
     with tqdm(desc="attacking", unit=" images") as bar:

@@ -48,7 +48,7 @@ _BATCH_SIZE = flags.DEFINE_integer(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the corruptions.", lower_bound=0, upper_bound=2**31 - 1)
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the record, the table and the figure.")
-_DATA_DIR = _app.define_data_dir()
+_app.define_data_dir()
 
 _ROLES = ("model", "baseline")
 _FIELDS = ("model", "corruption", "severity", "readout", "pass", "num_images", "correct", "accuracy")
@@ -134,17 +134,9 @@ def _check_models(models: Mapping[str, Any]) -> None:
 
 def _load(model: Any) -> Any:
     """The images as batches, if they fit the model."""
-    from cnnf_tf import data
-
-    dataset = data.load(
-        _DATASET.value,
-        _SPLIT.value,
-        batch_size=_BATCH_SIZE.value,
-        limit=_NUM_IMAGES.value or None,
-        data_dir=_DATA_DIR.value,
-    )
+    dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_NUM_IMAGES.value or None)
     shape = tuple(dataset.element_spec[0].shape[1:])
-    classes = data.info(_DATASET.value, data_dir=_DATA_DIR.value).num_classes
+    classes = _app.data_info().num_classes
     if shape != model.image_shape or classes > model.num_classes:
         raise _app.UsageError(
             f"--dataset wants images {model.image_shape} of at most {model.num_classes} classes, as --model takes "
@@ -191,13 +183,9 @@ def _open_record(
         },
         "versions": {"cnnf_tf": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
     }
-    try:
+    with _app.writing_to("output", _OUTPUT.value):
         record = StudyRecord(_OUTPUT.value, config, about)
         record.write()
-    except OSError as error:
-        raise _app.UsageError(
-            f"--output wants a folder that can be written, got {_OUTPUT.value!r}: {error.strerror or error}."
-        ) from error
     known: Known = {role: {} for role in _ROLES}
     for cell in record.cells:
         try:

@@ -59,7 +59,7 @@ _AUTOATTACK = flags.DEFINE_bool(
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the attacks.", lower_bound=0)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model.")
-_DATA_DIR = _app.define_data_dir()
+_app.define_data_dir()
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def main() -> None:
     _app.start_tensorflow()
     from tqdm import tqdm
 
-    from cnnf_tf import __version__, data, evaluation
+    from cnnf_tf import __version__, evaluation
     from cnnf_tf.files import write_json, write_text
     from cnnf_tf.generative import summarize_self_consistency
     from cnnf_tf.models import load_model
@@ -82,13 +82,7 @@ def main() -> None:
             f"--self_consistency wants at least 1 feedback pass, got 0 (the model was saved with K = "
             f"{model.iterations}); give --iterations=1 or more, or leave out --self_consistency."
         )
-    dataset = data.load(
-        _DATASET.value,
-        _SPLIT.value,
-        batch_size=_BATCH_SIZE.value,
-        limit=_NUM_IMAGES.value or None,
-        data_dir=_DATA_DIR.value,
-    )
+    dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_NUM_IMAGES.value or None)
     with tqdm(desc="evaluating", unit=" images") as bar:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
     heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.step_size}"
@@ -117,9 +111,8 @@ def main() -> None:
     if radius is not None:
         _robustness(model, surrogate, dataset, iterations, radius, report, heading, output)
     if iterations and _NUM_PICTURES.value:
-        facts = data.info(_DATASET.value, data_dir=_DATA_DIR.value)
         images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))
-        _draw(model, images, labels, facts.class_names, iterations, output / "reconstructions.png")
+        _draw(model, images, labels, _app.data_info().class_names, iterations, output / "reconstructions.png")
 
 
 def _robustness(

@@ -45,7 +45,7 @@ _DATASET = flags.DEFINE_string(
 )
 _SPLIT = flags.DEFINE_string("split", "test", "Split of the images.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 32, "So many images.", lower_bound=1)
-_DATA_DIR = _app.define_data_dir()
+_app.define_data_dir()
 
 
 def main() -> None:
@@ -56,7 +56,7 @@ def main() -> None:
     _app.start_tensorflow()
     import numpy as np
 
-    from cnnf_tf import data, serving
+    from cnnf_tf import serving
     from cnnf_tf.models import load_model
 
     model = load_model(_MODEL.value)
@@ -71,12 +71,12 @@ def main() -> None:
         )
     except ValueError as error:
         raise _app.UsageError(str(error)) from error
-    dataset = data.load(_DATASET.value, _SPLIT.value, limit=_NUM_IMAGES.value, data_dir=_DATA_DIR.value)
+    dataset = _app.load_data(limit=_NUM_IMAGES.value)
     exported = serving.export_model(
         model,
         _OUTPUT.value,
         options=options,
-        class_names=_CLASS_NAMES.value or data.info(_DATASET.value, data_dir=_DATA_DIR.value).class_names,
+        class_names=_CLASS_NAMES.value or _app.data_info().class_names,
         images=np.stack([image for image, _ in dataset.as_numpy_iterator()]),
         name=_NAME.value or None,
         version=_VERSION.value or None,

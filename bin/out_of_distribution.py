@@ -48,7 +48,7 @@ def main() -> None:
     _app.start_tensorflow()
     import tensorflow as tf
 
-    from cnnf_tf import __version__, data
+    from cnnf_tf import __version__
     from cnnf_tf.evaluation import out_of_distribution as ood
     from cnnf_tf.evaluation import sampling
     from cnnf_tf.files import write_json, write_text
@@ -58,7 +58,7 @@ def main() -> None:
     iterations = model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value
 
     def own_images(split: str, limit: int | None) -> Any:
-        return data.load(_DATASET.value, split, batch_size=_BATCH_SIZE.value, limit=limit, data_dir=_DATA_DIR.value)
+        return _app.load_data(split, batch_size=_BATCH_SIZE.value, limit=limit)
 
     other_images = tf.data.Dataset.from_tensor_slices(_other_images(model.image_shape)).batch(_BATCH_SIZE.value)
     scale = ood.fit_scale(model, own_images(_FIT_SPLIT.value, None), iterations=iterations)

@@ -61,7 +61,7 @@ _SPLIT = flags.DEFINE_string("split", "test", "Split to corrupt and restore.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the corruptions.", lower_bound=0, upper_bound=2**31 - 1)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: `restoration` beside --model.")
-_DATA_DIR = _app.define_data_dir()
+_app.define_data_dir()
 
 _SHOWN = {"reconstruction": "g(0) of an iteration", "features": "h after an iteration"}
 _SHOWN_TOGETHER = 3  # images of each corruption in all.png
@@ -100,7 +100,7 @@ def main() -> None:
         dataset = tf.data.Dataset.from_tensor_slices((images, tf.zeros(len(files), tf.int32)))
         dataset = dataset.batch(_BATCH_SIZE.value)
     else:
-        dataset = _load(_SPLIT.value, limit=_SCORE_IMAGES.value or None)
+        dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_SCORE_IMAGES.value or None)
     shown = next(iter(dataset.unbatch().batch(_NUM_IMAGES.value)))[0]
     restoration.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
     if _DENOISER_EPOCHS.value:
@@ -158,14 +158,9 @@ def _iterations() -> tuple[int, ...]:
     return steps
 
 
-def _load(split: str, **options: Any) -> Any:
-    from cnnf_tf import data
-
-    return data.load(_DATASET.value, split, batch_size=_BATCH_SIZE.value, data_dir=_DATA_DIR.value, **options)
-
-
 def _check_denoiser_data(model: Any) -> None:
-    shape = tuple(_load(_DENOISER_SPLIT.value).element_spec[0].shape[1:])
+    dataset = _app.load_data(_DENOISER_SPLIT.value, batch_size=_BATCH_SIZE.value)
+    shape = tuple(dataset.element_spec[0].shape[1:])
     if shape != model.image_shape:
         raise _app.UsageError(
             f"--denoiser_epochs trains on images of --dataset: they must have the model's shape {model.image_shape}, "
@@ -175,14 +170,10 @@ def _check_denoiser_data(model: Any) -> None:
 
 def _check_output(folder: pathlib.Path) -> None:
     """Makes the folder, or says before any work that nothing can be written there."""
-    try:
+    with _app.writing_to("output", folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise _app.UsageError(
-            f"--output wants a folder that can be written, got {str(folder)!r}: {error.strerror or error}."
-        ) from error
 
 
 def _baselines(model: Any, corruption: str) -> dict[str, Any]:
@@ -199,9 +190,9 @@ def _baselines(model: Any, corruption: str) -> dict[str, Any]:
         print(f"training a denoising autoencoder with {denoiser.count_params()} parameters for {corruption}")
         # Another seed than that of the scored images: the noise it learns from is not the noise it is tested on.
         # A new order in every epoch is new noise for every image, which draws by its place.
-        clean = _load(_DENOISER_SPLIT.value, shuffle_seed=_SEED.value)
+        clean = _app.load_data(_DENOISER_SPLIT.value, batch_size=_BATCH_SIZE.value, shuffle_seed=_SEED.value)
         pairs = data.corrupted(clean, corruption, _SEVERITY.value, seed=_SEED.value + 1, keep_clean=True)
-        denoiser.fit(pairs, epochs=_DENOISER_EPOCHS.value, verbose=2)
+        denoiser.fit(pairs, epochs=_DENOISER_EPOCHS.value, shuffle=False, verbose=2)  # `pairs` are shuffled
         found["denoising autoencoder"] = denoiser
     return found
 

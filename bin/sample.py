@@ -36,7 +36,7 @@ _DATASET = flags.DEFINE_string(
 )
 _SPLIT = flags.DEFINE_string("split", "test", "Split of the real images.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "Real images to look at, at most.", lower_bound=1)
-_DATA_DIR = _app.define_data_dir()
+_app.define_data_dir()
 
 _TEMPLATES_CAPTION = (
     "Each picture is g(0), what the feedback weights render from a class. Rows 1 to 3 know nothing but the class. Row "
@@ -64,7 +64,7 @@ def main() -> None:
     import numpy as np
     import tensorflow as tf
 
-    from cnnf_tf import __version__, data
+    from cnnf_tf import __version__
     from cnnf_tf.evaluation import sampling
     from cnnf_tf.files import write_json
     from cnnf_tf.models import load_model
@@ -84,8 +84,8 @@ def main() -> None:
     for reason in notes:
         print(f"Note: {reason}; the CNN is only approximately the inference of its generative model.")
 
-    known = data.info(_DATASET.value, data_dir=_DATA_DIR.value).class_names
-    dataset = data.load(_DATASET.value, _SPLIT.value, limit=_NUM_IMAGES.value, data_dir=_DATA_DIR.value)
+    known = _app.data_info().class_names
+    dataset = _app.load_data(limit=_NUM_IMAGES.value)
     images, labels = (np.stack(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
     names = [known[y] if y < len(known) else f"class {y}" for y in range(model.num_classes)]
     output = pathlib.Path(_OUTPUT.value)

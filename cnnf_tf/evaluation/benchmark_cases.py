@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from cnnf_tf import attacks
+from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.evaluation import benchmark_floor
 from cnnf_tf.models import CNNF, batch_losses
 
@@ -173,10 +174,9 @@ def _trains(case: Case) -> bool:
 
 
 def _build_model(case: Case, seed: int) -> CNNF:
-    setup, policy = case.setup, keras.config.dtype_policy()
+    setup = case.setup
     keras.utils.set_random_seed(seed)
-    keras.config.set_dtype_policy(POLICIES[case.dtype])
-    try:
+    with dtype_policy(POLICIES[case.dtype]):
         model = CNNF.from_name(
             setup.network,
             image_shape=setup.image_shape,
@@ -185,8 +185,6 @@ def _build_model(case: Case, seed: int) -> CNNF:
             reconstruction_weight=RECONSTRUCTION_WEIGHT,
         )
         model.compile(optimizer=keras.optimizers.SGD(**OPTIMIZER))
-    finally:
-        keras.config.set_dtype_policy(policy)
     model.optimizer.build(model.trainable_variables)
     return model
 

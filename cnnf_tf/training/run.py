@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from cnnf_tf import data
 from cnnf_tf.data.splits import parse_split
+from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.arguments import check_config
 from cnnf_tf.training.loop import Loop
@@ -64,10 +65,10 @@ def run(
     strategy = tf.distribute.get_strategy() if strategy is None else strategy
     check_config(config, strategy.num_replicas_in_sync)
     facts = data.info(config.data.name, data_dir=data_dir)
+    train, validation = _datasets(config, data_dir)  # first: it says how to prepare data that are not there
     steps_per_epoch = _steps_per_epoch(config, facts)
-    train, validation = _datasets(config, data_dir)
 
-    with with_all_workers(strategy), _dtype_policy(config.train.dtype_policy), strategy.scope():
+    with with_all_workers(strategy), dtype_policy(config.train.dtype_policy), strategy.scope():
         keras.utils.set_random_seed(config.seed)
         model = build_model(config, facts.image_shape, facts.num_classes)
         average = {"use_ema": True, "ema_momentum": config.train.ema_decay} if config.train.ema_decay else {}
@@ -108,16 +109,6 @@ def _datasets(config: ConfigDict, data_dir: str | None) -> tuple[tf.data.Dataset
         train = data.noisy_pairs(train, **pairs)
         validation = validation and data.noisy_pairs(validation, **pairs)
     return train, validation
-
-
-@contextlib.contextmanager
-def _dtype_policy(name: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _steps_per_epoch(config: ConfigDict, facts: data.DatasetInfo) -> int:

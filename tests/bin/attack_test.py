@@ -1,49 +1,22 @@
 """bin/attack.py as a user runs it, in processes of its own."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import tensorflow as tf
 
 from cnnf_tf import attacks, data
 from cnnf_tf.models import load_model
-from tests import reference_data
-from tests.bin.generative_binaries_test import small_model
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
-DATA = f"idx:{reference_data.TESTDATA / 'fashion_mnist_mini'}"
+from tests.bin import binaries
+from tests.bin.binaries import DATA, run, run_forked
 
 
-def run(*arguments):
-    command = [sys.executable, "bin/attack.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-
-class AttackBinaryTest(tf.test.TestCase):
-    def folder(self):
-        return pathlib.Path(self.create_tempdir().full_path)
-
-    def saved(self, **kwargs):
-        path = self.folder() / "model.keras"
-        small_model(**kwargs).save(path)
-        return path
-
-    def assert_fails(self, result, code, *messages):
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertNotIn("Traceback", result.stderr)
-        error = " ".join(result.stderr.split())
-        for message in messages:
-            self.assertRegex(error, message)
-
+class AttackTest(binaries.BinaryTestCase):
     def test_pgd(self):
         model, output = self.saved(), self.folder() / "deep" / "out"
         arguments = (f"--model={model}", f"--dataset={DATA}", "--num_images=20", "--batch_size=8")
-        result = run(*arguments, "--radius=8/255", "--steps=2", "--iterations=2", f"--output={output}")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertNotIn("Warning", result.stderr)
+        result = run("attack", *arguments, "--radius=8/255", "--steps=2", "--iterations=2", f"--output={output}")
+        self.assert_runs(result)
         self.assertIn("robust accuracy", result.stdout)
         report = json.loads((output / "attack.json").read_text())
         wanted = {"attack": "PGD", "norm": "linf", "steps": 2, "restarts": 1, "gradient_path": "full_unroll", "seed": 0}
@@ -65,8 +38,8 @@ class AttackBinaryTest(tf.test.TestCase):
     def test_transfer_from_a_plain_cnn(self):
         model, other, output = self.saved(iterations=0), self.saved(), self.folder() / "out"
         arguments = (f"--model={model}", f"--dataset={DATA}", "--num_images=6", f"--surrogate={other}", "--targeted")
-        result = run(*arguments, "--attack=fgsm", "--norm=l2", "--radius=1", f"--output={output}")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        arguments += ("--attack=fgsm", "--norm=l2", "--radius=1", f"--output={output}")
+        self.assert_runs(run_forked("attack", *arguments))
         report = json.loads((output / "attack.json").read_text())
         self.assertEqual((report["surrogate"], report["norm"], report["iterations"]), (str(other), "l2", 0))
         self.assertTrue(report["targeted"])
@@ -75,12 +48,15 @@ class AttackBinaryTest(tf.test.TestCase):
     def test_errors(self):
         output = self.folder() / "out"
         usual = ("--model=none.keras", f"--output={output}")
-        self.assert_fails(run(), 2, "--model, --radius, --output must be given")
-        self.assert_fails(run(*usual, "--radius=-0.1"), 2, "--radius wants a number >= 0 .*got '-0.1'")
-        self.assert_fails(run(*usual, "--radius=8/0"), 2, "--radius wants a number >= 0 or a fraction such as 8/255")
-        self.assert_fails(run(*usual, "--radius=1", "--attack=cw"), 2, "fgsm.*pgd.*spsa")
-        self.assert_fails(run(*usual, "--radius=1", "--attack=fgsm", "--steps=3"), 2, "--attack=fgsm takes no --steps")
-        self.assert_fails(run(*usual, "--radius=1"), 1, "'none.keras' does not exist; wanted a .keras file")
+        self.assert_refuses(
+            "attack",
+            ((), 2, "--model, --radius, --output must be given"),
+            ((*usual, "--radius=-0.1"), 2, "--radius wants a number >= 0 .*got '-0.1'"),
+            ((*usual, "--radius=8/0"), 2, "--radius wants a number >= 0 or a fraction such as 8/255"),
+            ((*usual, "--radius=1", "--attack=cw"), 2, "fgsm.*pgd.*spsa"),
+            ((*usual, "--radius=1", "--attack=fgsm", "--steps=3"), 2, "--attack=fgsm takes no --steps"),
+            ((*usual, "--radius=1"), 1, "'none.keras' does not exist; wanted a .keras file"),
+        )
         self.assertFalse(output.exists())
 
 

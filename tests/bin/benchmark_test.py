@@ -1,25 +1,19 @@
 """`benchmark` as a user runs it."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import tensorflow as tf
 from absl.testing import parameterized
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
+from tests.bin import binaries
+from tests.bin.binaries import run, run_forked
 
 
-def run(*arguments):
-    command = [sys.executable, "bin/benchmark.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-
-
-class BenchmarkTest(tf.test.TestCase, parameterized.TestCase):
+class BenchmarkTest(binaries.BinaryTestCase, parameterized.TestCase):
     def test_writes_a_table_and_a_figure(self):
-        output = pathlib.Path(self.create_tempdir().full_path) / "deep" / "report"
+        output = self.folder() / "deep" / "report"
         result = run(
+            "benchmark",
             "--smoke",
             "--networks=fashion_cnn",
             "--cases=inference,export",
@@ -27,9 +21,9 @@ class BenchmarkTest(tf.test.TestCase, parameterized.TestCase):
             "--modes=function",
             "--repeats=1",
             f"--output={output}",
+            timeout=600,
         )
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertNotIn("WARNING", result.stderr)
+        self.assert_runs(result)
         values = json.loads((output / "benchmark.json").read_text())
         self.assertIn("--smoke", values["command"])
         kinds = {row["kind"] for row in values["rows"]}
@@ -51,16 +45,11 @@ class BenchmarkTest(tf.test.TestCase, parameterized.TestCase):
         (("--reference=nowhere",), "--reference wants a folder"),
     )
     def test_bad_flags(self, arguments, message):
-        result = run(*arguments)
-        self.assertEqual(result.returncode, 2, result.stderr)
-        self.assertNotIn("Traceback", result.stderr)
-        self.assertRegex(" ".join(result.stderr.split()), message)
+        self.assert_fails(run_forked("benchmark", *arguments), 2, message)
 
     def test_folder_without_the_authors_code(self):
-        folder = self.create_tempdir().full_path
-        result = run(f"--reference={folder}", "--smoke")
-        self.assertEqual(result.returncode, 1, result.stderr)
-        self.assertRegex(" ".join(result.stderr.split()), "has no cnnf/layers.py")
+        result = run_forked("benchmark", f"--reference={self.folder()}", "--smoke")
+        self.assert_fails(result, 1, "has no cnnf/layers.py")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The binaries as a user runs them, in processes of their own."""
 
 import json
-import pathlib
 import subprocess
 import sys
 import time
@@ -10,32 +9,17 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from cnnf_tf.models import load_model
 from tests import reference_data
+from tests.bin import binaries
+from tests.bin.binaries import DATA, ROOT, run, run_forked
 from tests.models import tiny
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
-DATA = f"idx:{reference_data.TESTDATA / 'fashion_mnist_mini'}"
 BINARIES = sorted(path.stem for path in (ROOT / "bin").glob("[a-z]*.py"))
 CONFIG = "configs/fashion_mnist_standard.py"
 
 
-def run(binary, *arguments):
-    command = [sys.executable, f"bin/{binary}.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-
-class BinariesTest(tf.test.TestCase, parameterized.TestCase):
-    def folder(self):
-        return pathlib.Path(self.create_tempdir().full_path)
-
-    def assert_fails(self, result, code, *messages):
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertNotIn("Traceback", result.stderr)
-        error = " ".join(result.stderr.split())
-        self.assertIn("Error: ", error)
-        for message in messages:
-            self.assertRegex(error, message)
-
+class BinariesTest(binaries.BinaryTestCase, parameterized.TestCase):
     @parameterized.parameters(*BINARIES)
     def test_help_teaches_without_tensorflow(self, binary):
         start = time.perf_counter()
@@ -55,11 +39,14 @@ class BinariesTest(tf.test.TestCase, parameterized.TestCase):
         workdir = self.folder() / "run"
         arguments = (f"--config={CONFIG}:smoke", f"--config.data.name={DATA}", f"--workdir={workdir}")
         result = run("train", *arguments)
-        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_runs(result)
         self.assertIn("saved", result.stdout)
-        again = run("train", *arguments)
+        again = run_forked("train", *arguments)
+        self.assert_runs(again)
         self.assertIn("nothing to train", again.stdout)
-        self.assert_fails(run("train", *arguments, "--config.seed=4"), 1, "another config", "seed: 0 there, 4 asked")
+        self.assert_fails(
+            run_forked("train", *arguments, "--config.seed=4"), 1, "another config", "seed: 0 there, 4 asked"
+        )
 
         output = workdir / "evaluation"
         result = run(
@@ -70,14 +57,14 @@ class BinariesTest(tf.test.TestCase, parameterized.TestCase):
             "--num_images=40",
             f"--output={output}",
         )
-        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_runs(result)
         self.assertIn("0 (plain CNN)", result.stdout)
         report = json.loads((output / "accuracy.json").read_text())
         self.assertEqual((report["num_images"], report["iterations"], report["trained_iterations"]), (40, 3, 1))
         self.assertLen(report["accuracy"]["average"], 4)
         self.assertEqual((output / "reconstructions.png").read_bytes()[:4], b"\x89PNG")
-        too_many_channels = run("evaluate", f"--model={workdir}/best.keras", f"--dataset={DATA}", "--split=valid")
-        self.assert_fails(too_many_channels, 1, "valid")
+        arguments = (f"--model={workdir}/best.keras", f"--dataset={DATA}", "--split=valid")
+        self.assert_fails(run_forked("evaluate", *arguments), 1, "valid")
 
     @parameterized.parameters(
         ((), 2, "--config must be given"),
@@ -89,50 +76,56 @@ class BinariesTest(tf.test.TestCase, parameterized.TestCase):
         ((f"--config={CONFIG}", "--config.data.name=no_such_data", "--workdir=x"), 1, "no_such_data"),
     )
     def test_train_errors(self, arguments, code, message):
-        self.assert_fails(run("train", *arguments), code, message)
+        self.assert_fails(run_forked("train", *arguments), code, message)
         self.assertFalse((ROOT / "x").exists())
 
     def test_train_dry_run(self):
         result = run("train", f"--config={CONFIG}:cnn", "--dry_run")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assert_runs(result)
         self.assertIn("iterations: 0", result.stdout)
 
     def test_evaluate_errors(self):
-        self.assert_fails(run("evaluate"), 2, "--model must be given")
-        self.assert_fails(run("evaluate", "--model=none.keras"), 1, "'none.keras' does not exist; wanted a .keras file")
         model = self.folder() / "tiny.keras"
         tiny.model().save(model)
-        result = run("evaluate", f"--model={model}", f"--dataset={DATA}")
-        self.assert_fails(result, 1, r"wants images \[batch, 8, 8, 1\].*got shape")
+        self.assert_refuses(
+            "evaluate",
+            ((), 2, "--model must be given"),
+            (("--model=none.keras",), 1, "'none.keras' does not exist; wanted a .keras file"),
+            ((f"--model={model}", f"--dataset={DATA}"), 1, r"wants images \[batch, 8, 8, 1\].*got shape"),
+            ((f"--model={model}", "--batch_size=0"), 2, "batch_size"),
+        )
         self.assertFalse(model.with_suffix("").exists())
-        self.assert_fails(run("evaluate", f"--model={model}", "--batch_size=0"), 2, "batch_size")
 
     def test_import_reference(self):
         output = self.folder() / "out.keras"
         arguments = (f"--output={output}", "--ind=2", "--iterations=1")
-        missing = run("import_reference", "--input=none.pt", *arguments)
-        self.assert_fails(missing, 1, "no reference weights at 'none.pt'")
-        self.assert_fails(run("import_reference", "--input=none.pt"), 2, "--output, --ind, --iterations must be given")
+        self.assert_refuses(
+            "import_reference",
+            (("--input=none.pt", *arguments), 1, "no reference weights at 'none.pt'"),
+            (("--input=none.pt",), 2, "--output, --ind, --iterations must be given"),
+        )
         state = self.folder() / "state.pt"
         try:
             import torch
         except ImportError:
             state.write_bytes(b"")
-            self.assert_fails(run("import_reference", f"--input={state}", *arguments), 1, "needs PyTorch", "torch")
+            self.assert_fails(
+                run_forked("import_reference", f"--input={state}", *arguments), 1, "needs PyTorch", "torch"
+            )
             return
         values = {name: torch.tensor(value) for name, value in reference_data.fashion_state().items()}
         torch.save(values, state)
         result = run("import_reference", f"--input={state}", *arguments)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        from cnnf_tf.models import load_model
-
+        self.assert_runs(result)
         with np.load(reference_data.TESTDATA / "golden" / "fashion_cnn_ind2.npz") as golden:
             logits = load_model(output)((golden["x"].transpose(0, 2, 3, 1) + 1) / 2)
             self.assertAllClose(logits, golden["logits_1"], atol=1e-4 * np.abs(golden["logits_1"]).max())
-        self.assert_fails(run("import_reference", f"--input={state}", *arguments), 2, "exists; give --overwrite")
         state.write_bytes(b"garbage")
-        broken = run("import_reference", f"--input={state}", *arguments, "--overwrite")
-        self.assert_fails(broken, 1, "is not a readable PyTorch state dict")
+        self.assert_refuses(
+            "import_reference",
+            ((f"--input={state}", *arguments), 2, "exists; give --overwrite"),
+            ((f"--input={state}", *arguments, "--overwrite"), 1, "is not a readable PyTorch state dict"),
+        )
         self.assertTrue(output.exists())
 
 

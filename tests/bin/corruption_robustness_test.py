@@ -3,9 +3,7 @@
 import hashlib
 import itertools
 import json
-import pathlib
 import subprocess
-import sys
 import time
 
 import keras
@@ -13,31 +11,26 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf import data
-from tests.bin.binaries_test import DATA, ROOT, run
-from tests.bin.restore_test import small_model
+from tests.bin import binaries
+from tests.bin.binaries import DATA, ROOT, run, run_forked
 from tests.models import tiny
 
 FILES = ("corruption_robustness.csv", "corruption_robustness.png", "corruption_robustness.svg", "results.json")
 READOUTS = ("last", "average")
 
 
-class CorruptionRobustnessTest(tf.test.TestCase):
+class CorruptionRobustnessTest(binaries.BinaryTestCase):
     def setUp(self):
         super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        self.work = self.folder()
         for name, seed, scale in (("cnnf", 0, 1.0), ("cnn", 1, -1.0)):
-            model = small_model()
+            model = binaries.small_model()
             rng = np.random.default_rng(seed)
             model.network.set_weights([scale * rng.normal(size=w.shape) for w in model.network.get_weights()])
             model.iterations = seed ^ 1  # K = 1 and the plain CNN
-            model.save(self.folder / f"{name}.keras")
-        self.models = (f"--model={self.folder}/cnnf.keras", f"--baseline={self.folder}/cnn.keras")
+            model.save(self.work / f"{name}.keras")
+        self.models = (f"--model={self.work}/cnnf.keras", f"--baseline={self.work}/cnn.keras")
         self.arguments = (*self.models, f"--dataset={DATA}", "--num_images=24", "--batch_size=16", "--iterations=2")
-
-    def run_on(self, output, *arguments):
-        result = run("corruption_robustness", *self.arguments, *arguments, f"--output={output}")
-        self.assertEqual(result.returncode, 0, result.stderr[-2000:])
-        return result
 
     def assert_equal_files(self, first, second):
         for folder in (first, second):
@@ -47,13 +40,15 @@ class CorruptionRobustnessTest(tf.test.TestCase):
             self.assertEqual((first / name).read_bytes(), (second / name).read_bytes(), name)
 
     def test_report(self):
-        output = self.folder / "deep" / "out"
-        result = self.run_on(output, "--corruptions=contrast,shot_noise", "--severities=2,5", "--seed=3")
+        output = self.work / "deep" / "out"
+        arguments = (*self.arguments, "--corruptions=contrast,shot_noise", "--severities=2,5", "--seed=3")
+        result = run("corruption_robustness", *arguments, f"--output={output}")
+        self.assert_runs(result)
         report = json.loads((output / "results.json").read_text())
         for role, file, trained in (("model", "cnnf.keras", 1), ("baseline", "cnn.keras", 0)):
             found = report["models"][role]
-            self.assertEqual((found["file"], found["trained_iterations"]), (str(self.folder / file), trained))
-            self.assertEqual(found["sha256"], hashlib.sha256((self.folder / file).read_bytes()).hexdigest())
+            self.assertEqual((found["file"], found["trained_iterations"]), (str(self.work / file), trained))
+            self.assertEqual(found["sha256"], hashlib.sha256((self.work / file).read_bytes()).hexdigest())
             self.assertEqual(report["config"]["sha256"][role], found["sha256"])
         self.assertEqual((report["num_images"], report["config"]["seed"]), (24, 3))
         self.assertEqual(report["config"]["iterations"], {"model": 2, "baseline": 0})
@@ -65,7 +60,7 @@ class CorruptionRobustnessTest(tf.test.TestCase):
         images, labels = (part[:24] for part in data.load_arrays(DATA, "test"))
         wrong = {}
         for role, file, iterations in (("model", "cnnf", 2), ("baseline", "cnn", 0)):
-            model = keras.models.load_model(self.folder / f"{file}.keras")
+            model = keras.models.load_model(self.work / f"{file}.keras")
             for name, severity in places:
                 pictures = images if name == "none" else data.corrupt(images, name, severity, seed=3)
                 logits = model.infer(pictures, iterations=iterations).logits.numpy()
@@ -103,15 +98,15 @@ class CorruptionRobustnessTest(tf.test.TestCase):
         self.assertIn("severities 2, 5", result.stdout)
 
     def test_killed_run_goes_on_and_ends_in_equal_bytes(self):
-        whole, killed = self.folder / "whole", self.folder / "killed"
-        self.run_on(whole, "--severities=1,5")
+        whole, killed = self.work / "whole", self.work / "killed"
+        arguments = (*self.arguments, "--severities=1,5")
+        self.assert_runs(run_forked("corruption_robustness", *arguments, f"--output={whole}"))
         cells = json.loads((whole / "results.json").read_text())["cells"]
         self.assertLen(cells, 2 * (1 + len(data.CORRUPTIONS) * 2))
 
-        command = [sys.executable, "bin/corruption_robustness.py", *self.arguments, "--severities=1,5"]
-        with subprocess.Popen(
-            [*command, f"--output={killed}"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
+        arguments += (f"--output={killed}",)
+        line = binaries.command("corruption_robustness", *arguments)
+        with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             path, deadline = killed / "results.json", time.monotonic() + 200
             while process.poll() is None and time.monotonic() < deadline:
                 if path.exists() and len(json.loads(path.read_text())["cells"]) >= 3:
@@ -122,53 +117,51 @@ class CorruptionRobustnessTest(tf.test.TestCase):
         self.assertBetween(len(left["cells"]), 3, len(cells) - 1)
         self.assertEqual(left["cells"], cells[: len(left["cells"])])
         path.write_text(json.dumps(left | {"cells": left["cells"][1:]}))  # a hole in the grid as well
-        self.run_on(killed, "--severities=1,5", "--batch_size=7")
+        self.assert_runs(run_forked("corruption_robustness", *arguments, "--batch_size=7"))
         self.assert_equal_files(whole, killed)
 
-        changed = run("corruption_robustness", *self.arguments, "--severities=1", f"--output={killed}")
-        self.assert_fails(changed, 1, "another config .severities: .1, 5. there, .1. asked")
+        self.assert_refuses(
+            "corruption_robustness",
+            ((*arguments, "--severities=1"), 1, "another config .severities: .1, 5. there, .1. asked"),
+        )
         path.write_text(json.dumps(left | {"cells": [{"model": "model", "correct": {"last": [1], "average": [1]}}]}))
-        damaged = run("corruption_robustness", *self.arguments, "--severities=1,5", f"--output={killed}")
-        self.assert_fails(damaged, 1, "results.json is not the record of a study .a cell of another number of passes")
+        self.assert_refuses(
+            "corruption_robustness",
+            (arguments, 1, "results.json is not the record of a study .a cell of another number of passes"),
+        )
 
-    def assert_fails(self, result, code, message):
-        self.assertEqual(result.returncode, code, result.stderr[-2000:])
-        self.assertNotIn("Traceback", result.stderr)
-        self.assertRegex(" ".join(result.stderr.split()), message)
+    def assert_fails(self, result, code, *messages):
+        super().assert_fails(result, code, *messages)
         self.assertNotIn("scoring", result.stderr)
 
     def test_refusals_come_before_any_work(self):
-        output = self.folder / "out"
-        tiny.model().save(self.folder / "small.keras")
+        output = self.work / "out"
+        tiny.model().save(self.work / "small.keras")
         small = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
-        small.save(self.folder / "plain.keras")
-        (self.folder / "text.keras").write_text("not a model")
+        small.save(self.work / "plain.keras")
+        (self.work / "text.keras").write_text("not a model")
         shape = r"\(28, 28, 1\)"
         for arguments, code, message in (
             (("--severities=1,9",), 2, r"--severities wants ascending integers from 1 to 5, .*got \(1, 9\)"),
             (("--corruptions=contrast,fog",), 2, r"--corruptions wants names of .'brightness'.*got .'contrast', 'fog'"),
-            ((f"--model={self.folder}/plain.keras",), 1, "plain.keras' holds a Sequential; wanted a CNNF"),
+            ((f"--model={self.work}/plain.keras",), 1, "plain.keras' holds a Sequential; wanted a CNNF"),
             (
-                (f"--baseline={self.folder}/small.keras",),
+                (f"--baseline={self.work}/small.keras",),
                 2,
                 rf"--baseline wants the images of the shape that --model has, {shape}; '.*small.keras' has \(8, 8, 1\)",
             ),
             (
-                (f"--model={self.folder}/small.keras", f"--baseline={self.folder}/small.keras"),
+                (f"--model={self.work}/small.keras", f"--baseline={self.work}/small.keras"),
                 2,
                 rf"--dataset wants images \(8, 8, 1\) of at most 3 classes.* has images {shape} of 10 classes",
             ),
         ):
-            self.assert_fails(
-                run("corruption_robustness", *self.arguments, *arguments, f"--output={output}"), code, message
-            )
+            arguments = (*self.arguments, *arguments, f"--output={output}")
+            self.assert_refuses("corruption_robustness", (arguments, code, message))
         self.assertFalse(output.exists())
-        for place, message in (
-            ("text.keras/out", "--output wants a folder that can be written, got '.*text.keras/out': Not a directory"),
-        ):
-            result = run("corruption_robustness", *self.arguments, f"--output={self.folder}/{place}")
-            self.assertIn(result.returncode, (1, 2))
-            self.assert_fails(result, result.returncode, message)
+        message = "--output wants a folder that can be written, got '.*text.keras/out': Not a directory"
+        arguments = (*self.arguments, f"--output={self.work}/text.keras/out")
+        self.assert_refuses("corruption_robustness", (arguments, 2, message))
 
 
 if __name__ == "__main__":

@@ -1,64 +1,28 @@
 """`export` as a user runs it: from a .keras file to a version, to predictions; and killed on the way."""
 
 import json
-import pathlib
 import subprocess
-import sys
 import time
 
-import keras
 import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
-from cnnf_tf import CNNF, data, layers
+from cnnf_tf import data
 from cnnf_tf.serving import versions
-from tests import reference_data
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
-DATA = f"idx:{reference_data.TESTDATA / 'fashion_mnist_mini'}"
+from tests.bin import binaries
+from tests.bin.binaries import DATA, ROOT, run, run_forked
 
 
-def command(binary, *arguments):
-    return [sys.executable, f"bin/{binary}.py", *map(str, arguments)]
-
-
-def run(binary, *arguments):
-    line = command(binary, *arguments)
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-
-
-def small_model():
-    """A CNN-F for 28x28 grey images and 10 classes, with fixed random weights."""
-    keras.utils.set_random_seed(0)
-    parts = [
-        layers.FeedbackConv2D(4, strides=2),
-        layers.AdaReLU(),
-        layers.FeedbackFlatten(),
-        layers.FeedbackDense(10, use_bias=True),
-    ]
-    return CNNF(layers.FeedbackSequential(parts), image_shape=(28, 28, 1), iterations=1)
-
-
-class ExportTest(tf.test.TestCase, parameterized.TestCase):
-    def folder(self):
-        return pathlib.Path(self.create_tempdir().full_path)
-
+class ExportTest(binaries.BinaryTestCase, parameterized.TestCase):
     def arguments(self):
-        path = self.folder() / "model.keras"
-        small_model().save(path)
-        return f"--model={path}", f"--dataset={DATA}", "--num_images=4", "--max_iterations=2"
-
-    def assert_fails(self, result, code, message):
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertNotIn("Traceback", result.stderr)
-        self.assertRegex(" ".join(result.stderr.split()), message)
+        return f"--model={self.saved()}", f"--dataset={DATA}", "--num_images=4", "--max_iterations=2"
 
     def test_from_keras_file_to_predictions(self):
         base = self.folder() / "clothes"
         arguments = (*self.arguments(), f"--output={base}")
-        result = run("export", *arguments)
-        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run("export", *arguments, timeout=600)
+        self.assert_runs(result)
         for line in ("reloaded with tf.saved_model.load: ", "reloaded with the C API: ", f"wrote {base / '1'}"):
             self.assertIn(line, result.stdout)
         names = data.info(DATA).class_names
@@ -69,19 +33,19 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
         dataset = list(data.load(DATA, "test", limit=3).as_numpy_iterator())
         for i, (image, _) in enumerate(dataset):
             Image.fromarray((image[..., 0] * 255).round().astype("uint8")).save(images / f"{i}.png")
-        result = run("predict", f"--saved_model={base}", f"--images={images}", "--json")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run_forked("predict", f"--saved_model={base}", f"--images={images}", "--json")
+        self.assert_runs(result)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
-        logits = small_model()(tf.stack([image for image, _ in dataset]))
+        logits = binaries.small_model()(tf.stack([image for image, _ in dataset]))
         self.assertEqual([line["label"] for line in lines], tf.argmax(logits, -1).numpy().tolist())
         self.assertAllClose([line["probability"] for line in lines], tf.reduce_max(tf.nn.softmax(logits), -1))
         self.assertEqual([line["class_name"] for line in lines], [names[line["label"]] for line in lines])
 
-        self.assert_fails(run("export", *arguments, "--version=1"), 1, "version 1 exists in .*versions there: 1")
+        self.assert_refuses("export", ((*arguments, "--version=1"), 1, "version 1 exists in .*versions there: 1"))
 
     def test_killed_while_writing(self):
         arguments, base = self.arguments(), self.folder() / "clothes"
-        line = command("export", *arguments, f"--output={base}")
+        line = binaries.command("export", *arguments, f"--output={base}")
         process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 300
         while not list(base.glob(".exporting-*/variables/*")) and process.poll() is None:
@@ -106,12 +70,12 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
         (("--model=x.keras", "--output=x", "--chunk_size=0"), "chunk_size"),
     )
     def test_bad_flags(self, arguments, message):
-        self.assert_fails(run("export", *arguments), 2, message)
+        self.assert_refuses("export", (arguments, 2, message))
         self.assertFalse((ROOT / "x").exists())
 
     def test_more_iterations_than_the_limit(self):
         output = self.folder() / "out"
-        result = run("export", *self.arguments(), f"--output={output}", "--iterations=3")
+        result = run_forked("export", *self.arguments(), f"--output={output}", "--iterations=3")
         self.assert_fails(result, 2, r"iterations must be an integer from 0 to max_iterations \(2\), got 3")
         self.assertFalse(output.exists())
 

@@ -2,24 +2,17 @@
 
 import json
 import pathlib
-import subprocess
-import sys
 
 import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
+from tests.bin import binaries
+from tests.bin.binaries import run, run_forked
 from tests.serving import exported, server
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
 
-
-def run(*arguments):
-    command = [sys.executable, "bin/predict.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
-
-
-class PredictTest(tf.test.TestCase, parameterized.TestCase):
+class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -28,22 +21,17 @@ class PredictTest(tf.test.TestCase, parameterized.TestCase):
         cls.addClassCleanup(context.__exit__, None, None, None)
 
     def images(self, count=5, size=8):
-        folder = pathlib.Path(self.create_tempdir().full_path)
+        folder = self.folder()
         for i, pixels in enumerate(exported.pixels(count)):
             Image.fromarray(pixels[..., 0]).resize((size, size)).save(folder / f"{i}.png")
         return folder
-
-    def assert_fails(self, result, code, message):
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertNotIn("Traceback", result.stderr)
-        self.assertRegex(" ".join(result.stderr.split()), message)
 
     def test_json_over_rest(self):
         folder = self.images()
         logits = exported.model()(tf.constant(exported.pixels(5), tf.float32) / 255)
         way = (f"--rest={self.server.rest_url}", f"--name={exported.NAME}", "--model_version=1")
-        result = run(*way, f"--images={folder / '0.png'},{folder}", "--json", "--batch_size=2")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run("predict", *way, f"--images={folder / '0.png'},{folder}", "--json", "--batch_size=2")
+        self.assert_runs(result)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertEqual([pathlib.Path(line["file"]).stem for line in lines], ["0", *"01234"])
         self.assertEqual([line["label"] for line in lines[1:]], tf.argmax(logits, -1).numpy().tolist())
@@ -55,8 +43,10 @@ class PredictTest(tf.test.TestCase, parameterized.TestCase):
     def test_table_over_grpc_of_images_made_to_fit(self):
         server_flags = (f"--server={self.server.grpc_address}", f"--name={exported.NAME}")
         folder = self.images(2, size=16)
-        result = run(*server_flags, f"--images={folder}", "--fit", "--max_iterations=4", "--tolerance=0.2")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run_forked(
+            "predict", *server_flags, f"--images={folder}", "--fit", "--max_iterations=4", "--tolerance=0.2"
+        )
+        self.assert_runs(result)
         header, *rows = result.stdout.splitlines()
         self.assertEqual(header.split(), ["file", "label", "probability", "iterations"])
         self.assertLen(rows, 2)
@@ -64,7 +54,7 @@ class PredictTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_the_server_says_no(self):
         server_flags = (f"--server={self.server.grpc_address}", f"--images={self.images(1)}")
-        result = run(*server_flags, f"--name={exported.NAME}", "--max_iterations=99")
+        result = run_forked("predict", *server_flags, f"--name={exported.NAME}", "--max_iterations=99")
         self.assert_fails(result, 1, r"INVALID_ARGUMENT: max_iterations must be in \[0, 4\] \(the limit was fixed")
 
     @parameterized.parameters(
@@ -76,10 +66,11 @@ class PredictTest(tf.test.TestCase, parameterized.TestCase):
         (("--server=a:1", "--images=x", "--batch_size=0"), "batch_size"),
     )
     def test_bad_flags(self, arguments, message):
-        self.assert_fails(run(*arguments), 2, message)
+        self.assert_refuses("predict", (arguments, 2, message))
 
     def test_no_images(self):
-        self.assert_fails(run("--saved_model=x", "--images=none.png"), 1, "there is no file or folder 'none.png'")
+        arguments = ("--saved_model=x", "--images=none.png")
+        self.assert_refuses("predict", (arguments, 1, "there is no file or folder 'none.png'"))
 
 
 if __name__ == "__main__":

@@ -1,69 +1,27 @@
 """`restore` as a user runs it, in a process of its own."""
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf import CNNF, layers
-from tests import reference_data
-
-ROOT = pathlib.Path(__file__).parent.parent.parent
-DATA = f"idx:{reference_data.TESTDATA / 'fashion_mnist_mini'}"
-PNG = b"\x89PNG"
-
-
-def run(*arguments):
-    command = [sys.executable, "bin/restore.py", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-
-def small_model(image_shape=(28, 28, 1), *, with_encoder=False):
-    keras.utils.set_random_seed(0)
-    network = layers.FeedbackSequential(
-        [
-            layers.FeedbackConv2D(2, strides=2, name="conv1"),
-            layers.AdaReLU(name="ada_relu1"),
-            layers.FeedbackFlatten(name="flatten"),
-            layers.FeedbackDense(10, use_bias=True, name="fc"),
-        ],
-        name="network",
-    )
-    encoder = layers.FeedbackSequential([layers.FeedbackConv2D(2, name="conv0")], name="encoder")
-    return CNNF(network, encoder if with_encoder else None, image_shape=image_shape)
+from tests.bin import binaries
+from tests.bin.binaries import DATA, PNG, run, run_forked
 
 
 def picture(*shape):
     return tf.constant(np.random.default_rng(0).integers(0, 256, shape), tf.uint8)
 
 
-class RestoreTest(tf.test.TestCase):
-    def folder(self):
-        return pathlib.Path(self.create_tempdir().full_path)
-
-    def saved(self, *arguments, **kwargs):
-        path = self.folder() / "model.keras"
-        small_model(*arguments, **kwargs).save(path)
-        return path
-
-    def assert_fails(self, result, code, *messages):
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertNotIn("Traceback", result.stderr)
-        error = " ".join(result.stderr.split())
-        for message in messages:
-            self.assertRegex(error, message)
-
+class RestoreTest(binaries.BinaryTestCase):
     def test_data_set(self):
         model, outputs = self.saved(), [self.folder() / "deep" / "out" for _ in range(2)]
         arguments = (f"--model={model}", f"--dataset={DATA}", "--score_images=20", "--batch_size=16", "--num_images=4")
         arguments += ("--corruption=shot_noise,dotted_line", "--iterations=1,3", "--severity=4", "--seed=2")
-        for output in outputs:
-            result = run(*arguments, f"--output={output}")
-            self.assertEqual(result.returncode, 0, result.stderr)
+        for run_one, output in zip((run, run_forked), outputs, strict=True):
+            result = run_one("restore", *arguments, f"--output={output}")
+            self.assert_runs(result)
         self.assertIn("reconstruction, iteration 3", result.stdout)
         names = sorted(path.name for path in output.iterdir())
         wanted = ["all.png", "dotted_line.png", "restoration.json", "restoration.txt", "shot_noise.png"]
@@ -84,8 +42,8 @@ class RestoreTest(tf.test.TestCase):
         scores = []
         for corruptions in ("gaussian_noise", "contrast,gaussian_noise"):
             output = self.folder()
-            result = run(*arguments, f"--corruption={corruptions}", f"--output={output}")
-            self.assertEqual(result.returncode, 0, result.stderr)
+            result = run_forked("restore", *arguments, f"--corruption={corruptions}", f"--output={output}")
+            self.assert_runs(result)
             self.assertEqual((output / "all.png").exists(), "," in corruptions)
             scores.append(json.loads((output / "restoration.json").read_text())["scores"]["gaussian_noise"])
         self.assertEqual(list(scores[0]["baselines"]), ["median 3x3", "denoising autoencoder"])
@@ -100,8 +58,8 @@ class RestoreTest(tf.test.TestCase):
         (folder / "more" / "notes.txt").write_text("not looked at")
         arguments = (f"--model={self.saved()}", f"--images={folder / 'grey.png'},{folder / 'more'}")
         arguments += ("--iterations=1,2", f"--output={output}", "--fit")
-        result = run(*arguments, "--corruption=none")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run_forked("restore", *arguments, "--corruption=none")
+        self.assert_runs(result)
         self.assertEqual(sorted(path.name for path in output.iterdir()), ["none.png", "restoration.json", "restored"])
         restored = sorted(path.name for path in (output / "restored").iterdir())
         names = ("clear", "colour", "grey")
@@ -113,8 +71,8 @@ class RestoreTest(tf.test.TestCase):
         wanted = model.reconstruct(pixels[tf.newaxis], iterations=2)[1, 0]
         self.assertAllClose(tf.cast(image, tf.float32) / 255, wanted, atol=0.51 / 255)
 
-        result = run(*arguments, "--corruption=occlusion,contrast", "--restored=features")
-        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run_forked("restore", *arguments, "--corruption=occlusion,contrast", "--restored=features")
+        self.assert_runs(result)
         self.assertIn("3 own images", result.stdout)
         self.assertTrue((output / "restored" / "colour_occlusion_iteration1.png").exists())
         self.assertTrue((output / "all.png").exists())
@@ -126,45 +84,56 @@ class RestoreTest(tf.test.TestCase):
             (folder / name / "x.png").write_bytes(tf.io.encode_png(picture(9, 20, 1)).numpy())
         arguments = (f"--model={self.saved((8, 8, 3))}", f"--images={folder / 'a'},{folder / 'b'}", "--iterations=1")
         arguments += (f"--output={output}", "--corruption=none")  # too small to be scored, but nothing is
-        self.assert_fails(run(*arguments), 1, "a/x.png: the model takes 8x8 colour.*9x20 grey; .*--fit")
+        self.assert_fails(
+            run_forked("restore", *arguments), 1, "a/x.png: the model takes 8x8 colour.*9x20 grey; .*--fit"
+        )
         self.assertFalse(output.exists())
-        self.assertEqual(run(*arguments, "--fit").returncode, 0)
+        self.assert_runs(run_forked("restore", *arguments, "--fit"))
         restored = sorted((output / "restored").iterdir())
         self.assertEqual([path.name for path in restored], ["001_x_iteration1.png", "002_x_iteration1.png"])
         self.assertEqual(tf.io.decode_png(restored[0].read_bytes()).shape, (8, 8, 3))
-        scored = run(*arguments[:-1], "--fit", "--corruption=contrast")
+        scored = run_forked("restore", *arguments[:-1], "--fit", "--corruption=contrast")
         self.assert_fails(scored, 1, "at least 11x11 pixels, the window of SSIM; got 8x8")
 
     def test_data_of_the_denoiser(self):
         folder = self.folder()
         (folder / "x.png").write_bytes(tf.io.encode_png(picture(12, 12, 1)).numpy())
         arguments = (f"--model={self.saved((12, 12, 1))}", f"--images={folder}", f"--dataset={DATA}")
-        result = run(*arguments, "--denoiser_epochs=1", "--denoiser_split=train[:32]", f"--output={folder / 'out'}")
+        result = run_forked(
+            "restore", *arguments, "--denoiser_epochs=1", "--denoiser_split=train[:32]", f"--output={folder / 'out'}"
+        )
         self.assert_fails(result, 2, r"model's shape \(12, 12, 1\), but those of '.*' have \(28, 28, 1\)")
         self.assertFalse((folder / "out").exists())
 
     def test_errors(self):
-        folder, output = self.folder(), self.folder() / "out"
-        self.assert_fails(run(), 2, "--model must be given")
-        self.assert_fails(run("--model=none.keras"), 1, "'none.keras' does not exist; wanted a .keras file")
-        self.assert_fails(run("--model=x", "--iterations=2,1"), 2, "--iterations wants ascending .* got '2,1'")
-        self.assert_fails(run("--model=x", "--iterations=two"), 2, "--iterations wants ascending .* got 'two'")
-        self.assert_fails(run("--model=x", "--corruption=none"), 2, "wants images of your own .*give --images")
-        self.assert_fails(run("--model=x", "--corruption="), 2, "--corruption wants at least one name.* got nothing")
-        self.assert_fails(run("--model=x", "--severity=9"), 2, "severity")
-        self.assert_fails(run("--model=x", "--images=none.png"), 1, "there is no file or folder 'none.png'")
-        self.assert_fails(run("--model=x", f"--images={folder}"), 1, "no image in the folder")
+        output = self.folder() / "out"
+        broken, empty = self.folder(), self.folder()
+        (broken / "text.png").write_text("not an image")
         model = self.saved()
-        fog = run(f"--model={model}", "--corruption=contrast,fog")
-        self.assert_fails(fog, 2, "--corruption wants some of brightness, contrast.*got 'fog'")
-        (folder / "text.png").write_text("not an image")
         arguments = (f"--model={model}", f"--output={output}")
-        self.assert_fails(run(*arguments, f"--images={folder}"), 1, "text.png: is not a readable image")
-        encoder = run(f"--model={self.saved(with_encoder=True)}", f"--dataset={DATA}", f"--output={output}")
-        self.assert_fails(encoder, 1, "whose h is the image .ind = 0.")
+        with_encoder = (f"--model={self.saved(with_encoder=True)}", f"--dataset={DATA}", f"--output={output}")
+        under_a_file = (f"--model={model}", f"--dataset={DATA}", f"--output={broken / 'text.png' / 'out'}")
+        self.assert_refuses(
+            "restore",
+            ((), 2, "--model must be given"),
+            (("--model=none.keras",), 1, "'none.keras' does not exist; wanted a .keras file"),
+            (("--model=x", "--iterations=2,1"), 2, "--iterations wants ascending .* got '2,1'"),
+            (("--model=x", "--iterations=two"), 2, "--iterations wants ascending .* got 'two'"),
+            (("--model=x", "--corruption=none"), 2, "wants images of your own .*give --images"),
+            (("--model=x", "--corruption="), 2, "--corruption wants at least one name.* got nothing"),
+            (("--model=x", "--severity=9"), 2, "severity"),
+            (("--model=x", "--images=none.png"), 1, "there is no file or folder 'none.png'"),
+            (("--model=x", f"--images={empty}"), 1, "no image in the folder"),
+            (
+                (f"--model={model}", "--corruption=contrast,fog"),
+                2,
+                "--corruption wants some of brightness, contrast.*got 'fog'",
+            ),
+            ((*arguments, f"--images={broken}"), 1, "text.png: is not a readable image"),
+            (with_encoder, 1, "whose h is the image .ind = 0."),
+            (under_a_file, 2, "--output wants a folder that can be written, got .*: Not a directory"),
+        )
         self.assertFalse(output.exists())
-        under_a_file = run(f"--model={model}", f"--dataset={DATA}", f"--output={folder / 'text.png' / 'out'}")
-        self.assert_fails(under_a_file, 2, "--output wants a folder that can be written, got .*: Not a directory")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -22,9 +21,10 @@ from absl.testing import parameterized
 from cnnf_tf import training
 from cnnf_tf.models import load_model
 from cnnf_tf.training.checkpoints import Checkpoints
+from tests.bin import binaries
+from tests.bin.binaries import ROOT, run_forked
 from tests.training import small
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 STEPS = 20
 CHANGES = {
     "data__validation_split": "",
@@ -34,7 +34,7 @@ CHANGES = {
 }
 
 
-class TrainTest(tf.test.TestCase, parameterized.TestCase):
+class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
     unbroken = None
     """Folder of one run that nothing disturbed, for the tests that disturb one."""
 
@@ -46,13 +46,10 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
             TrainTest.unbroken = folder
         return TrainTest.unbroken
 
-    def folder(self):
-        return pathlib.Path(self.create_tempdir().full_path) / "run"
-
     def start(self, workdir, *arguments, kind="adversarial", environment=None, **changes):
-        command = [sys.executable, "bin/train.py", *small.arguments(kind, **(CHANGES | changes))]
+        config = small.arguments(kind, **(CHANGES | changes))
         process = subprocess.Popen(
-            [*command, f"--workdir={workdir}", *arguments],
+            binaries.command("train", *config, f"--workdir={workdir}", *arguments),
             cwd=ROOT,
             env=os.environ | (environment or {}),
             stdout=subprocess.PIPE,
@@ -88,7 +85,7 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
         return [*arrays, *load_model(workdir / "last.keras").get_weights()]
 
     def test_killed_at_any_moment_and_started_again_ends_bit_identical(self):
-        unbroken, workdir = self.undisturbed(), self.folder()
+        unbroken, workdir = self.undisturbed(), self.folder() / "run"
         rng = random.Random(7)
         for kill in range(3):
             process = self.start(workdir)
@@ -112,7 +109,7 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(list((workdir / "checkpoints").iterdir()), 3)
 
     def test_two_workers_equal_one_also_after_one_was_lost(self):
-        alone, together = self.undisturbed(), self.folder()
+        alone, together = self.undisturbed(), self.folder() / "run"
 
         def start_both():
             sockets = [socket.socket() for _ in range(2)]
@@ -147,7 +144,7 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([entry["step"] for entry in training.Workdir(together).history()], [10, 20])
 
     def test_logical_devices_and_one_run_at_a_time(self):
-        workdir = self.folder()
+        workdir = self.folder() / "run"
         longer = {"kind": "standard", "train__epochs": 50}
         first = self.start(workdir, "--strategy=mirrored", "--devices=2", **longer)
         self.wait_for(first, workdir, 2)
@@ -163,11 +160,10 @@ class TrainTest(tf.test.TestCase, parameterized.TestCase):
         (("--strategy=multi_worker",), {"TF_CONFIG": "{}"}, 1, "wants the environment variable TF_CONFIG.*got '{}'"),
     )
     def test_refuses(self, arguments, environment, code, message):
-        workdir = self.folder()
-        process = self.start(workdir, *arguments, kind="standard", environment=environment)
-        said = self.finish(process, code)
-        self.assertRegex(said, message)
-        self.assertNotIn("Traceback", said)
+        workdir = self.folder() / "run"
+        config = small.arguments("standard", **CHANGES)
+        result = run_forked("train", *config, f"--workdir={workdir}", *arguments, environment=environment)
+        self.assert_fails(result, code, message)
         self.assertFalse(workdir.exists())
 
 

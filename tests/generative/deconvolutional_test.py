@@ -8,10 +8,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl.testing import parameterized
 
+from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, Sample, flatten_latents, latent_sites, nest_latents
 from tests.generative import nets
 from tests.models import tiny
-from tests.policies import dtype_policy
 
 tfd = tfp.distributions
 

@@ -6,9 +6,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import layers
+from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.layers.base import FeedbackComposite
 from tests import descriptors
-from tests.policies import dtype_policy
 
 CASES = [(descriptor.name, descriptor) for descriptor in descriptors.LAYERS]
 

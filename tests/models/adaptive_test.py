@@ -5,9 +5,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import generative
+from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
 from cnnf_tf.models import adaptive_unroll, check_tolerance, infer_adaptive, unroll
-from tests import policies
 from tests.models import tiny
 
 
@@ -111,7 +111,7 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(found.iterations_used, [3] * 3)
 
     def test_float64(self):
-        with policies.dtype_policy("float64"):
+        with dtype_policy("float64"):
             network = FeedbackSequential([FeedbackDense(5), AdaReLU(), FeedbackDense(3)])
             network.build((None, 4))
         features = tf.constant(np.random.default_rng(0).standard_normal((3, 4)))
@@ -121,7 +121,7 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(found.last_logits, fixed.logits[-1])
 
     def test_half_precision(self):
-        with policies.dtype_policy("mixed_bfloat16"):
+        with dtype_policy("mixed_bfloat16"):
             model = tiny.model()
         found = infer_adaptive(model, tiny.images(3), max_iterations=3, tolerance=0.0)
         self.assertEqual({values.dtype for values in found}, {tf.float32, tf.int32})

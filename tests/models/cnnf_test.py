@@ -9,9 +9,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import CNNF
+from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.models import NETWORKS, load_model, reconstruction_loss, trajectory_losses
 from tests.models import tiny
-from tests.policies import dtype_policy
 
 
 def trained(model, epochs=2):

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.models import reference
 from tests import reference_data
-from tests.policies import dtype_policy
 
 FILES = {
     "fashion_cnn_ind0": (reference_data.fashion_state, 0, 3),

@@ -103,6 +103,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(
         ({"data__name": "fashion_mnistt"}, "fashion_mnist"),
+        ({"data__name": "stl10"}, "stl10 is not prepared in .* Run `python bin/prepare_data.py"),
         ({"data__batch_size": 0}, "config.data.batch_size must be an integer >= 1, got 0"),
         ({"data__train_split": "trane"}, "trane"),
         ({"data__validation_split": "test[:0]x"}, "test"),
