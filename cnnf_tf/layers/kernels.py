@@ -7,10 +7,10 @@ layers that speaks TensorFlow rather than `keras.ops`, which has no such kernels
 
 from collections.abc import Callable
 
-import ml_dtypes
 import tensorflow as tf
 
 Padding = str | list[list[int]]
+_LEAST = {tf.float16: 2.0**-24, tf.bfloat16: 2.0**-126, tf.float32: 2.0**-126, tf.float64: 2.0**-1022}
 
 
 def conv2d(features: tf.Tensor, kernel: tf.Tensor, strides: int, padding: Padding) -> tf.Tensor:
@@ -44,9 +44,7 @@ def flip_where_negative(values: tf.Tensor, signal: tf.Tensor) -> tf.Tensor:
     The kernel flips where signal <= 0. Zeros are lifted over that by the smallest number that is not flushed to zero,
     which carries no other number over it. Signals get no gradient.
     """
-    numbers = ml_dtypes.finfo(signal.dtype.as_numpy_dtype)
-    least = numbers.smallest_subnormal if signal.dtype == tf.float16 else numbers.tiny
-    lifted = tf.stop_gradient(signal) + tf.constant(least, signal.dtype)
+    lifted = tf.stop_gradient(signal) + tf.constant(_LEAST[signal.dtype], signal.dtype)
     return tf.raw_ops.LeakyReluGrad(gradients=values, features=lifted, alpha=-1.0)
 
 
