@@ -29,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from absl import app, flags, logging  # noqa: E402
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
+flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
 
 
 def define_data_dir() -> flags.FlagHolder:

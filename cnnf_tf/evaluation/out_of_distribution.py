@@ -112,8 +112,8 @@ def image_scores(
         terms = generative.log_prob_terms(*_state(trajectory))
         inside = [value for name, value in terms.items() if name not in ("label", "features")]
         scores = {
-            "log p(h, y, z)": tf.add_n(list(terms.values())),
-            "log p(z | y)": tf.add_n(inside) if inside else tf.zeros_like(terms["label"]),
+            "log p(h, y, z)": sum(terms.values()),
+            "log p(z | y)": sum(inside) if inside else tf.zeros_like(terms["label"]),
             "log p(h | y, z)": terms["features"],
             "max softmax": tf.reduce_max(tf.nn.softmax(READOUTS[model.readout](trajectory.logits)), -1),
         }

@@ -243,7 +243,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
 
     def log_prob(self, features: Tensor, label: Any, latents: Any) -> Tensor:
         """log p(h, y, z) in nats, `[batch]`: the sum of `log_prob_terms`, which has the arguments and errors."""
-        return tf.add_n(list(self.log_prob_terms(features, label, latents).values()))
+        return sum(self.log_prob_terms(features, label, latents).values())
 
     def label_log_posterior(self, features: Tensor, latents: Any) -> Tensor:
         """log p(y | h, z), `[batch, classes]`, exact for any network: by enumeration over all labels."""

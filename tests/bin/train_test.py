@@ -47,6 +47,10 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
         return TrainTest.unbroken
 
     def start(self, workdir, *arguments, kind="adversarial", environment=None, **changes):
+        if kind == "adversarial":
+            # Clean images stay out of the loop: on their flat ground the units of a pooling window are equal up to
+            # rounding, which would decide where the feedback goes, and 1e-8 between two runs would become 1e-3.
+            changes = {"adversarial__clean_weight": 0.0} | changes
         config = small.arguments(kind, **(CHANGES | changes))
         process = subprocess.Popen(
             binaries.command("train", *config, f"--workdir={workdir}", *arguments),
