@@ -14,7 +14,7 @@ EPSILON = 1e-8
 class InstanceNorm(FeedbackLayer):
     """Divides each channel of each image by its root mean square over space: `v / sqrt(mean(v^2) + 1e-8)`.
 
-    No mean is subtracted and nothing is learned. Half precision is averaged along rows, and their means in float32.
+    No mean is subtracted and nothing is learned. Half precision is averaged along rows, and these means in float32.
 
     Args:
       up: normalise the features going up.
@@ -48,16 +48,21 @@ class InstanceNorm(FeedbackLayer):
 @ops.custom_gradient
 def _normalise(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """v r with r = 1 / sqrt(mean(v^2) + epsilon); the gradient for an upstream u is r (u - v r^2 mean(u v))."""
-    scale = ops.rsqrt(_mean_over_space(ops.square(values)) + EPSILON)
+    scale = ops.rsqrt(_mean_product(values, values) + EPSILON)
 
     def gradient(upstream: Tensor) -> Tensor:
-        pull = ops.square(scale) * _mean_over_space(upstream * values)
+        pull = ops.square(scale) * _mean_product(upstream, values)
         return (upstream - values * ops.cast(pull, values.dtype)) * ops.cast(scale, values.dtype)
 
     return values * ops.cast(scale, values.dtype), gradient
 
 
-def _mean_over_space(values: Tensor) -> Tensor:
-    """`[batch, 1, 1, channels]`, at least float32: first along rows by the pooling kernel, which is fast."""
-    rows = ops.average_pool(values, (1, values.shape[2]))
+def _mean_product(first: Tensor, second: Tensor) -> Tensor:
+    """`[batch, 1, 1, channels]`, at least float32: first along rows by the pooling kernel, which is fast.
+
+    Products of bfloat16 have the range of float32; those of float16 would overflow and are made in float32.
+    """
+    if first.dtype == "float16":
+        first, second = at_least_float32(first), at_least_float32(second)
+    rows = ops.average_pool(first * second, (1, first.shape[2]))
     return ops.mean(at_least_float32(rows), axis=(1, 2), keepdims=True)

@@ -161,6 +161,21 @@ class InstanceNormTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(layer(values)[0], expected if up else values, rtol=1e-5)
         self.assertAllClose(layer.feedback(values), expected if down else values, rtol=1e-5)
 
+    @parameterized.parameters("float16", "bfloat16")
+    def test_half_precision_does_not_overflow(self, dtype):
+        values = tf.constant(random_with_zeros((2, 30, 4, 5), 0) * 3e4 / 5, dtype)
+        upstream = tf.constant(random_with_zeros((2, 30, 4, 5), 1) * 3e4 / 5, dtype)
+        found = []
+        for cast in (dtype, "float64"):
+            layer = InstanceNorm(dtype=cast)
+            wide = tf.cast(values, cast)
+            with tf.GradientTape() as tape:
+                tape.watch(wide)
+                output = layer(wide)[0]
+            found.append((output, tape.gradient(output, wide, tf.cast(upstream, cast))))
+        for half, exact in zip(*found, strict=True):
+            self.assertAllClose(tf.cast(half, tf.float64), exact, rtol=0.03, atol=0.03 * np.abs(exact).mean())
+
 
 if __name__ == "__main__":
     tf.test.main()
