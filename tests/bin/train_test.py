@@ -150,6 +150,8 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
     def test_logical_devices_and_one_run_at_a_time(self):
         workdir = self.folder() / "run"
         longer = {"kind": "standard", "train__epochs": 5000}
+        # What a shell runs in the background ignores this signal, and so would the run.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         first = self.start(workdir, "--strategy=mirrored", "--devices=2", **longer)
         self.wait_for(first, workdir, 2)
         with self.assertRaisesRegex(ValueError, "another process is training in workdir"):
