@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from cnnf_tf.evaluation.figures import save_png
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, self_consistency
+from cnnf_tf.generative.deconvolutional import sum_terms
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, READOUTS, Trajectory
 from cnnf_tf.plotting import new_figure
@@ -112,8 +113,8 @@ def image_scores(
         terms = generative.log_prob_terms(*_state(trajectory))
         inside = [value for name, value in terms.items() if name not in ("label", "features")]
         scores = {
-            "log p(h, y, z)": _total(terms.values()),
-            "log p(z | y)": _total(inside) if inside else tf.zeros_like(terms["label"]),
+            "log p(h, y, z)": sum_terms(terms.values()),
+            "log p(z | y)": sum_terms(inside) if inside else tf.zeros_like(terms["label"]),
             "log p(h | y, z)": terms["features"],
             "max softmax": tf.reduce_max(tf.nn.softmax(READOUTS[model.readout](trajectory.logits)), -1),
         }
@@ -262,11 +263,6 @@ def match_channels(images: Any, channels: int) -> np.ndarray:
     if images.shape[-1] == channels:
         return images
     return np.repeat(images.mean(-1, keepdims=True), channels, axis=-1)
-
-
-def _total(terms: Iterable[tf.Tensor]) -> tf.Tensor:
-    """Their sum, in a fixed order: that of `tf.add_n`, into which graphs turn sums, changes from run to run."""
-    return tf.reduce_sum(tf.stack(list(terms)), 0)
 
 
 def _state(trajectory: Trajectory) -> tuple[Tensor, Tensor, Any]:

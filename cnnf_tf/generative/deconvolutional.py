@@ -13,7 +13,7 @@ Symbols to names: y label, z latents, g signals, g(0) reconstruction, h features
 
 import functools
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple
 
 import keras
@@ -243,7 +243,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
 
     def log_prob(self, features: Tensor, label: Any, latents: Any) -> Tensor:
         """log p(h, y, z) in nats, `[batch]`: the sum of `log_prob_terms`, which has the arguments and errors."""
-        return sum(self.log_prob_terms(features, label, latents).values())
+        return sum_terms(self.log_prob_terms(features, label, latents).values())
 
     def label_log_posterior(self, features: Tensor, latents: Any) -> Tensor:
         """log p(y | h, z), `[batch, classes]`, exact for any network: by enumeration over all labels."""
@@ -273,3 +273,8 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
                 f"label must be a scalar or one class id for each of {size} examples, got {label.shape[0]}."
             )
         return label
+
+
+def sum_terms(terms: Iterable[Tensor]) -> Tensor:
+    """Their sum, in a fixed order: that of `tf.add_n`, into which graphs turn sums, changes from run to run."""
+    return tf.reduce_sum(tf.stack(list(terms)), 0)

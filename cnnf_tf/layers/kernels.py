@@ -70,7 +70,7 @@ def upsample(signal: tf.Tensor, size: int, input_size: tuple[int, int]) -> tf.Te
     @tf.custom_gradient
     def repeat(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return average_pool(upstream, size) * tf.cast(size * size, upstream.dtype)
+            return sum_pool(upstream, size)
 
         _, height, width, channels = values.shape
         shape = tf.stack([tf.shape(values)[0], height, size, width, size, channels])
@@ -90,7 +90,7 @@ def unpool(signal: tf.Tensor, latent: tf.Tensor, size: int) -> tf.Tensor:
     @tf.custom_gradient
     def put(values: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return average_pool(upstream * latent, size) * tf.cast(size * size, upstream.dtype)
+            return sum_pool(upstream * latent, size)
 
         return times_upsampled(latent, values, size), gradient
 
@@ -104,6 +104,11 @@ def times_upsampled(features: tf.Tensor, values: tf.Tensor, size: int) -> tf.Ten
         return features * upsample(values, size, tuple(features.shape[1:3]))
     windows = tf.reshape(features, [-1, height, size, width, size, channels])
     return tf.reshape(windows * values[:, :, None, :, None, :], tf.shape(features))
+
+
+def sum_pool(features: tf.Tensor, size: int) -> tf.Tensor:
+    """Sum over non-overlapping `size x size` windows; rows and columns left over at the end are dropped."""
+    return average_pool(features, size) * tf.cast(size * size, features.dtype)
 
 
 def average_pool(features: tf.Tensor, size: int) -> tf.Tensor:
