@@ -38,7 +38,7 @@ class Network(NamedTuple):
     """From h to the logits; this is what the loop runs up and down."""
 
 
-def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map") -> Network:
+def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map", taps: bool = True) -> Network:
     """The Fashion-MNIST network, "4 convolutions and 3 dense layers" (for 28x28x1, and any size of at least 4x4).
 
         conv1 16  N^ A Nv   | conv2 32  N^ A Nv   | conv3 32  N^ A P Nv  | conv4 64  N^ A P Nv
@@ -48,8 +48,8 @@ def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map") -> Ne
       num_classes: number of labels.
       ind: leading convolution blocks left out of the loop: h is the image (0), or the output of block 1 or 2.
       rule: how AdaReLU and AdaPool decide, "map", "talk" or "reference" (AdaPool uses "map" where it has no "talk").
-
-    Taps: the outputs of the rectifiers of block 3 and 4.
+      taps: whether training reconstructs the outputs of the rectifiers of block 3 and 4 as well, as the authors do, or
+        h alone.
     """
     _check_ind(ind, 2)
     pool_rule = _pool_rule(rule)
@@ -57,10 +57,9 @@ def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map") -> Ne
     def block(index: int, filters: int, pool: bool) -> Layers:
         rectifier: FeedbackLayer = AdaReLU(rule=rule, name=f"ada_relu{index}")
         layers = [FeedbackConv2D(filters, name=f"conv{index}"), _norm_up(f"norm_up{index}")]
+        layers.append(Tap(rectifier, name=f"tap{index}") if pool and taps else rectifier)
         if pool:
-            layers += [Tap(rectifier, name=f"tap{index}"), AdaPool2D(rule=pool_rule, name=f"ada_pool{index}")]
-        else:
-            layers.append(rectifier)
+            layers.append(AdaPool2D(rule=pool_rule, name=f"ada_pool{index}"))
         return [*layers, _norm_down(f"norm_down{index}")]
 
     blocks = [block(1, 16, False), block(2, 32, False), block(3, 32, True), block(4, 64, True)]

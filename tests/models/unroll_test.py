@@ -1,11 +1,12 @@
 """The loop against a hand-written NumPy CNN-F, and its laws."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
-from cnnf_tf.models import READOUTS, unroll
+from cnnf_tf.models import CNNF, READOUTS, unroll
 from tests.models import tiny
 
 
@@ -109,6 +110,18 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLen(signals, len(model.network.layers))
         for tap, reconstruction in zip(trajectory.taps[0], trajectory.tap_reconstructions[0], strict=True):
             self.assertEqual(tap.shape, reconstruction.shape)
+
+    def test_a_network_without_taps_computes_the_same(self):
+        image = tf.constant(np.random.default_rng(0).random((1, 28, 28, 1)), tf.float32)
+        found = {}
+        for taps in (True, False):
+            keras.utils.set_random_seed(0)
+            model = CNNF.from_name("fashion_cnn", image_shape=(28, 28, 1), network={"taps": taps}, iterations=1)
+            found[taps] = model.infer(image)
+        self.assertAllEqual(found[True].logits, found[False].logits)
+        self.assertAllEqual(found[True].reconstructions[0], found[False].reconstructions[0])
+        self.assertEqual([len(found[True].taps[0]), len(found[False].taps[0])], [2, 0])
+        self.assertEqual([len(found[True].tap_reconstructions[0]), len(found[False].tap_reconstructions[0])], [2, 0])
 
     def test_readouts(self):
         logits = tf.constant([[[1.0, 2.0]], [[3.0, 6.0]]])
