@@ -12,7 +12,17 @@ PACKAGES = (
     "cnnf_tf",
     *(
         f"cnnf_tf.{name}"
-        for name in ("attacks", "data", "evaluation", "generative", "layers", "models", "serving", "training")
+        for name in (
+            "attacks",
+            "data",
+            "evaluation",
+            "generative",
+            "layers",
+            "models",
+            "reporting",
+            "serving",
+            "training",
+        )
     ),
 )
 
