@@ -1,4 +1,4 @@
-"""Packaging of cnnf_tf: one wheel that holds the package `cnnf_tf` and nothing else.
+"""Packaging of cnnf_tf: one wheel that holds the package `cnnf_tf`, pretrained models included, and nothing else.
 
 `bin/`, `configs/` and `tests/` are run from a checkout (they are in the source distribution, not in the wheel).
 """
@@ -98,6 +98,7 @@ setuptools.setup(
     license="MIT",
     license_files=["LICENSE"],
     packages=setuptools.find_packages(include=["cnnf_tf", "cnnf_tf.*"]),
+    package_data={"cnnf_tf": ["pretrained/*.json", "pretrained/*.npz"]},
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
     extras_require={"autoattack": AUTOATTACK, "dev": DEV, "serving": SERVING, "torch": TORCH},

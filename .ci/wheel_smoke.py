@@ -1,4 +1,4 @@
-"""Run by wheel_check where only the wheel is installed: the package imports, and a network sees one image."""
+"""Run by wheel_check where only the wheel is installed: the package imports, and networks see one image."""
 
 import pathlib
 import sys
@@ -14,4 +14,12 @@ model = cnnf_tf.CNNF.from_name("fashion_cnn", image_shape=(28, 28, 1), network={
 logits = np.asarray(model(np.zeros((1, 28, 28, 1), np.float32)))
 if logits.shape != (1, 10) or not np.isfinite(logits).all():
     sys.exit(f"wanted finite logits of shape (1, 10), got {logits}.")
-print(f"cnnf_tf {cnnf_tf.__version__} from the wheel: one image gave logits of shape {logits.shape}.")
+names = cnnf_tf.pretrained_names()
+for name in names[:1]:
+    model = cnnf_tf.load_pretrained(name)
+    if not np.isfinite(np.asarray(model(np.zeros((1, *model.image_shape), np.float32)))).all():
+        sys.exit(f"the pretrained model {name} gave logits that are not finite.")
+print(
+    f"cnnf_tf {cnnf_tf.__version__} from the wheel: one image gave logits of shape {logits.shape}; pretrained models: "
+    f"{', '.join(names) or 'none'}."
+)

@@ -21,8 +21,10 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+"""The checkout."""
 # The package is importable from a plain checkout, without installation.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(ROOT))
 # TensorFlow's C++ chatter hides our own messages; an explicit setting of the user wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -30,6 +32,41 @@ from absl import app, flags, logging  # noqa: E402
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
 flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
+
+
+PRETRAINED = ROOT / "cnnf_tf" / "pretrained"
+"""Cards and weights of the pretrained models; looked at here because importing the package takes seconds."""
+_PREFIX = "pretrained:"
+
+
+def define_model(name: str = "model", what: str = "The model") -> flags.FlagHolder:
+    """Defines --model, or another flag whose value `cnnf_tf.models.load_model` takes; the default is none.
+
+    Args:
+      name: of the flag.
+      what: the model is for, in the help text.
+    """
+    known = ", ".join(sorted(path.stem for path in PRETRAINED.glob("[!.]*.json"))) or "none yet"
+    return flags.DEFINE_string(
+        name,
+        None,
+        f"{what}: a .keras file, for example best.keras in the workdir of bin/train.py; or {_PREFIX}NAME, one that "
+        f"comes with the package ({known}).",
+    )
+
+
+def folder_beside(model: str) -> pathlib.Path:
+    """Where results about a model go unless a flag says otherwise.
+
+    Args:
+      model: value of a flag of `define_model`.
+
+    Returns:
+      For a file, the folder of the same name without ending; for a pretrained model runs/NAME.
+    """
+    if model.startswith(_PREFIX):
+        return pathlib.Path("runs", model.removeprefix(_PREFIX))
+    return pathlib.Path(model).with_suffix("")
 
 
 def define_data_dir() -> flags.FlagHolder:

@@ -24,9 +24,7 @@ from absl import flags
 
 _ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
 
-_MODEL: flags.FlagHolder = flags.DEFINE_string(
-    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
-)
+_MODEL = _app.define_model()
 _ATTACK = flags.DEFINE_enum("attack", "pgd", _ATTACKS, "Which attack.")
 _RADIUS: flags.FlagHolder = flags.DEFINE_string(
     "radius", None, "Radius of the ball on the [0, 1] pixel scale, a number or a fraction: 0.1, 8/255."
@@ -46,7 +44,7 @@ _GRADIENT_PATH = flags.DEFINE_enum(
     ["first_pass", "full_unroll"],
     "What gradients go through: the plain CNN of the first pass, or all passes with their feedback.",
 )
-_SURROGATE = flags.DEFINE_string("surrogate", "", "Another .keras file that gradients go through: a transfer attack.")
+_SURROGATE = _app.define_model("surrogate", "Another model that gradients go through, a transfer attack")
 _TARGETED = flags.DEFINE_bool("targeted", False, "Aim at the class after the label (the first after the last).")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of all random numbers.", lower_bound=0, upper_bound=2**31 - 1)
 _ITERATIONS = flags.DEFINE_integer(

@@ -17,7 +17,6 @@ A killed run goes on after its last finished cell (corruption, severity and mode
 again. Equal commands write equal files.
 """
 
-import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,11 +24,9 @@ from typing import Any
 import _app
 from absl import flags
 
-_MODEL: flags.FlagHolder = flags.DEFINE_string(
-    "model", None, "The CNN-F, a .keras file, for example best.keras in the workdir of bin/train.py."
-)
-_BASELINE: flags.FlagHolder = flags.DEFINE_string(
-    "baseline", None, "The .keras file that errors are compared with, as a rule a model trained with 0 iterations."
+_MODEL = _app.define_model()
+_BASELINE = _app.define_model(
+    "baseline", "The model that errors are compared with, as a rule trained with 0 iterations"
 )
 _CORRUPTIONS = flags.DEFINE_list("corruptions", [], "Corruptions, separated by commas; default: all.")
 _SEVERITIES = flags.DEFINE_list("severities", ["1", "2", "3", "4", "5"], "Severities from 1 to 5, ascending.")
@@ -154,11 +151,11 @@ def _open_record(
 
     from cnnf_tf import __version__
     from cnnf_tf.evaluation import PassAccuracy
-    from cnnf_tf.models import READOUTS
+    from cnnf_tf.models import READOUTS, model_sha256
     from cnnf_tf.records import StudyRecord
 
     files = {"model": _MODEL.value, "baseline": _BASELINE.value}
-    sha256 = {role: hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest() for role, file in files.items()}
+    sha256 = {role: model_sha256(file) for role, file in files.items()}
     config = {
         "sha256": sha256,
         "dataset": _DATASET.value,

@@ -22,9 +22,7 @@ from typing import Any
 import _app
 from absl import flags
 
-_MODEL: flags.FlagHolder = flags.DEFINE_string(
-    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
-)
+_MODEL = _app.define_model()
 _DATASET = flags.DEFINE_string(
     "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
 )
@@ -48,8 +46,8 @@ _ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 
 _SPSA_IMAGES = flags.DEFINE_integer(
     "spsa_images", 100, "SPSA attacks the first so many images (each step costs 257 passes); 0: no SPSA.", lower_bound=0
 )
-_SURROGATE = flags.DEFINE_string(
-    "surrogate", None, "With --robustness: a .keras file, such as the plain CNN, to make transferred images on."
+_SURROGATE = _app.define_model(
+    "surrogate", "With --robustness: another model, such as the plain CNN, to attack through"
 )
 _ADAPTIVE = flags.DEFINE_bool("adaptive", True, "With --robustness: also run the attacks aimed at the feedback.")
 _AUTOATTACK = flags.DEFINE_bool(
@@ -58,7 +56,7 @@ _AUTOATTACK = flags.DEFINE_bool(
     "With --robustness: also run AutoAttack on the first --spsa_images; pip install '.[autoattack]'.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the attacks.", lower_bound=0)
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model, or runs/NAME.")
 _app.define_data_dir()
 
 
@@ -90,7 +88,7 @@ def main() -> None:
     if _SELF_CONSISTENCY.value:
         summary = summarize_self_consistency(model, dataset, iterations=iterations)
         table += f"\nself-consistency, means over the same images\n{evaluation.self_consistency_table(summary)}\n"
-    output = pathlib.Path(_OUTPUT.value or pathlib.Path(_MODEL.value).with_suffix(""))
+    output = pathlib.Path(_OUTPUT.value or _app.folder_beside(_MODEL.value))
     report = {
         "model": _MODEL.value,
         "dataset": _DATASET.value,

@@ -16,9 +16,7 @@ import pathlib
 import _app
 from absl import flags
 
-_MODEL: flags.FlagHolder = flags.DEFINE_string(
-    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
-)
+_MODEL = _app.define_model()
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the versions.")
 _NAME = flags.DEFINE_string("name", "", "The model's name in requests; default: the last part of --output.")
 _VERSION = flags.DEFINE_integer("version", 0, "Number of the version; 0: the highest plus one.", lower_bound=0)

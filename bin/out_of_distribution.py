@@ -19,9 +19,7 @@ from typing import Any
 import _app
 from absl import flags
 
-_MODEL: flags.FlagHolder = flags.DEFINE_string(
-    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
-)
+_MODEL = _app.define_model()
 _DATASET = flags.DEFINE_string(
     "dataset", "fashion_mnist", "The model's own kind: TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
 )

@@ -23,9 +23,7 @@ from typing import Any
 import _app
 from absl import flags
 
-_MODEL: flags.FlagHolder = flags.DEFINE_string(
-    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
-)
+_MODEL = _app.define_model()
 _CORRUPTION = flags.DEFINE_list(
     "corruption",
     ["shot_noise", "gaussian_noise", "dotted_line"],
@@ -60,7 +58,9 @@ _DATASET = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_string("split", "test", "Split to corrupt and restore.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the corruptions.", lower_bound=0, upper_bound=2**31 - 1)
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: `restoration` beside --model.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder for the files; default: `restoration` beside --model, or in runs/NAME."
+)
 _app.define_data_dir()
 
 _SHOWN = {"reconstruction": "g(0) of an iteration", "features": "h after an iteration"}
@@ -105,7 +105,7 @@ def main() -> None:
     restoration.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
     if _DENOISER_EPOCHS.value:
         _check_denoiser_data(model)
-    output = pathlib.Path(_OUTPUT.value or pathlib.Path(_MODEL.value).with_suffix("") / "restoration")
+    output = pathlib.Path(_OUTPUT.value or _app.folder_beside(_MODEL.value) / "restoration")
     _check_output(output)
 
     report: dict[str, Any] = {

@@ -19,9 +19,7 @@ from typing import Any
 import _app
 from absl import flags
 
-_MODEL: flags.FlagHolder = flags.DEFINE_string(
-    "model", None, "A .keras file, for example best.keras in the workdir of bin/train.py."
-)
+_MODEL = _app.define_model()
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
 _LABEL = flags.DEFINE_integer("label", -1, "Class id to draw; -1: all classes.", lower_bound=-1)
 _NUM_SAMPLES = flags.DEFINE_integer("num_samples", 8, "Samples in the picture, for each class.", 1, 64)

@@ -10,12 +10,15 @@ Example:
 
 Any value of the configuration can be changed on the command line as --config.NAME=VALUE. A killed run goes on after its
 newest checkpoint when the same command is given again, and ends with the same weights as if it had not been killed. The
-workdir then holds best.keras and last.keras (for bin/evaluate.py), metrics.jsonl, config.json, checkpoints and
-TensorBoard files (`tensorboard --logdir=WORKDIR`).
+workdir then holds best.keras and last.keras (for bin/evaluate.py), metrics.jsonl, config.json, run.json (command,
+commit, versions, hardware), checkpoints and TensorBoard files (`tensorboard --logdir=WORKDIR`).
 
 Several machines: start the same command with --strategy=multi_worker on each, each with its own TF_CONFIG; see
 docs/scaling.md.
 """
+
+import shlex
+import sys
 
 import _app
 from absl import flags
@@ -59,7 +62,13 @@ def main() -> None:
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
     strategy = training.build_strategy(_STRATEGY.value, devices=_DEVICES.value)
-    training.run(_CONFIG.value, _WORKDIR.value, data_dir=_DATA_DIR.value, strategy=strategy)
+    training.run(
+        _CONFIG.value,
+        _WORKDIR.value,
+        data_dir=_DATA_DIR.value,
+        strategy=strategy,
+        command=shlex.join(["python", *sys.argv]),
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,16 @@ if _keras.backend.backend() != "tensorflow":
     )
 
 from cnnf_tf import data, layers, models  # noqa: E402
-from cnnf_tf.models import CNNF, Trajectory  # noqa: E402
+from cnnf_tf.models import CNNF, Trajectory, load_pretrained, pretrained_names  # noqa: E402
 from cnnf_tf.version import __version__  # noqa: E402
 
-__all__ = ["CNNF", "Trajectory", "__version__", "data", "layers", "models"]
+__all__ = [
+    "CNNF",
+    "Trajectory",
+    "__version__",
+    "data",
+    "layers",
+    "load_pretrained",
+    "models",
+    "pretrained_names",
+]

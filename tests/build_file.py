@@ -27,6 +27,7 @@ ALLOWED_IMPORTS = {
     "training": _MODEL_SIDE | {"data"},
     "evaluation": _MODEL_SIDE | {"data"},
     "serving": _MODEL_SIDE | {"data"},
+    "reporting": frozenset(),  # from result files to a page; needs no TensorFlow
 }
 # Flags and process start-up belong to bin/.
 FORBIDDEN_IN_PACKAGE = frozenset({"absl.flags", "absl.app"})
@@ -84,6 +85,15 @@ filegroup(
     ),
 )
 
+# Cards and weights of the pretrained models.
+filegroup(
+    name = "pretrained",
+    srcs = glob(
+        ["cnnf_tf/pretrained/*"],
+        allow_empty = True,
+    ),
+)
+
 filegroup(
     name = "testdata",
     srcs = glob(
@@ -93,7 +103,7 @@ filegroup(
 )
 '''
 _MANAGED = ("srcs", "main", "data", "deps")
-_HAND_WRITTEN = frozenset({"checkout", "testdata"})
+_HAND_WRITTEN = frozenset({"checkout", "pretrained", "testdata"})
 
 
 @dataclasses.dataclass
@@ -206,7 +216,10 @@ class Sources:
         return found
 
     def data(self, path: str) -> dict[str, str]:
-        """The files that a binary or a test reads at run time, by the words in its string constants."""
+        """The files that a source reads at run time: the package its resources, others by their string constants."""
+        if path.startswith("cnnf_tf/"):
+            uses = any(dotted.startswith("importlib.resources") for dotted, _ in self.imports(path))
+            return {":pretrained": f"{path} reads resources of the package"} if uses else {}
         tree = ast.parse((self.root / path).read_text(encoding="utf-8"), filename=path)
         words = {
             part
@@ -221,6 +234,8 @@ class Sources:
             return found
         if words & {"setup.py", "BUILD", "Makefile"}:
             return {":checkout": f"{path} reads files of the checkout"}
+        if "docs" in words:
+            found[":checkout"] = f'{path} mentions "docs"'
         if "testdata" in words:
             found[":testdata"] = f'{path} mentions "testdata"'
         if "configs" in words:
@@ -242,7 +257,7 @@ class Sources:
             target.reasons |= self.dependencies(path)
             if rule != "py_library":
                 target.main = path
-            if rule != "py_library" or name == "test_lib":
+            if rule != "py_library" or name == "test_lib" or path.startswith("cnnf_tf/"):
                 data = self.data(path)
                 target.reasons |= data
                 target.data = sorted({*target.data, *data})

@@ -16,6 +16,7 @@ from cnnf_tf.data.splits import parse_split
 from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.arguments import check_config
+from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.loop import Loop
 from cnnf_tf.training.objectives import build_objective
 from cnnf_tf.training.optimizers import build_optimizer
@@ -37,6 +38,7 @@ def run(
     data_dir: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
     progress: bool | None = None,
+    command: str | None = None,
 ) -> Workdir:
     """Trains, and goes on after the newest checkpoint if the folder has one.
 
@@ -52,6 +54,7 @@ def run(
       strategy: from `build_strategy`; None for one device. It does not belong to the configuration: a run may go on
         with another one.
       progress: whether to show a progress bar; None for where output goes to a terminal.
+      command: the command line that asks for this, for `run.json`.
 
     Returns:
       The workdir, with `last.keras` and `best.keras` in it.
@@ -85,6 +88,9 @@ def run(
                 workdir = stack.enter_context(tempfile.TemporaryDirectory())
             folder = open_workdir(workdir, config)
             stack.enter_context(folder.locked())
+            done = max(Checkpoints(folder.checkpoints).steps(), default=0)
+            if is_chief(strategy) and done < steps_per_epoch * config.train.epochs:
+                folder.add_session(step=done, command=command, replicas=strategy.num_replicas_in_sync)
             loop = Loop(config, folder, model, optimizer, objective, steps_per_epoch=steps_per_epoch)
             loop.run(train, validation, progress=sys.stdout.isatty() if progress is None else progress)
     return folder

@@ -1,6 +1,7 @@
 """The folder of one run: its resolved config, its checkpoints, its history.
 
 config.json       the resolved configuration; another run's folder is never reused
+run.json          each start of the run: command, commit, versions, hardware, time
 lock              locked while a run is going on
 checkpoints/      what a killed run goes on from
 last.keras        the model after the newest evaluation or epoch
@@ -12,6 +13,7 @@ bad_batch.npz     only after a loss that is not a number: the batch that did it 
 
 import contextlib
 import dataclasses
+import datetime
 import fcntl
 import json
 import os
@@ -21,6 +23,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from cnnf_tf import environment
 from cnnf_tf.differences import differences
 from cnnf_tf.files import write_json
 
@@ -34,6 +37,10 @@ class Workdir:
     @property
     def config(self) -> pathlib.Path:
         return self.root / "config.json"
+
+    @property
+    def run(self) -> pathlib.Path:
+        return self.root / "run.json"
 
     @property
     def lock(self) -> pathlib.Path:
@@ -80,10 +87,27 @@ class Workdir:
                     f"another process is training in workdir {str(self.root)!r}; wait for it, stop it, or give another "
                     "--workdir."
                 ) from error
-            for path in (self.last, self.best, self.metrics, self.bad_batch, self.checkpoints / "step.npz"):
+            written = (self.last, self.best, self.run, self.metrics, self.bad_batch, self.checkpoints / "step.npz")
+            for path in written:
                 for leftover in path.parent.glob(f".{path.stem}-*{path.suffix}"):
                     leftover.unlink()
             yield
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved configuration.
+
+        Raises:
+          FileNotFoundError: this is not the folder of a run.
+          ValueError: `config.json` is damaged.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(f"{str(self.root)!r} is not the workdir of a run: it has no config.json.")
+        try:
+            return json.loads(self.config.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"{self.config} is not readable JSON ({error}); give the folder of another run."
+            ) from error
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; a line cut short by a kill is left out."""
@@ -96,6 +120,35 @@ class Workdir:
             except json.JSONDecodeError:
                 break
         return entries
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """What `run.json` holds, an entry for each start of the run; none in the folder of an older version.
+
+        Raises:
+          ValueError: the file is damaged.
+        """
+        if not self.run.exists():
+            return []
+        try:
+            return [dict(session) for session in json.loads(self.run.read_text(encoding="utf-8"))["sessions"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.run} is not the record of a run ({type(error).__name__}: {error}); move it away to go on "
+                "without what it says."
+            ) from error
+
+    def add_session(self, *, step: int, command: str | None = None, replicas: int = 1) -> None:
+        """Adds an entry to `run.json`: what is asked for, from which source tree, on which machine, when.
+
+        Args:
+          step: steps done before.
+          command: the command line.
+          replicas: among how many each batch is split.
+        """
+        entry = {"command": command, **environment.source_tree(), "versions": environment.versions()}
+        entry |= {"hardware": environment.hardware() | {"replicas": replicas}}
+        entry |= {"started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "step": step}
+        write_json(self.run, {"sessions": [*self.sessions(), entry]})
 
 
 def open_workdir(path: str | os.PathLike[str], config: ConfigDict) -> Workdir:
@@ -118,11 +171,7 @@ def open_workdir(path: str | os.PathLike[str], config: ConfigDict) -> Workdir:
 
 
 def _check_same(workdir: Workdir, resolved: dict[str, Any]) -> None:
-    try:
-        saved = json.loads(workdir.config.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{workdir.config} is not readable JSON ({error}); give another --workdir.") from error
-    changed = differences(saved, resolved)
+    changed = differences(workdir.read_config(), resolved)
     if changed:
         raise ValueError(
             f"workdir {str(workdir.root)!r} holds a run with another config ({'; '.join(changed)}). Give another "

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import shlex
 import shutil
 import signal
 import socket
@@ -111,6 +112,12 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
             self.assertEqual(*({name: entry[name] for name in entry if name not in times} for entry in (ours, theirs)))
         self.assertEmpty(list(workdir.rglob(".*")))
         self.assertLen(list((workdir / "checkpoints").iterdir()), 3)
+        sessions = training.Workdir(workdir).sessions()
+        self.assertBetween(len(sessions), 3, 4)  # the first kill may come before there is anything to record
+        self.assertGreaterEqual(sessions[-1]["step"], 12)
+        for session in sessions:
+            self.assertEqual(shlex.split(session["command"])[:2], ["python", "bin/train.py"])
+            self.assertIn(f"--workdir={workdir}", shlex.split(session["command"]))
 
     def test_two_workers_equal_one_also_after_one_was_lost(self):
         alone, together = self.undisturbed(), self.folder() / "run"
@@ -146,6 +153,8 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
         for ours, theirs in zip(self.end_of(together), self.end_of(alone), strict=True):
             self.assertAllClose(ours, theirs, rtol=0, atol=1e-5)
         self.assertEqual([entry["step"] for entry in training.Workdir(together).history()], [10, 20])
+        sessions = training.Workdir(together).sessions()  # of the first worker, before and after the loss
+        self.assertEqual([session["hardware"]["replicas"] for session in sessions], [2, 2])
 
     def test_logical_devices_and_one_run_at_a_time(self):
         workdir = self.folder() / "run"

@@ -74,7 +74,11 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         with mock.patch.object(loop, "save_model", save_and_die), self.assertRaises(PowerCut):
             small.run(config, cut)
         self.assertEqual([entry["epoch"] for entry in training.Workdir(cut).history()], [1])
-        resumed = small.run(config, cut)
+        resumed = small.run(config, cut, command="python again")
+        self.assertEqual(
+            [(entry["step"], entry["command"]) for entry in resumed.sessions()],
+            [(0, None), (0, "python again")],  # the power was cut before the first checkpoint
+        )
         self.assertAllClose(
             load_model(resumed.last).get_weights(), load_model(unbroken.last).get_weights(), rtol=1e-4, atol=1e-6
         )

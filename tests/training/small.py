@@ -81,15 +81,16 @@ def arguments(kind: str = "standard", **changes) -> list[str]:
     return [f"--config=configs/{name}.py:smoke", *chosen]
 
 
-def network(*, num_classes: int, ind: int = 0, rule: str = "reference") -> Network:
+def network(*, num_classes: int, ind: int = 0, rule: str = "reference", taps: bool = True) -> Network:
     """One convolution, with a tap and no encoder."""
     del ind
+    rectifier = layers.AdaReLU(rule=rule, name="ada_relu")
     policy = keras.config.dtype_policy()
     half = policy.compute_dtype in ("float16", "bfloat16")
     sequence = [
         layers.FeedbackConv2D(3, name="conv"),
         layers.InstanceNorm(down=False, name="norm_up"),
-        layers.Tap(layers.AdaReLU(rule=rule, name="ada_relu"), name="tap"),
+        layers.Tap(rectifier, name="tap") if taps else rectifier,
         layers.AdaPool2D(rule=rule, name="ada_pool"),
         layers.FeedbackFlatten(name="flatten"),
         layers.FeedbackDense(num_classes, use_bias=True, name="fc", dtype=policy.variable_dtype if half else policy),

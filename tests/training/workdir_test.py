@@ -1,13 +1,16 @@
 """The folder of a run: one configuration, one process at a time, nothing half-written."""
 
+import datetime
+import json
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf import training
+from cnnf_tf import environment, training
 from tests.training import small
 
 HOLD = """
@@ -41,7 +44,7 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "another config .*adversarial"):
             training.open_workdir(path, small.config("adversarial"))
         (path / "config.json").write_text("{")
-        with self.assertRaisesRegex(ValueError, "config.json is not readable JSON .*another --workdir"):
+        with self.assertRaisesRegex(ValueError, "config.json is not readable JSON .*another run"):
             training.open_workdir(path, small.config())
 
     def test_refuses_what_is_no_run(self):
@@ -85,6 +88,7 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
             workdir.root / ".last-a1.keras",
             workdir.root / ".best-a1.keras",
             workdir.root / ".metrics-a1.jsonl",
+            workdir.root / ".run-a1.json",
             workdir.root / ".bad_batch-a1.npz",
             workdir.checkpoints / ".step-00000004-a1.npz",
         ]
@@ -92,7 +96,7 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
         for path in leftovers + kept:
             path.write_text("")
         with workdir.locked():
-            self.assertEqual([path.exists() for path in leftovers], [False] * 5)
+            self.assertEqual([path.exists() for path in leftovers], [False] * 6)
             self.assertEqual([path.exists() for path in kept], [True] * 3)
 
     @parameterized.parameters('{"step": 3, "lo', "nonsense")
@@ -100,6 +104,36 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
         workdir = training.open_workdir(self.folder(), small.config())
         workdir.metrics.write_text('{"step": 1}\n{"step": 2}\n' + last)
         self.assertEqual(workdir.history(), [{"step": 1}, {"step": 2}])
+
+    def test_every_start_is_recorded(self):
+        workdir = training.open_workdir(self.folder(), small.config())
+        self.assertEqual(workdir.sessions(), [])
+        with mock.patch.object(environment, "source_tree", return_value={"commit": "abc", "dirty": True}):
+            workdir.add_session(step=0, command="python x --y='1 2'", replicas=2)
+        workdir.add_session(step=7)
+        first, second = workdir.sessions()
+        wanted = {"command": "python x --y='1 2'", "commit": "abc", "dirty": True, "step": 0}
+        self.assertEqual({key: first[key] for key in wanted}, wanted)
+        self.assertEqual(first["versions"], environment.versions())
+        self.assertEqual(first["hardware"], environment.hardware() | {"replicas": 2})
+        age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(first["started"])
+        self.assertLess(abs(age), datetime.timedelta(minutes=5))
+        self.assertEqual((second["command"], second["step"], second["hardware"]["replicas"]), (None, 7, 1))
+        self.assertEqual(list(json.loads(workdir.run.read_text())), ["sessions"])
+
+    @parameterized.parameters("{", "[]", "{}", '{"sessions": 3}', '{"sessions": [3]}')
+    def test_damaged_record_of_starts(self, text):
+        workdir = training.open_workdir(self.folder(), small.config())
+        workdir.run.write_text(text)
+        with self.assertRaisesRegex(ValueError, r"run.json is not the record of a run \(.*\); move it away to go on"):
+            workdir.add_session(step=0)
+        self.assertEqual(workdir.run.read_text(), text)
+
+    def test_reads_its_configuration(self):
+        workdir = training.open_workdir(self.folder(), small.config())
+        self.assertEqual(workdir.read_config(), json.loads(small.config().to_json()))
+        with self.assertRaisesRegex(FileNotFoundError, "is not the workdir of a run: it has no config.json"):
+            training.Workdir(self.folder()).read_config()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,139 @@
+"""Packages a trained model: weights in float16 and a card go into cnnf_tf/pretrained/, a page into docs/models/.
+
+Example:
+  python bin/package_model.py --run=runs/standard --name=fashion_mnist_standard --limits="Not robust to attacks."
+  python bin/package_model.py --run=runs/restore --name=fashion_mnist_restore --restoration
+  python bin/package_model.py --run=runs/fast --name=fashion_mnist_adversarial --robustness=0.1 --overwrite
+  python bin/package_model.py --pages_only        (writes the pages of all cards anew, without measuring)
+
+--run is a workdir of bin/train.py. The card says how the model was trained and what it scores: accuracy of every pass
+on the test split, with --robustness=RADIUS under PGD-40 (first pass and full unroll, the first 500 images), with
+--restoration PSNR and SSIM for the corruptions of the talk at severity 3. All of it is measured on the float16 weights,
+as a user will load them:
+
+  cnnf_tf.load_pretrained("NAME")      or      --model=pretrained:NAME      in every binary
+"""
+
+import pathlib
+import re
+import tempfile
+from typing import Any
+
+import _app
+from absl import flags
+
+_RUN: flags.FlagHolder = flags.DEFINE_string("run", None, "Workdir of bin/train.py.")
+_NAME: flags.FlagHolder = flags.DEFINE_string("name", None, "Name of the packaged model: small letters, digits, _.")
+_WHICH: flags.FlagHolder = flags.DEFINE_enum("which", "best", ["best", "last"], "Which model of the run.")
+_LIMITS = flags.DEFINE_string("limits", "", "Where not to trust the model, for the card.")
+_ROBUSTNESS = flags.DEFINE_string(
+    "robustness", None, "Also attack: the l-inf radius on the [0, 1] pixel scale, for example 0.1 or 8/255."
+)
+_RESTORATION = flags.DEFINE_bool("restoration", False, "Also score restored images; the model's h must be the image.")
+_SPLIT = flags.DEFINE_string("split", "test", "Split of the run's data set to measure on.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of attacks and corruptions.", lower_bound=0, upper_bound=2**31 - 1)
+_COMMAND = flags.DEFINE_string("command", None, "The command of the run, where the run has no run.json.")
+_COMMIT = flags.DEFINE_string("commit", None, "The commit it was trained with, where the run has no run.json.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the model --name if there is one.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of weights and cards; default: cnnf_tf/pretrained.")
+_CARDS = flags.DEFINE_string("cards", None, "Folder of the pages; default: docs/models.")
+_PAGES_ONLY = flags.DEFINE_bool("pages_only", False, "Only write the pages of all cards in --output.")
+_DATA_DIR = _app.define_data_dir()
+
+
+def main() -> None:
+    if not _PAGES_ONLY.value:
+        _app.require(_RUN, _NAME)
+        _check_name()
+    radius = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
+    output = pathlib.Path(_OUTPUT.value or _app.PRETRAINED)
+    pages = pathlib.Path(_CARDS.value or _app.ROOT / "docs" / "models")
+    written = [output / f"{_NAME.value}{suffix}" for suffix in (".npz", ".json")]
+    if not _PAGES_ONLY.value and written[1].exists() and not _OVERWRITE.value:
+        raise _app.UsageError(f"there is a model --name={_NAME.value} in {output}; give --overwrite to replace it.")
+
+    _app.start_tensorflow()
+    from cnnf_tf.evaluation import model_page
+
+    if _PAGES_ONLY.value:
+        written = []
+        if not output.is_dir():
+            raise _app.UsageError(f"--output wants a folder of cards, got {str(output)!r}.")
+    else:
+        with _app.writing_to("output", output):
+            output.mkdir(parents=True, exist_ok=True)
+            # Beside its final place: the two files appear at the end, each at once, the card last.
+            staging = tempfile.TemporaryDirectory(prefix=".packaging-", dir=output)
+        with staging as folder:
+            _package(pathlib.Path(folder), radius)
+            for path in written:
+                (pathlib.Path(folder) / path.name).replace(path)
+    with _app.writing_to("cards", pages):
+        written += model_page.write_pages(pages, folder=output)
+    print("\n".join(f"wrote {path}" for path in written))
+
+
+def _check_name() -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", _NAME.value):
+        raise _app.UsageError(f"--name wants small letters, digits and _, such as my_model_2; got {_NAME.value!r}.")
+
+
+def _package(folder: pathlib.Path, radius: float | None) -> None:
+    """Writes weights and card into a folder, and measures the model that is loaded from there."""
+    from cnnf_tf import data, environment
+    from cnnf_tf.evaluation import model_card
+    from cnnf_tf.evaluation.restoration import check_model
+    from cnnf_tf.files import write_json
+    from cnnf_tf.models import load_model, load_pretrained
+    from cnnf_tf.models.pretrained import model_arguments, write_weights
+
+    name = _NAME.value
+    config, training = _read_run()
+    model = load_model(pathlib.Path(_RUN.value) / f"{_WHICH.value}.keras")
+    if _RESTORATION.value:
+        check_model(model)
+    facts = data.info(config["data"]["name"], data_dir=_DATA_DIR.value)
+    dataset = data.load(facts.name, _SPLIT.value, data_dir=_DATA_DIR.value)
+    card = model_card.make_card(
+        name,
+        model=model_arguments(model, name=config["model"]["name"], network=config["model"]["network"]),
+        parameters=model.count_params(),
+        weights=write_weights(model, folder / f"{name}.npz"),
+        data={"name": facts.name, "split": _SPLIT.value, "class_names": list(facts.class_names)},
+        training=training,
+        limits=_LIMITS.value,
+    )
+    write_json(folder / f"{name}.json", card)
+    card["metrics"] = model_card.measure(
+        load_pretrained(name, folder=folder),
+        dataset,
+        radius=radius,
+        restoration=_RESTORATION.value,
+        seed=_SEED.value,
+        progress=lambda line: print(f"measuring: {line}", flush=True),
+    )
+    card["measured"] = {"versions": environment.versions(), "hardware": environment.hardware()}
+    write_json(folder / f"{name}.json", card)
+
+
+def _read_run() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration of the run, and what the card says about the training."""
+    from cnnf_tf.evaluation import model_card
+    from cnnf_tf.training import Workdir
+
+    workdir = Workdir(pathlib.Path(_RUN.value))
+    config, sessions = workdir.read_config(), workdir.sessions()
+    given = {"command": _COMMAND.value, "commit": _COMMIT.value}
+    if sessions and any(given.values()):
+        raise _app.UsageError(
+            f"--command and --commit are for a run without the file run.json, but {str(workdir.run)!r} is there; leave "
+            "them out."
+        )
+    if any(given.values()):
+        sessions = [given]
+    facts = model_card.training_facts(config, workdir.history(), sessions, name=_NAME.value, which=_WHICH.value)
+    return config, facts
+
+
+if __name__ == "__main__":
+    _app.run(main)
