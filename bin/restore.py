@@ -1,9 +1,9 @@
 """Restores corrupted images by feedback and scores the result: PSNR and SSIM after some iterations, with pictures.
 
 Example:
-  python bin/restore.py --model=runs/standard/best.keras --corruption=shot_noise,gaussian_noise,dotted_line
-  python bin/restore.py --model=runs/standard/best.keras --corruption=dotted_line --severity=5 --denoiser_epochs=5
-  python bin/restore.py --model=runs/standard/best.keras --images=photo.png,scans/ --fit --corruption=none
+  python bin/restore.py --model=runs/restore/last.keras --corruption=shot_noise,gaussian_noise,dotted_line
+  python bin/restore.py --model=runs/restore/last.keras --corruption=dotted_line --severity=5 --denoiser_epochs=5
+  python bin/restore.py --model=pretrained:fashion_mnist_restore --images=photo.png,scans/ --fit --corruption=none
 
 The first two corrupt the images of --dataset, the third restores images of your own as they are (give a corruption
 and they are corrupted first). Corruptions: brightness, contrast, dotted_line, gaussian_blur, gaussian_noise,
@@ -33,9 +33,9 @@ _SEVERITY = flags.DEFINE_integer("severity", 3, "Severity of the corruptions.", 
 _ITERATIONS = flags.DEFINE_list("iterations", ["1", "2", "5", "10"], "Iterations to look at, ascending.")
 _RESTORED = flags.DEFINE_enum(
     "restored",
-    "reconstruction",
-    ["reconstruction", "features"],
-    "What the pictures show: g(0) of an iteration, or h after it. The table has both.",
+    "features",
+    ["features", "reconstruction"],
+    "What counts as restored in pictures and files: h after an iteration, or g(0) of it. The table has both.",
 )
 _IMAGES = flags.DEFINE_list(
     "images", [], "Your own PNG or JPEG files, and folders of them, instead of --dataset. Colour follows the model."

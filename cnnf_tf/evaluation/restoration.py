@@ -90,7 +90,7 @@ class RestorationQuality:
 
 
 def restore(
-    model: CNNF, images: tf.Tensor, *, iterations: Sequence[int], restored: str = "reconstruction"
+    model: CNNF, images: tf.Tensor, *, iterations: Sequence[int], restored: str = "features"
 ) -> tf.Tensor:
     """The images after some iterations of the loop.
 

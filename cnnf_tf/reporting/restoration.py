@@ -20,7 +20,7 @@ TITLE = "1. Repair of distorted images"
 FOLDER = "restoration"
 COMMANDS = (
     "python bin/train.py --config=configs/fashion_mnist_restore.py --workdir=runs/restore",
-    "python bin/restore.py --model=runs/restore/best.keras --severity=3 --iterations=1,2,5,10 --denoiser_epochs=5 "
+    "python bin/restore.py --model=runs/restore/last.keras --severity=3 --iterations=1,2,5,10 --denoiser_epochs=3 "
     "--output=runs/restore/restoration",
 )
 CORRUPTIONS = ("shot_noise", "gaussian_noise", "dotted_line")
