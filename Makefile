@@ -100,14 +100,9 @@ data: $(CORE_STAMP) ## Prepare Fashion-MNIST for TensorFlow Datasets (from Debia
 	$(PY) bin/prepare_data.py --dataset=fashion_mnist --apt
 
 .PHONY: demo
-demo: data ## Install, get the data, train one epoch and evaluate: the whole path once.
-	$(PY) bin/train.py --config=configs/fashion_mnist_standard.py --config.train.epochs=1 \
-		--config.data.train_split=train --config.data.validation_split= --workdir=$(DEMO_DIR)
-	$(PY) bin/evaluate.py --model=$(DEMO_DIR)/best.keras --output=$(DEMO_DIR)/evaluation
-	@echo
-	@echo "Done. The model is $(DEMO_DIR)/best.keras; tables and pictures of the evaluation:"
-	@find $(DEMO_DIR)/evaluation -type f | sort | sed 's/^/  /'
-	@echo "Next: more epochs (the full run of the config), or another config of configs/:"
+demo: data ## Install, get the data, and show on one page what the pretrained models do (DEMO_DIR/index.html).
+	$(PY) bin/demo.py --output=$(DEMO_DIR)
+	@echo "Next: train one yourself, about 20 minutes on two CPU cores:"
 	@echo "  $(PY) bin/train.py --config=configs/fashion_mnist_standard.py --workdir=runs/standard"
 
 .PHONY: test
@@ -134,6 +129,10 @@ typecheck: $(EXTRAS_STAMP) ## Check the types with mypy.
 .PHONY: build-file
 build-file: ## Rewrite BUILD from the imports of the sources (after adding, moving or removing a file).
 	$(PYTHON) tests/build_file.py
+
+.PHONY: api
+api: ## Rewrite docs/api from the docstrings.
+	$(PYTHON) docs/make_api.py
 
 .PHONY: lock
 lock: $(EXTRAS_STAMP) ## Rewrite requirements_lock.txt from what is installed in .venv.

@@ -78,6 +78,7 @@ filegroup(
             "cnnf_tf/**",
             "configs/**",
             "docs/**",
+            "examples/**",
             "tests/**",
         ],
         allow_empty = True,
@@ -234,7 +235,7 @@ class Sources:
             return found
         if words & {"setup.py", "BUILD", "Makefile"}:
             return {":checkout": f"{path} reads files of the checkout"}
-        if "docs" in words:
+        if words & {"docs", "examples"}:
             found[":checkout"] = f'{path} mentions "docs"'
         if "testdata" in words:
             found[":testdata"] = f'{path} mentions "testdata"'

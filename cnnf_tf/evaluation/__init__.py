@@ -35,8 +35,8 @@ from cnnf_tf.evaluation.sampling import (
     sample_pictures,
 )
 from cnnf_tf.evaluation.self_consistency import self_consistency_figure, self_consistency_table
-from cnnf_tf.evaluation.statistics import wilson_interval
 from cnnf_tf.evaluation.threats import Threat, adaptive_threats, authors_threats, autoattack_threat
+from cnnf_tf.statistics import wilson_interval
 
 __all__ = [
     "RESTORED",

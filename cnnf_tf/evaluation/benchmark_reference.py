@@ -20,7 +20,7 @@ from cnnf_tf.evaluation.benchmark_timing import Run
 ITERATIONS = (0, 1, 5)
 """The K of inference at which both are timed."""
 _WORKER = pathlib.Path(__file__).resolve().parent / "benchmark_reference_worker.py"
-# Run by path, but not as a script: its folder must not be searched for modules, and it holds a `statistics.py`.
+# Run by path, but not as a script: its folder must not be searched for modules.
 _PROGRAM = "import runpy, sys; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')"
 _FILES = ("cnnf/layers.py", "cnnf/model_mnist.py", "cnnf/model_cifar.py")
 

@@ -8,9 +8,9 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cnnf_tf.evaluation.statistics import wilson_interval
 from cnnf_tf.files import write_text
 from cnnf_tf.models.pretrained import Card, Folder, pretrained_card, pretrained_names
+from cnnf_tf.statistics import wilson_interval
 
 _UNKNOWN = "not recorded"
 _ESCAPED_BAR = r"\|"  # a bare one would end the cell, even inside of code

@@ -89,9 +89,7 @@ class RestorationQuality:
         return aligned([*rows, *((name, f"{quality.psnr:.2f}", f"{quality.ssim:.4f}") for name, quality in entries)])
 
 
-def restore(
-    model: CNNF, images: tf.Tensor, *, iterations: Sequence[int], restored: str = "features"
-) -> tf.Tensor:
+def restore(model: CNNF, images: tf.Tensor, *, iterations: Sequence[int], restored: str = "features") -> tf.Tensor:
     """The images after some iterations of the loop.
 
     Args:

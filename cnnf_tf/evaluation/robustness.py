@@ -11,10 +11,10 @@ import tensorflow as tf
 from cnnf_tf.attacks import PGD, GradientPath, predictor, run_attack
 from cnnf_tf.evaluation import checks
 from cnnf_tf.evaluation.checks import Finding
-from cnnf_tf.evaluation.statistics import wilson_interval
 from cnnf_tf.evaluation.threats import Threat
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
+from cnnf_tf.statistics import wilson_interval
 from cnnf_tf.tables import aligned
 
 _BATCH = 250

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor, run_attack
-from cnnf_tf.evaluation.statistics import wilson_interval
 from cnnf_tf.models import CNNF
+from cnnf_tf.statistics import wilson_interval
 
 _BATCH = 250
 

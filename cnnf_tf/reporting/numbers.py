@@ -13,10 +13,10 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from cnnf_tf.statistics import wilson_interval
+
 ABSENT = "–"
 """What stands for a value that is not there, or is not a number."""
-
-_Z = 1.959964  # of the standard normal, for 95 %
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Within which a difference is not called one."""
-        low, high = wilson_interval(self.mean, self.num_images)
+        low, high = wilson_interval(self.mean * self.num_images, self.num_images)
         deviation = self.deviation or 0.0
         return min(low, self.mean - deviation), max(high, self.mean + deviation)
 
@@ -100,14 +100,6 @@ def compare(one: Share, other: "Share | float") -> Difference:
     low, high = other.interval if isinstance(other, Share) else (other, other)
     mean = other.mean if isinstance(other, Share) else other
     return Difference(100 * (one.mean - mean), one.interval[0] > high or one.interval[1] < low)
-
-
-def wilson_interval(share: float, trials: int) -> tuple[float, float]:
-    """Wilson's score interval (Wilson 1927) of a share in [0, 1] of `trials` >= 1, with 95 % coverage."""
-    square = _Z * _Z
-    centre = (share + square / (2 * trials)) / (1 + square / trials)
-    half = _Z / (1 + square / trials) * math.sqrt(share * (1 - share) / trials + square / (4 * trials * trials))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def percent(share: "Share | None", digits: int = 1) -> str:

@@ -3,11 +3,11 @@
 import math
 
 
-def wilson_interval(successes: int, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: int, *, z: float = 1.959964) -> tuple[float, float]:
     """Wilson's score interval of a share (Wilson 1927), by default with 95 % coverage.
 
     Args:
-      successes: 0 <= successes <= trials.
+      successes: 0 <= successes <= trials; may be a mean of counts.
       trials: at least 1.
       z: quantile of the standard normal.
 

@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.evaluation.statistics import wilson_interval
+from cnnf_tf.statistics import wilson_interval
 
 
 class WilsonTest(tf.test.TestCase, parameterized.TestCase):

@@ -1,0 +1,213 @@
+"""Shows what CNN-F does, from pretrained models, in minutes on a CPU: one page that opens offline.
+
+Example:
+  python bin/demo.py
+  python bin/demo.py --output=/tmp/demo --attacked_images=500 --num_images=2000 --steps=200
+  python bin/demo.py --models=standard=runs/standard/best.keras,standard_cnn=runs/cnn/best.keras
+
+Repairs images with shot noise, Gaussian noise and a dotted line; attacks CNN-F and the plain CNN, both trained clean
+and both trained adversarially, by PGD-40 through the first pass and through the whole loop; scores every pass; and
+fine-tunes a network for some steps, so that training is seen to work. Writes into --output
+  index.html      all of it on one page, pictures included: a browser opens it, also on a phone, without a network
+  demo.json       the numbers
+  *.png           pictures and charts
+Models have five roles: restore (its h is the image), standard, standard_cnn, adversarial, adversarial_cnn. Without
+--models they are the pretrained ones of the package.
+"""
+
+import os
+import pathlib
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import _app
+from absl import flags
+
+_ROLES = ("restore", "standard", "standard_cnn", "adversarial", "adversarial_cnn")
+_RADII = {"standard": 0.03, "adversarial": 0.1}  # of the attack on each way to train, on the [0, 1] pixel scale
+_TRAINED = {"standard": "trained clean", "adversarial": "adversarially trained"}
+_REPAIR_ITERATIONS = (1, 2, 5, 10)
+_SEVERITY = 3
+_MOST_ITERATIONS = 5  # passes to score
+_TRAINING_IMAGES = 10_000
+_TRAINING_BATCH = 64
+
+_OUTPUT = flags.DEFINE_string("output", "runs/demo", "Folder for the page, its pictures and the numbers.")
+_NUM_IMAGES = flags.DEFINE_integer(
+    "num_images", 500, "Repair, and score every pass, on the first so many images.", lower_bound=2
+)
+_ATTACKED_IMAGES = flags.DEFINE_integer("attacked_images", 100, "Attack the first so many images.", lower_bound=1)
+_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * radius / steps.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 40, "Steps of fine-tuning.", lower_bound=1)
+_MODELS = flags.DEFINE_list(
+    "models", [], f"ROLE=MODEL pairs; roles {', '.join(_ROLES)}; a .keras file or pretrained:NAME."
+)
+_DATASET = flags.DEFINE_string(
+    "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+)
+_SPLIT = flags.DEFINE_string("split", "test", "Split to repair, attack and score.")
+_TRAIN_SPLIT = flags.DEFINE_string("train_split", "train", "Split to fine-tune on.")
+_SEED = flags.DEFINE_integer(
+    "seed", 0, "Seed of corruptions, attacks and training.", lower_bound=0, upper_bound=2**31 - 2
+)
+_app.define_data_dir()
+
+
+def main() -> None:
+    start = time.perf_counter()
+    names = _model_names()
+    output = pathlib.Path(_OUTPUT.value)
+
+    _app.start_tensorflow()
+    import keras
+    import tensorflow as tf
+
+    from cnnf_tf import __version__
+    from cnnf_tf.evaluation import demo, demo_page
+
+    keras.utils.set_random_seed(_SEED.value)
+    models = _load_models(names)
+    with _app.writing_to("output", output):
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    images = _app.load_data(batch_size=50, limit=_NUM_IMAGES.value)
+    found = demo.Demo(
+        models=names,
+        dataset=_DATASET.value,
+        split=_SPLIT.value,
+        class_names=_app.data_info().class_names,
+        seed=_SEED.value,
+        attack_steps=_ATTACK_STEPS.value,
+        repairs=_repair(models["restore"], images),
+        contests=_attack(models),
+        passes=_score(models, images),
+        tuning=_train(models["standard"], images),
+    )
+    seconds = time.perf_counter() - start
+    facts = {
+        "Made in": f"{seconds:.0f} s on {os.cpu_count()} CPU cores",
+        "Versions": f"cnnf_tf {__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}",
+        "Command": shlex.join(["python", *sys.argv]),
+    }
+    page = demo_page.write_demo(found, output, facts=facts)
+    others = ", ".join(sorted(path.name for path in output.iterdir() if path.suffix in (".png", ".json")))
+    print(f"\nMade in {seconds:.0f} s. Beside the page: {others}")
+    print(f"\nOpen this page in a browser: {page.resolve().as_uri()}")
+
+
+def _model_names() -> dict[str, str]:
+    """The model of each role: the pretrained one, or what --models says."""
+    names = {role: f"pretrained:fashion_mnist_{role}" for role in _ROLES}
+    for entry in _MODELS.value:
+        role, separator, model = entry.partition("=")
+        if role not in _ROLES or not separator or not model:
+            raise _app.UsageError(
+                f"--models wants ROLE=MODEL pairs separated by commas, roles {', '.join(_ROLES)}; got {entry!r}."
+            )
+        names[role] = model
+    return names
+
+
+def _load_models(names: dict[str, str]) -> dict[str, Any]:
+    """All five, checked against each other and the data before any work."""
+    from cnnf_tf.evaluation import restoration
+    from cnnf_tf.models import load_model
+
+    facts = _app.data_info()
+    models = {}
+    with _bar("loading models", len(names), " models") as advance:
+        for role, name in names.items():
+            try:
+                models[role] = load_model(name)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"no model for {role}: {error} Give another with --models={role}=...") from error
+            wanted, came = (facts.image_shape, facts.num_classes), (models[role].image_shape, models[role].num_classes)
+            if wanted != came:
+                raise ValueError(
+                    f"the model for {role}, {name!r}, takes images {came[0]} of {came[1]} classes, but those of "
+                    f"{_DATASET.value!r} are {wanted[0]} of {wanted[1]}; give other --models, or another --dataset."
+                )
+            advance(1)
+    restoration.check_model(models["restore"])
+    restoration.check_size(models["restore"].image_shape)
+    return models
+
+
+@contextmanager
+def _bar(description: str, total: int, unit: str = " images") -> Iterator[Any]:
+    """A progress bar; yields what advances it."""
+    from tqdm import tqdm
+
+    with tqdm(desc=f"{description:38}", total=total, unit=unit) as bar:
+        yield bar.update
+
+
+def _repair(model: Any, images: Any) -> list[Any]:
+    from cnnf_tf.evaluation import demo
+
+    found = []
+    for corruption in demo.CORRUPTIONS:
+        with _bar(f"repairing {corruption.replace('_', ' ')}", _count(images)) as advance:
+            found.append(
+                demo.repair(
+                    model,
+                    images,
+                    corruption=corruption,
+                    severity=_SEVERITY,
+                    seed=_SEED.value,
+                    iterations=sorted({*_REPAIR_ITERATIONS, max(1, model.iterations)}),
+                    num_shown=2,
+                    progress=advance,
+                )
+            )
+    return found
+
+
+def _attack(models: dict[str, Any]) -> list[Any]:
+    from cnnf_tf.evaluation import demo
+
+    images = _app.load_data(batch_size=50, limit=_ATTACKED_IMAGES.value)
+    contests = []
+    for name in ("adversarial", "standard"):
+        settings: dict[str, Any] = {"radius": _RADII[name], "steps": _ATTACK_STEPS.value}
+        found = []
+        for role, shown in ((name, "CNN-F"), (f"{name}_cnn", "CNN")):
+            total = _count(images) * len(demo.paths(models[role], **settings))
+            with _bar(f"attacking {shown}, {_TRAINED[name]}", total) as advance:
+                found.append(demo.attack(models[role], images, **settings, seed=_SEED.value, progress=advance))
+        contests.append(demo.Contest(_TRAINED[name], _RADII[name], *found))
+    return contests
+
+
+def _score(models: dict[str, Any], images: Any) -> dict[str, Any]:
+    from cnnf_tf.evaluation import evaluate_passes
+
+    found = {}
+    for name in ("standard", "adversarial"):
+        with _bar(f"every pass, {_TRAINED[name]}", _count(images)) as advance:
+            found[_TRAINED[name]] = evaluate_passes(models[name], images, iterations=_MOST_ITERATIONS, progress=advance)
+    return found
+
+
+def _train(model: Any, held_out: Any) -> Any:
+    from cnnf_tf.evaluation import demo
+
+    train = _app.load_data(
+        _TRAIN_SPLIT.value, batch_size=_TRAINING_BATCH, shuffle_seed=_SEED.value, repeat=True, limit=_TRAINING_IMAGES
+    )
+    with _bar("fine-tuning on noisy images", _STEPS.value, " steps") as advance:
+        return demo.fine_tune(model, train, held_out, steps=_STEPS.value, seed=_SEED.value, progress=advance)
+
+
+def _count(images: Any) -> int:
+    return sum(int(labels.shape[0]) for _, labels in images)
+
+
+if __name__ == "__main__":
+    _app.run(main)
