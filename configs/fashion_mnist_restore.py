@@ -2,7 +2,7 @@
 
 Command: python bin/train.py --config=configs/fashion_mnist_restore.py --workdir=runs/restore
 Smoke:   python bin/train.py --config=configs/fashion_mnist_restore.py:smoke --workdir=/tmp/smoke
-Check:   python bin/restore.py --model=runs/restore/best.keras
+Check:   python bin/restore.py --model=runs/restore/last.keras
 
 Nine batches of ten are corrupted, by one of the three corruptions of the talk at a severity of 1 to 5; the network sees
 the corrupted images, and its reconstructions are compared with the clean ones. What differs from standard training:
@@ -11,6 +11,9 @@ the corrupted images, and its reconstructions are compared with the clean ones. 
   r = 30         the reconstruction loss is small, and classification would win
   eta = 0.5      half of what the loop believes replaces half of what it sees, in every iteration
   horizon 10     passes up to the tenth are trained too, or else the second would be worse than no repair at all
+h after one iteration is above the corrupted image in PSNR and SSIM for all three at severity 3 (10,000 test images, seed
+0; docs/results.md); noise is repaired best after two to five, and g(0) of the first has the highest PSNR. Trained 35
+minutes on two busy CPU cores. Take last.keras: best.keras is the best classifier of clean images.
 """
 
 from ml_collections import ConfigDict
