@@ -126,12 +126,21 @@ def _finding(reports: Sequence[Report], name: str) -> str:
     baselines = dict.fromkeys(key for report in reports for key in report["scores"].get(name, {}).get("baselines", {}))
     beaten = [baseline for baseline in baselines if _above(reports, name, baseline)]
     kept = [baseline for baseline in baselines if baseline not in beaten]
-    text = f"{_capital(_words(name))}: **yes**, {listed(above)}"
+    text = f"{_capital(_words(name))}: **yes**, {_grouped(above)}"
     if beaten:
         text += f"; one of its readings is also above the {listed(beaten)} in both"
     if kept:
         text += f"; none is above the {listed(kept)} in both"
     return f"{text}."
+
+
+def _grouped(labels: Sequence[str]) -> str:
+    """`g after iteration 1 and 2, h after iteration 1`, from `g, iteration 1` and so on."""
+    steps: dict[str, list[str]] = {}
+    for label in labels:
+        reading, _, step = label.partition(", iteration ")
+        steps.setdefault(reading, []).append(step)
+    return ", ".join(f"{reading} after iteration {listed(found)}" for reading, found in steps.items())
 
 
 def _summary(reports: Sequence[Report], names: Sequence[str]) -> str:

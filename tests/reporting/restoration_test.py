@@ -29,7 +29,7 @@ class RestorationTest(ReportingTestCase):
         self.assert_row(section, "features, iteration 2", "**17.5**", "**0.550**", "17.0", "0.500", "–", "–")
         self.assert_says(
             section,
-            "Shot noise: **yes**, features, iteration 1 and features, iteration 2; one of its readings is also above "
+            "Shot noise: **yes**, features after iteration 1 and 2; one of its readings is also above "
             "the median in both; none is above the autoencoder in both.",
             "Gaussian noise: **no**, neither reading after any of these iterations.",
             "Dotted line: not measured yet.",
