@@ -148,10 +148,10 @@ def _guard(networks: Mapping[str, list[Run]]) -> list[str]:
 
 
 def _fall(history: Sequence[Mapping[str, Any]], drop: float) -> dict[str, float] | None:
-    """The first fall below the best so far by more than `drop`, as the guard of the training has it."""
+    """The first fall below the best so far by more than `drop`, as the guard has it, with training left after it."""
     robust = [entry for entry in history if "val_robust_accuracy" in entry]
     best = 0.0
-    for entry in robust:
+    for entry in robust[:-1]:
         value = entry["val_robust_accuracy"]
         if value < best - drop:
             return {"best": best, "to": value, "step": entry["step"], "end": robust[-1]["val_robust_accuracy"]}
