@@ -11,9 +11,9 @@ the corrupted images, and its reconstructions are compared with the clean ones. 
   r = 30         the reconstruction loss is small, and classification would win
   eta = 0.5      half of what the loop believes replaces half of what it sees, in every iteration
   horizon 10     passes up to the tenth are trained too, or else the second would be worse than no repair at all
-h after one iteration is above the corrupted image in PSNR and SSIM for all three at severity 3 (10,000 test images, seed
-0; docs/results.md); noise is repaired best after two to five, and g(0) of the first has the highest PSNR. Trained 35
-minutes on two busy CPU cores. Take last.keras: best.keras is the best classifier of clean images.
+h after one iteration is above the corrupted image in PSNR and SSIM for all three at severity 3 (10,000 test images,
+seed 0; docs/results.md); noise is repaired best after two to five, and g(0) of the first has the highest PSNR. Trained
+35 minutes on two busy CPU cores. Take last.keras: best.keras is the best classifier of clean images.
 """
 
 from ml_collections import ConfigDict

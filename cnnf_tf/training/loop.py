@@ -61,13 +61,21 @@ class Loop:
         self._guard = OverfittingGuard(self._adversarial.guard_drop if self._adversarial else 1.0)
         self._training_steps = {False: self._training_step(objective)}  # a second one only if the guard trips
 
-    def run(self, train: tf.data.Dataset, validation: tf.data.Dataset | None, *, progress: bool) -> None:
+    def run(
+        self,
+        train: tf.data.Dataset,
+        validation: tf.data.Dataset | None,
+        *,
+        progress: bool,
+        command: str | None = None,
+    ) -> None:
         """Trains up to the last step of the config.
 
         Args:
           train: batches without end.
           validation: batches, or None.
           progress: whether to show a progress bar.
+          command: the command line that asks for this, for `run.json`.
         """
         config, folder, total = self._config, self._folder, self._total_steps
         done = self._restore()
@@ -76,6 +84,8 @@ class Loop:
             return
         if done:
             self._say(f"{folder.root}: going on after step {done} of {total}.")
+        if self._chief:
+            folder.add_session(step=done, command=command, replicas=self._strategy.num_replicas_in_sync)
         checkpoint_every = config.train.checkpoint_every or self._steps_per_epoch
         evaluate_every = config.train.evaluate_every or self._steps_per_epoch
         held_out = self._held_out(validation)

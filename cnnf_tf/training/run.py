@@ -16,7 +16,6 @@ from cnnf_tf.data.splits import parse_split
 from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.arguments import check_config
-from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.loop import Loop
 from cnnf_tf.training.objectives import build_objective
 from cnnf_tf.training.optimizers import build_optimizer
@@ -88,11 +87,9 @@ def run(
                 workdir = stack.enter_context(tempfile.TemporaryDirectory())
             folder = open_workdir(workdir, config)
             stack.enter_context(folder.locked())
-            done = max(Checkpoints(folder.checkpoints).steps(), default=0)
-            if is_chief(strategy) and done < steps_per_epoch * config.train.epochs:
-                folder.add_session(step=done, command=command, replicas=strategy.num_replicas_in_sync)
             loop = Loop(config, folder, model, optimizer, objective, steps_per_epoch=steps_per_epoch)
-            loop.run(train, validation, progress=sys.stdout.isatty() if progress is None else progress)
+            progress = sys.stdout.isatty() if progress is None else progress
+            loop.run(train, validation, progress=progress, command=command)
     return folder
 
 

@@ -68,7 +68,7 @@ class RestoreTest(binaries.BinaryTestCase):
         self.assertEqual(image.shape, (28, 28, 1))
         pixels = tf.cast(tf.io.decode_png((folder / "grey.png").read_bytes()), tf.float32) / 255
         model = keras.models.load_model(arguments[0].removeprefix("--model="))
-        wanted = model.reconstruct(pixels[tf.newaxis], iterations=2)[1, 0]
+        wanted = model.to_pixels(model.infer(pixels[tf.newaxis], iterations=2).features[2])[0]
         self.assertAllClose(tf.cast(image, tf.float32) / 255, wanted, atol=0.51 / 255)
 
         result = run_forked("restore", *arguments, "--corruption=occlusion,contrast", "--restored=features")
