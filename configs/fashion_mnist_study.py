@@ -30,8 +30,8 @@ def get_config(variant: str = "") -> ConfigDict:
     # By name: K, the training horizon (see CNNF), epochs, and the seeds it is trained with.
     study.models = ConfigDict(
         {
-            "cnnf_1": {"iterations": 1, "training_horizon": 0, "epochs": 1, "seeds": (0, 1)},
-            "cnn": {"iterations": 0, "training_horizon": 0, "epochs": 1, "seeds": (0, 1)},
+            "cnnf_1": {"iterations": 1, "training_horizon": 0, "epochs": 1, "seeds": (0, 1, 2)},
+            "cnn": {"iterations": 0, "training_horizon": 0, "epochs": 1, "seeds": (0, 1, 2)},
             "cnnf_2": {"iterations": 2, "training_horizon": 0, "epochs": 1, "seeds": (0,)},
             "cnnf_3": {"iterations": 3, "training_horizon": 0, "epochs": 1, "seeds": (0,)},
             "cnnf_5": {"iterations": 5, "training_horizon": 0, "epochs": 1, "seeds": (0,)},
