@@ -90,6 +90,8 @@ def _length(delta: tf.Tensor) -> tf.Tensor:
 
 
 LINF: Norm = _LInf()
+"""The largest absolute change of any pixel and channel."""
 L2: Norm = _L2()
+"""The Euclidean length of the change of the whole image."""
 NORMS: dict[str, Norm] = {norm.name: norm for norm in (LINF, L2)}
 """The norms by name: "linf" and "l2"."""

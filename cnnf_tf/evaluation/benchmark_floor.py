@@ -37,13 +37,16 @@ class LinearOp(NamedTuple):
 
     kind: Kind
     features: tuple[int, ...]
-    """Shape of the layer's input: `[batch, height, width, channels]`, or `[batch, inputs]` of a dense layer."""
+    """Shape of the input: `[batch, height, width, channels]`, or `[batch, inputs]` of a dense layer.
+
+    Zeros around it that the kernel does not add by itself are part of it, as the layers lay them out.
+    """
     kernel: tuple[int, ...]
     output: tuple[int, ...]
     strides: int
     """0 for a dense layer."""
-    pad: int
-    """Zeros on every side, in pixels."""
+    same: bool
+    """Whether the kernel adds zeros around the input, so that the output has its size."""
     dtype: str
 
 
@@ -97,12 +100,18 @@ def _layers(model: CNNF, batch_size: int, iterations: int) -> list[tuple[LinearO
 
 
 def _forward_op(layer: FeedbackConv2D | FeedbackDense, batch_size: int) -> LinearOp:
-    features = (batch_size, *layer.input_spec.shape[1:])
-    strides = pad = 0
+    batch, *sides = (batch_size, *layer.input_spec.shape[1:])
+    output = tuple(layer.output_shape_for((batch, *sides)))
+    strides, same = 0, False
     if isinstance(layer, FeedbackConv2D):
-        strides, pad = layer.strides, (layer.kernel_size - 1) // 2 if layer.padding == "same" else 0
-    output = tuple(layer.output_shape_for(features))
-    return LinearOp(Kind.FORWARD, features, tuple(layer.kernel.shape), output, strides, pad, layer.compute_dtype)
+        strides = layer.strides
+        pad = (layer.kernel_size - 1) // 2 if layer.padding == "same" else 0
+        same = strides == 1 and pad > 0
+        if not same:
+            sides[:2] = (side + 2 * pad for side in sides[:2])
+    return LinearOp(
+        Kind.FORWARD, (batch, *sides), tuple(layer.kernel.shape), output, strides, same, layer.compute_dtype
+    )
 
 
 def _add(work: Counter[LinearOp], forward: LinearOp, calls: Mapping[Kind, int]) -> None:
@@ -171,13 +180,7 @@ def bare(op: LinearOp, inputs: Inputs) -> Callable[[], tf.Tensor]:
             Kind.WEIGHTS: lambda: tf.linalg.matmul(features, signal, transpose_a=True),
         }
         return products[op.kind]
-    padding: str | list[list[int]] = "VALID"
-    explicit: list[int] = []
-    if op.pad and op.strides == 1:
-        padding = "SAME"
-    elif op.pad:
-        padding = [[0, 0], [op.pad] * 2, [op.pad] * 2, [0, 0]]
-        explicit = sum(padding, [])
+    padding = "SAME" if op.same else "VALID"
     convolutions = {
         Kind.FORWARD: lambda: tf.nn.conv2d(features, kernel, op.strides, padding),
         Kind.DATA: lambda: tf.nn.conv2d_transpose(signal, kernel, op.features, op.strides, padding),
@@ -186,8 +189,7 @@ def bare(op: LinearOp, inputs: Inputs) -> Callable[[], tf.Tensor]:
             filter_sizes=op.kernel,
             out_backprop=signal,
             strides=[1, op.strides, op.strides, 1],
-            padding="EXPLICIT" if explicit else padding,
-            explicit_paddings=explicit,
+            padding=padding,
         ),
     }
     return convolutions[op.kind]

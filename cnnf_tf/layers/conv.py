@@ -72,22 +72,16 @@ class FeedbackConv2D(FeedbackLayer):
         self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
         del signal, step_size, training
-        return kernels.conv2d(features, self.in_compute_dtype(self.kernel), self.strides, self._padding), None
+        return kernels.conv2d(features, self.in_compute_dtype(self.kernel), self.strides, self._pad), None
 
     def feedback(self, signal: Tensor, latent: None = None) -> Tensor:
         del latent
         kernel, signal = self.in_compute_dtype(self.kernel), self.in_compute_dtype(signal)
-        return kernels.conv2d_adjoint(signal, kernel, self.strides, self._padding, self._input_shape)
+        return kernels.conv2d_adjoint(signal, kernel, self.strides, self._pad, self._input_shape)
 
     @property
     def _pad(self) -> int:
         return (self.kernel_size - 1) // 2 if self.padding == "same" else 0
-
-    @property
-    def _padding(self) -> kernels.Padding:
-        if self._pad == 0:
-            return "VALID"
-        return "SAME" if self.strides == 1 else [[0, 0], [self._pad] * 2, [self._pad] * 2, [0, 0]]
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

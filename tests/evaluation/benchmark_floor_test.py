@@ -90,7 +90,7 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
     def test_layers_that_are_alike_share_an_op(self):
         model = tiny.model()
         work = benchmark_floor.inference_work(model, 3, iterations=1)
-        conv2 = LinearOp(Kind.FORWARD, (3, 4, 4, 4), (3, 3, 4, 4), (3, 4, 4, 4), 1, 1, "float32")
+        conv2 = LinearOp(Kind.FORWARD, (3, 4, 4, 4), (3, 3, 4, 4), (3, 4, 4, 4), 1, True, "float32")
         self.assertEqual(work[conv2], 2)
         self.assertEqual(work[conv2._replace(kind=Kind.DATA)], 1)
         self.assertEqual(benchmark_floor.together(work, work, times=3)[conv2], 12)
@@ -105,11 +105,11 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
 class BareTest(tf.test.TestCase, parameterized.TestCase):
     OPS = (
-        LinearOp(Kind.FORWARD, (2, 6, 4, 3), (3, 3, 3, 5), (2, 6, 4, 5), 1, 1, "float32"),
-        LinearOp(Kind.FORWARD, (2, 6, 4, 3), (3, 3, 3, 5), (2, 3, 2, 5), 2, 1, "float32"),
-        LinearOp(Kind.FORWARD, (1, 7, 7, 3), (5, 5, 3, 2), (1, 3, 3, 2), 1, 0, "float32"),
-        LinearOp(Kind.FORWARD, (2, 8, 8, 3), (1, 1, 3, 5), (2, 4, 4, 5), 2, 0, "float32"),
-        LinearOp(Kind.FORWARD, (3, 7), (7, 4), (3, 4), 0, 0, "float32"),
+        LinearOp(Kind.FORWARD, (2, 6, 4, 3), (3, 3, 3, 5), (2, 6, 4, 5), 1, True, "float32"),
+        LinearOp(Kind.FORWARD, (2, 8, 6, 3), (3, 3, 3, 5), (2, 3, 2, 5), 2, False, "float32"),
+        LinearOp(Kind.FORWARD, (1, 7, 7, 3), (5, 5, 3, 2), (1, 3, 3, 2), 1, False, "float32"),
+        LinearOp(Kind.FORWARD, (2, 8, 8, 3), (1, 1, 3, 5), (2, 4, 4, 5), 2, False, "float32"),
+        LinearOp(Kind.FORWARD, (3, 7), (7, 4), (3, 4), 0, False, "float32"),
     )
 
     @parameterized.parameters(*OPS)

@@ -39,6 +39,39 @@ class SignsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(tape.gradient(result, values), expected)
 
 
+class ConvolutionTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.product(strides=(1, 2, 3), pad=(0, 1, 2), size=(3, 5), sides=((7, 8), (9, 6)))
+    def test_equals_brute_force_and_its_transpose_is_its_adjoint(self, strides, pad, size, sides):
+        rng = np.random.default_rng(0)
+        features, kernel = rng.normal(size=(2, *sides, 3)), rng.normal(size=(size, size, 3, 4))
+        padded = np.pad(features, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        height, width = ((side + 2 * pad - size) // strides + 1 for side in sides)
+        expected = np.zeros((2, height, width, 4))
+        for row, column in itertools.product(range(height), range(width)):
+            top, left = row * strides, column * strides
+            window = padded[:, top : top + size, left : left + size]
+            expected[:, row, column] = np.einsum("bijc,ijcf->bf", window, kernel)
+        found = kernels.conv2d(features, kernel, strides, pad)
+        self.assertAllClose(found, expected, rtol=1e-10, atol=1e-10)
+        signal = rng.normal(size=expected.shape)
+        down = kernels.conv2d_adjoint(tf.constant(signal), tf.constant(kernel), strides, pad, (*sides, 3))
+        self.assertEqual(down.shape, (2, *sides, 3))
+        self.assertAllClose(np.sum(down * features), np.sum(signal * expected), rtol=1e-10)
+
+    def test_no_gradient_falls_back_on_the_slow_kernels(self):
+        @tf.function(autograph=False)
+        def up_and_down(features, kernel):
+            with tf.GradientTape() as tape:
+                tape.watch((features, kernel))
+                up = kernels.conv2d(features, kernel, 2, 1)
+                down = kernels.conv2d_adjoint(up, kernel, 2, 1, features.shape[1:])
+            return tape.gradient(down, (features, kernel))
+
+        graph = up_and_down.get_concrete_function(tf.zeros((2, 8, 8, 3)), tf.zeros((3, 3, 3, 4))).graph
+        paddings = {op.get_attr("padding") for op in graph.get_operations() if op.type.startswith("Conv2D")}
+        self.assertEqual(paddings, {b"VALID"})
+
+
 class WrittenOutGradientsTest(tf.test.TestCase, parameterized.TestCase):
     """Gradients that are written by hand, against finite differences."""
 
