@@ -5,8 +5,6 @@ Read the ratios, not the milliseconds: machines differ and are shared, and a rat
 
 import gc
 import os
-import pathlib
-import platform
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from cnnf_tf import environment
 from cnnf_tf.evaluation.benchmark_cases import Case, Exporter, Workbench, saved_model
 from cnnf_tf.evaluation.benchmark_floor import Inputs, floor
 from cnnf_tf.evaluation.benchmark_memory import peak_memory
@@ -21,7 +20,6 @@ from cnnf_tf.evaluation.benchmark_plan import BenchmarkOptions, memory_cases, ti
 from cnnf_tf.evaluation.benchmark_reference import ReferenceWorker, compared
 from cnnf_tf.evaluation.benchmark_report import BenchmarkReport, Measured
 from cnnf_tf.evaluation.benchmark_timing import Failure, Run, failure, time_in_turns, timed
-from cnnf_tf.version import __version__
 
 EXPORTERS: Mapping[str, Exporter] = {"saved_model": saved_model}
 
@@ -115,25 +113,13 @@ def _name(case: Case) -> str:
 
 def _about() -> dict[str, Any]:
     """The machine, its threads and the versions."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threading = tf.config.threading
+    machine = environment.hardware()
+    cores, threading = machine["cores"], tf.config.threading
     return {
-        "cpu": _cpu(),
+        "cpu": machine["cpu"],
         "cores": cores,
         "threads": threading.get_intra_op_parallelism_threads() or cores,
         "inter_op_threads": threading.get_inter_op_parallelism_threads() or cores,
         "devices": [device.name for device in tf.config.list_logical_devices()],
-        "versions": {
-            "cnnf_tf": __version__,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": environment.versions(),
     }
-
-
-def _cpu() -> str:
-    information = pathlib.Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
