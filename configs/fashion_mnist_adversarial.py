@@ -17,7 +17,7 @@ from configs import _base, _variants
 VARIANTS = {
     "": "the authors' recipe, 200 epochs; days on two CPU cores",
     "cnn": "the same for the plain CNN, K = 0",
-    "fast": "single-step attack, one cycle of the learning rate; half an hour on two CPU cores",
+    "fast": "single-step attack, at the end of three steps, one cycle of the learning rate; half an hour on two CPU cores",
     "fast_cnn": "the same for the plain CNN, K = 0",
     "smoke": "a few seconds on a CPU, to see that everything runs",
 }
@@ -36,6 +36,8 @@ def get_config(variant: str = "") -> ConfigDict:
         config.train.epochs = 6
         config.train.evaluate_every = config.train.checkpoint_every = 100
         config.train.optimizer.learning_rate = 0.1
+        # Robust accuracy also fades too slowly for the guard (63 % instead of 72 % with one of two seeds).
+        config.adversarial.guard_from = 0.6
     if variant.endswith("cnn"):
         config.model.iterations = 0
     if variant == "smoke":

@@ -29,7 +29,8 @@ def check_config(config: ConfigDict, replicas: int) -> None:
         least |= {"adversarial.guard_steps": 0, "adversarial.robust_images": 0, "adversarial.robust_steps": 1}
         if "corruptions" in config.data:
             raise ValueError("config has both an adversarial block and data.corruptions; wanted one of them.")
-        _check_number(config, "adversarial.guard_drop", 0.0, 1.0)
+        for name in ("guard_drop", "guard_from"):
+            _check_number(config, f"adversarial.{name}", 0.0, 1.0)
         if config.adversarial.guard_steps and not (config.data.validation_split and config.adversarial.robust_images):
             raise ValueError(
                 "config.adversarial.guard_steps wants a config.data.validation_split and config.adversarial."

@@ -59,7 +59,7 @@ class Loop:
         self._summed = 0
         self._adversarial = config.adversarial if "adversarial" in config else None
         self._guard = OverfittingGuard(self._adversarial.guard_drop if self._adversarial else 1.0)
-        self._training_steps = {False: self._training_step(objective)}  # a second one only if the guard trips
+        self._training_steps = {False: self._training_step(objective)}  # a second one for the guard's attack
 
     def run(
         self,
@@ -114,8 +114,12 @@ class Loop:
         self._say(f"{folder.root}: {total} steps of {config.data.batch_size} images are done; saved {folder.best}.")
 
     def _train(self, done: int, images: Any, labels: Any, watch: Watch) -> None:
-        guarded = self._guard.tripped
+        guarded = self._guard.tripped or self._late(done)
         if guarded not in self._training_steps:
+            if self._late(done):
+                self._say(
+                    f"step {done}: training goes on with attacks of {self._config.adversarial.guard_steps} steps."
+                )
             objective = build_objective(self._model, self._config, guarded=guarded)
             self._training_steps[guarded] = self._training_step(objective)
         step = self._training_steps[guarded]
@@ -159,11 +163,16 @@ class Loop:
             return
         # Each worker measured for itself, but all must come to the same decision.
         robust = float(from_chief(self._strategy, [], [robust])[0])
-        if self._guard.update(robust):
+        if self._guard.update(robust) and not self._late(done):
             self._say(
                 f"step {done}: held-out robust accuracy fell from {self._guard.best:.1%} to {robust:.1%}: catastrophic "
                 f"overfitting to the attack of {attack.steps} steps. Training goes on with {attack.guard_steps}."
             )
+
+    def _late(self, done: int) -> bool:
+        """Whether the guard's attack is due in any case."""
+        attack = self._adversarial
+        return bool(attack and attack.guard_steps) and done >= attack.guard_from * self._total_steps
 
     def _training_step(self, objective: Objective) -> TrainingStep:
         options = self._config.train

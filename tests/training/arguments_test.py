@@ -41,7 +41,10 @@ class CheckConfigTest(tf.test.TestCase, parameterized.TestCase):
         with self.refused(rf"config\.{name} must be an integer >= {least}, got {least - 1}\."):
             check_config(unchecked(name, least - 1), 1)
 
-    @parameterized.product(name=("train.ema_decay", "adversarial.guard_drop"), wrong=(-0.1, 1.1, True, "0.5", None))
+    @parameterized.product(
+        name=("train.ema_decay", "adversarial.guard_drop", "adversarial.guard_from"),
+        wrong=(-0.1, 1.1, True, "0.5", None),
+    )
     def test_numbers(self, name, wrong):
         with self.refused(rf"config\.{name} must be a number in \[0, 1\], got {wrong!r}\."):
             check_config(unchecked(name, wrong), 1)

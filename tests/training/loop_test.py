@@ -186,6 +186,31 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(batch["clean"].shape, (8, *small.IMAGE_SHAPE))
             self.assertEqual(batch["labels"].shape, (8,))
 
+    def test_the_attack_of_the_guard_is_due_late_in_any_case(self):
+        changes = {"adversarial__guard_steps": 3, "adversarial__guard_from": 0.5, "adversarial__guard_drop": 1.0}
+        attacks = []
+        build = objectives.build_objective
+
+        def build_and_note(model, config, *, guarded=False):
+            objective = build(model, config, guarded=guarded)
+            attacks.append(objective._attack.attack.steps)
+            return objective
+
+        def run(workdir):
+            with mock.patch.object(loop, "build_objective", build_and_note):
+                return self.run_small(workdir, "adversarial", **changes)
+
+        unbroken, said = run(self.workdir())
+        self.assertEqual(attacks, [3])
+        self.assertEqual(said.count("step 3: training goes on with attacks of 3 steps.\n"), 1)
+        workdir = self.workdir()
+        with self.killed_after(4), self.assertRaises(Killed):
+            run(workdir)
+        attacks.clear()
+        resumed, _ = run(workdir)
+        self.assertEqual(attacks, [3])
+        self.assert_same_end(resumed, unbroken)
+
     def test_guard_changes_the_attack_once_and_for_good(self):
         changes = {"adversarial__guard_steps": 3, "adversarial__guard_drop": 0.2}
         accuracies = [0.5, 0.1, 0.0]
