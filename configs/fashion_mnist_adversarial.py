@@ -17,7 +17,7 @@ from configs import _base, _variants
 VARIANTS = {
     "": "the authors' recipe, 200 epochs; days on two CPU cores",
     "cnn": "the same for the plain CNN, K = 0",
-    "fast": "single-step attack, at the end of three steps, one cycle of the learning rate; half an hour on two CPU cores",
+    "fast": "single-step attack, later three steps, one cycle of the learning rate; half an hour on two cores",
     "fast_cnn": "the same for the plain CNN, K = 0",
     "smoke": "a few seconds on a CPU, to see that everything runs",
 }

@@ -121,8 +121,11 @@ def _training_fact(label: str, runs: Sequence[Run]) -> str:
     if "adversarial" not in config:
         return text
     attack, model = config["adversarial"], config["model"]
+    steps, late = plural(attack["steps"], "step"), attack.get("guard_from", 1.0)
+    if attack.get("guard_steps") and late < 1:
+        steps += f" (of {attack['guard_steps']} after {100 * late:g} % of the training)"
     return (
-        f"{text}; trained on attacks of {plural(attack['steps'], 'step')}, radius {radius_text(attack['radius'])}; K = "
+        f"{text}; trained on attacks of {steps}, radius {radius_text(attack['radius'])}; K = "
         f"{model['iterations']}, eta = {model['step_size']:g}, ind = {model['network']['ind']}, rule "
         f"`{model['network']['rule']}`"
     )
@@ -134,7 +137,7 @@ def _guard(networks: Mapping[str, list[Run]]) -> list[str]:
     for label, runs in networks.items():
         for run in runs:
             options = run.config.get("adversarial", {})
-            fall = _fall(run.history, options.get("guard_drop", 0.0)) if options.get("guard_steps") else None
+            fall = _fall(run.history, options) if options.get("guard_steps") else None
             if fall is not None:
                 seed = "" if run.seed is None else f", seed {run.seed}"
                 texts.append(
@@ -147,13 +150,15 @@ def _guard(networks: Mapping[str, list[Run]]) -> list[str]:
     return texts
 
 
-def _fall(history: Sequence[Mapping[str, Any]], drop: float) -> dict[str, float] | None:
-    """The first fall below the best so far by more than `drop`, as the guard has it, with training left after it."""
+def _fall(history: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, float] | None:
+    """The first fall that made the guard change the attack: below the best so far, while that was not due anyway."""
     robust = [entry for entry in history if "val_robust_accuracy" in entry]
     best = 0.0
     for entry in robust[:-1]:
         value = entry["val_robust_accuracy"]
-        if value < best - drop:
+        if entry["step"] >= options.get("guard_from", 1.0) * robust[-1]["step"]:
+            return None
+        if value < best - options.get("guard_drop", 0.0):
             return {"best": best, "to": value, "step": entry["step"], "end": robust[-1]["val_robust_accuracy"]}
         best = max(best, value)
     return None

@@ -73,7 +73,10 @@ class AdversarialTest(ReportingTestCase):
             "The guard was needed (CNN-F, seed 0): the held-out robust accuracy (PGD-7, 512 images) fell from 70.0 "
             "to 65.0 % at step 400; training then went on with 3 steps of attack, and ended at 75.0 %.",
         )
-        for options in ({"guard_steps": 0}, {"guard_drop": 0.2}):
+        self.put(f"{FASHION}/cnnf/seed0/config.json", training(guard_from=0.7))
+        late = "trained on attacks of 7 steps (of 3 after 70 % of the training), radius 0.1"
+        self.assert_says(adversarial.fashion_section(self.results), "The guard was needed", late)
+        for options in ({"guard_steps": 0}, {"guard_drop": 0.2}, {"guard_from": 0.6}):
             self.put(f"{FASHION}/cnnf/seed0/config.json", training(**options))
             self.assertNotIn("guard", adversarial.fashion_section(self.results).markdown())
 
