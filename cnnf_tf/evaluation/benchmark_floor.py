@@ -100,8 +100,8 @@ def _layers(model: CNNF, batch_size: int, iterations: int) -> list[tuple[LinearO
 
 
 def _forward_op(layer: FeedbackConv2D | FeedbackDense, batch_size: int) -> LinearOp:
-    batch, *sides = (batch_size, *layer.input_spec.shape[1:])
-    output = tuple(layer.output_shape_for((batch, *sides)))
+    sides = list(layer.input_spec.shape[1:])
+    output = tuple(layer.output_shape_for((batch_size, *sides)))
     strides, same = 0, False
     if isinstance(layer, FeedbackConv2D):
         strides = layer.strides
@@ -110,7 +110,7 @@ def _forward_op(layer: FeedbackConv2D | FeedbackDense, batch_size: int) -> Linea
         if not same:
             sides[:2] = (side + 2 * pad for side in sides[:2])
     return LinearOp(
-        Kind.FORWARD, (batch, *sides), tuple(layer.kernel.shape), output, strides, same, layer.compute_dtype
+        Kind.FORWARD, (batch_size, *sides), tuple(layer.kernel.shape), output, strides, same, layer.compute_dtype
     )
 
 

@@ -172,7 +172,9 @@ class Loop:
     def _late(self, done: int) -> bool:
         """Whether the guard's attack is due in any case."""
         attack = self._adversarial
-        return bool(attack and attack.guard_steps) and done >= attack.guard_from * self._total_steps
+        if attack is None or not attack.guard_steps:
+            return False
+        return done >= attack.guard_from * self._total_steps
 
     def _training_step(self, objective: Objective) -> TrainingStep:
         options = self._config.train
