@@ -4,20 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnf_tf.reporting.markdown import paragraph, table
-from cnnf_tf.reporting.numbers import ABSENT, plural, span
+from cnnf_tf.reporting.numbers import ABSENT, listed, plural, span
 from cnnf_tf.reporting.results import Results
 from cnnf_tf.reporting.section import Section, command_block, facts_block, figure_block, not_measured
 
 TITLE = "Speed"
 FOLDER = "benchmark"
-COMMANDS = (
-    "python bin/benchmark.py --networks=fashion_cnn --cases=inference,attack,training --iterations=0,1,2,5 "
-    "--modes=function --reference=CNNF --output=docs/results/benchmark",
-)
+COMMANDS = ("python bin/benchmark.py --reference=CNNF",)
 
 _CASE = ("network", "kind", "ind", "iterations", "batch_size", "dtype", "mode")
-
-_HEADER = ("case", "ind", "K", "batch", "dtype", "ours, ms", "floor, ms", "ours / floor", "authors, ms", "times faster")
+_HEADER = (
+    *("network", "case", "ind", "K", "batch", "computed in", "ours, ms", "floor, ms", "ours / floor"),
+    *("authors, ms", "times faster", "faster than float32"),
+)
+_MEMORY_HEADER = ("network", "case", "ind", "K", "batch", "computed in", "peak, MiB")
 
 Row = Mapping[str, Any]
 
@@ -31,14 +31,14 @@ def section(results: Results) -> Section:
     for row in record["rows"]:
         if row["unit"] == "ms":
             cases.setdefault(tuple(row[key] for key in _CASE), {})[row["against"]] = row
+    memory = [row for row in record["rows"] if row["unit"] == "MiB" and row["value"] is not None]
     judged = [row for row in record["rows"] if row["passed"] is not None]
     met = sum(row["passed"] for row in judged)
-    against = _ratios(record["rows"], "floor"), _ratios(record["rows"], "authors")
     summary = f"{met} of {plural(len(judged), 'target')} met"
-    if against[0]:
-        summary += f"; in float32 ours takes {span(against[0])} times the time of its bare convolutions"
-    if against[1]:
-        summary += f"; the authors' code takes {span(against[1])} times as long as ours"
+    if floors := _ratios(record["rows"], "floor"):
+        summary += f"; in float32, as a graph, ours takes {floors} times the time of its bare convolutions"
+    if authors := _ratios(record["rows"], "authors"):
+        summary += f"; the authors' code takes {authors} times as long as ours"
     about = record["about"]
     hardware = f"{about['cores']} cores ({about['cpu']}), {about['threads']} threads; {', '.join(about['devices'])}"
     facts = [
@@ -53,45 +53,51 @@ def section(results: Results) -> Section:
             "`floor`: the bare convolutions and matrix products of the same work. What the targets are, and which "
             "of them this machine cannot reach: [performance.md](performance.md)."
         ),
-        table(
-            [
-                "case",
-                "ind",
-                "K",
-                "batch",
-                "dtype",
-                "ours, ms",
-                "floor, ms",
-                "ours / floor",
-                "authors, ms",
-                "times faster",
-            ],
-            [_row(dict(zip(_CASE, case, strict=True)), rows) for case, rows in cases.items()],
-        ),
+        table(_HEADER, [_row(dict(zip(_CASE, case, strict=True)), rows) for case, rows in cases.items()]),
+        *_memory_blocks(memory),
         paragraph(f"**{summary}.**"),
     )
     return Section(TITLE, blocks, f"{summary}.")
 
 
-def _ratios(rows: Sequence[Row], against: str) -> list[float]:
-    found = [row for row in rows if row["against"] == against and row["ratio"] is not None]
-    return [row["ratio"] for row in found if row["dtype"] == "float32" and row["unit"] == "ms"]
+def _ratios(rows: Sequence[Row], against: str) -> str:
+    """Of each network, in the mode that the targets are about."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        compared = row["against"] == against and row["ratio"] is not None and row["unit"] == "ms"
+        if compared and (row["dtype"], row["mode"]) == ("float32", "function"):
+            found.setdefault(row["network"], []).append(row["ratio"])
+    return listed([f"{span(ratios)} ({network})" for network, ratios in found.items()]) if found else ""
+
+
+def _memory_blocks(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    explanation = (
+        "Peak memory, each case in a process of its own, beyond what TensorFlow holds before the model is built."
+    )
+    return [
+        paragraph(explanation),
+        table(_MEMORY_HEADER, [[*_names(row), f"{row['value']:.0f}"] for row in rows]),
+    ]
+
+
+def _names(case: Row) -> list[str]:
+    computed = case["dtype"] if case["mode"] == "function" else f"{case['dtype']}, {case['mode']}"
+    return [case["network"], case["kind"], *(str(case[key]) for key in ("ind", "iterations", "batch_size")), computed]
 
 
 def _row(case: Row, rows: Mapping[str, Row]) -> list[str]:
     value = next(iter(rows.values()))["value"]
     floor, authors = rows.get("floor"), rows.get("authors")
     return [
-        case["kind"],
-        str(case["ind"]),
-        str(case["iterations"]),
-        str(case["batch_size"]),
-        case["dtype"],
+        *_names(case),
         _milliseconds(value),
         _milliseconds(floor["other"] if floor else None),
         _ratio(floor),
         _milliseconds(authors["other"] if authors else None),
         _ratio(authors),
+        _ratio(rows.get("float32")),
     ]
 
 
@@ -100,7 +106,7 @@ def _milliseconds(value: float | None) -> str:
 
 
 def _ratio(row: Row | None) -> str:
-    """With a star where the target was missed."""
+    """Says where the target was missed."""
     if row is None or row["ratio"] is None:
         return ABSENT
     return f"{row['ratio']:.2f}{' (missed)' if row['passed'] is False else ''}"
