@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -34,8 +35,19 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes JSON atomically, indented, with a final newline."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=False) + "\n")
+    """Writes JSON atomically, indented, with a final newline.
+
+    Numbers that are not finite, such as the PSNR of equal images, become null: JSON has no word for them.
+    """
+    write_text(path, json.dumps(_finite(value), indent=2, sort_keys=False, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _umask() -> int:
