@@ -1,10 +1,8 @@
-"""Subsets, records and figures of the learning curves, and the binary that fills them."""
+"""Subsets, records and figures of the learning curves."""
 
 import csv
 import json
 import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -14,7 +12,6 @@ from ml_collections import ConfigDict
 from cnnf_tf import training
 from cnnf_tf.generative.learning_curves import Cell, LearningCurves, nested_subsets
 from configs import generative_vs_discriminative
-from tests.reference_data import TESTDATA
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 NAMES = {"one": "method one", "two": "method two"}
@@ -130,53 +127,6 @@ class CommittedResultsTest(tf.test.TestCase):
         with (folder / "learning_curves.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         self.assertEqual(rows, [{key: str(value) for key, value in row.items()} for row in curves.rows()])
-
-
-class BinaryTest(tf.test.TestCase):
-    def run_study(self, output, *arguments):
-        command = [
-            sys.executable,
-            "bin/generative_vs_discriminative.py",
-            "--config=configs/generative_vs_discriminative.py:smoke",
-            f"--config.data.name=idx:{TESTDATA / 'fashion_mnist_mini'}",
-            f"--output={output}",
-            *arguments,
-        ]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-    def test_smoke_resume_and_refusal(self):
-        output = pathlib.Path(self.create_tempdir().full_path) / "study"
-        result = self.run_study(output)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("CNN-F", result.stdout)
-        report = json.loads((output / "results.json").read_text())
-        self.assertLen(report["cells"], 10)
-        for name in ("csv", "png", "svg"):
-            self.assertTrue((output / f"learning_curves.{name}").exists())
-        steps = {cell["method"]: cell["details"]["steps"] for cell in report["cells"] if "cnn" in cell["method"]}
-        self.assertEqual(steps["cnn"], steps["cnnf"])
-
-        # A study that was killed before its last cell and in a naive Bayes cell: those two are made again, alike.
-        lost = [report["cells"][1], report["cells"][-1]]
-        kept = [cell for cell in report["cells"] if cell not in lost]
-        (output / "results.json").write_text(json.dumps(report | {"cells": kept}))
-        (output / "learning_curves.csv").unlink()
-        result = self.run_study(output)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        again = json.loads((output / "results.json").read_text())
-        self.assertEqual(again["rows"], report["rows"])
-        self.assertEqual(again["cells"][:8], kept)
-        for before, after in zip(lost, again["cells"][8:], strict=True):
-            self.assertEqual(before | {"seconds": 0}, after | {"seconds": 0})
-
-        for argument, code, message in (
-            ("--config.study.l2=2.0", 1, "study.l2: 1.0 there, 2.0 asked"),
-            ("--config.study.methods=('svm',)", 2, "wanted some of .*got .'svm'"),
-        ):
-            result = self.run_study(output, argument)
-            self.assertEqual(result.returncode, code, result.stderr)
-            self.assertNotIn("Traceback", result.stderr)
-            self.assertRegex(" ".join(result.stderr.split()), message)
 
 
 if __name__ == "__main__":
