@@ -58,7 +58,8 @@ class Loop:
         self._sums: dict[str, float] = {}
         self._summed = 0
         self._adversarial = config.adversarial if "adversarial" in config else None
-        self._guard = OverfittingGuard(self._adversarial.guard_drop if self._adversarial else 1.0)
+        drop = self._adversarial.guard_drop if self._adversarial else 1.0
+        self._guard = OverfittingGuard(drop, chance=1 / model.num_classes)
         self._training_steps = {False: self._training_step(objective)}  # a second one for the guard's attack
 
     def run(
@@ -166,7 +167,7 @@ class Loop:
         if self._guard.update(robust) and not self._late(done):
             self._say(
                 f"step {done}: held-out robust accuracy fell from {self._guard.best:.1%} to {robust:.1%}: catastrophic "
-                f"overfitting to the attack of {attack.steps} steps. Training goes on with {attack.guard_steps}."
+                f"overfitting to the {attack.steps}-step attack. Training goes on with {attack.guard_steps} steps."
             )
 
     def _late(self, done: int) -> bool:

@@ -80,6 +80,12 @@ class AdversarialTest(ReportingTestCase):
             self.put(f"{FASHION}/cnnf/seed0/config.json", training(**options))
             self.assertNotIn("guard", adversarial.fashion_section(self.results).markdown())
 
+    def test_a_fall_around_chance_is_not_the_guards(self):
+        self.put_run(f"{FASHION}/cnnf/seed0", 0.5, 850)
+        history = [{"step": n, "val_robust_accuracy": value} for n, value in enumerate((0.13, 0.02, 0.12), start=1)]
+        self.put(f"{FASHION}/cnnf/seed0/metrics.jsonl", history)
+        self.assertNotIn("guard", adversarial.fashion_section(self.results).markdown())
+
     def test_authors_at_equal_budget_only(self):
         rows = [score("PGD-7", path, "last", share) for path, share in (("first_pass", 0.66), ("full_unroll", 0.64))]
         self.put_run(f"{FASHION}/cnnf/seed0", 0.5, 850)

@@ -21,6 +21,12 @@ class GuardTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(guard.tripped, wanted is not None)
         self.assertEqual(guard.best, max(accuracies))
 
+    def test_a_fall_around_chance_does_not_count(self):
+        guard = OverfittingGuard(0.04, chance=0.1)
+        self.assertFalse(any(guard.update(accuracy) for accuracy in (0.13, 0.02, 0.139, 0.0, 0.15)))
+        self.assertFalse(guard.update(0.111))
+        self.assertTrue(guard.update(0.109))
+
 
 if __name__ == "__main__":
     tf.test.main()

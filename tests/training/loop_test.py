@@ -234,8 +234,8 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         unbroken, said = run(self.workdir(), 0)
         self.assertEqual(attacks, [3])
         message = (
-            "step 4: held-out robust accuracy fell from 50.0% to 10.0%: catastrophic overfitting to the attack of 1 "
-            "steps. Training goes on with 3.\n"
+            "step 4: held-out robust accuracy fell from 50.0% to 10.0%: catastrophic overfitting to the 1-step "
+            "attack. Training goes on with 3 steps.\n"
         )
         self.assertEqual(said.count(message), 1)
         self.assertEqual(said.count("catastrophic"), 1)
