@@ -55,9 +55,7 @@ def add_adversarial(config: ConfigDict, *, radius: float, step_size: float, clea
     config.adversarial.robust_images = 512  # of the validation split, attacked at each evaluation
     config.adversarial.robust_steps = 7  # of PGD through the full unroll
     config.adversarial.guard_steps = 0  # PGD steps to train on after catastrophic overfitting; 0: no guard
-    config.adversarial.guard_drop = (
-        0.04  # fall of the held-out robust accuracy that counts as such, from well above chance
-    )
+    config.adversarial.guard_drop = 0.04  # fall of the held-out robust accuracy, from above chance, that counts as such
     config.adversarial.guard_from = 1.0  # share of the training after which guard_steps are taken in any case
 
     config.model.network.rule = "reference"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnf_tf.overfitting import OverfittingGuard
 from cnnf_tf.reporting.attacks import Attacked, attack_facts, attacks_table, columns
 from cnnf_tf.reporting.markdown import bullets, paragraph, table
 from cnnf_tf.reporting.numbers import ABSENT, Share, compare, listed, minutes, percent, plural, radius_text
@@ -153,17 +154,15 @@ def _guard(networks: Mapping[str, list[Run]]) -> list[str]:
 
 
 def _fall(history: Sequence[Mapping[str, Any]], options: Mapping[str, Any]) -> dict[str, float] | None:
-    """The first fall that made the guard change the attack, which was not due anyway: see `training.guard`."""
+    """The fall that made the guard change the attack, while that was not due anyway: the guard on the same numbers."""
     robust = [entry for entry in history if "val_robust_accuracy" in entry]
-    best = 0.0
+    guard = OverfittingGuard(options.get("guard_drop", 0.0), chance=_CHANCE)
     for entry in robust[:-1]:
-        value = entry["val_robust_accuracy"]
+        best, value = guard.best, entry["val_robust_accuracy"]
         if entry["step"] >= options.get("guard_from", 1.0) * robust[-1]["step"]:
             return None
-        drop = options.get("guard_drop", 0.0)
-        if best > _CHANCE + drop and value < best - drop:
+        if guard.update(value):
             return {"best": best, "to": value, "step": entry["step"], "end": robust[-1]["val_robust_accuracy"]}
-        best = max(best, value)
     return None
 
 

@@ -31,7 +31,6 @@ def section(results: Results) -> Section:
     for row in record["rows"]:
         if row["unit"] == "ms":
             cases.setdefault(tuple(row[key] for key in _CASE), {})[row["against"]] = row
-    memory = [row for row in record["rows"] if row["unit"] == "MiB" and row["value"] is not None]
     judged = [row for row in record["rows"] if row["passed"] is not None]
     met = sum(row["passed"] for row in judged)
     summary = f"{met} of {plural(len(judged), 'target')} met"
@@ -54,32 +53,30 @@ def section(results: Results) -> Section:
             "of them this machine cannot reach: [performance.md](performance.md)."
         ),
         table(_HEADER, [_row(dict(zip(_CASE, case, strict=True)), rows) for case, rows in cases.items()]),
-        *_memory_blocks(memory),
+        *_memory_blocks(record["rows"]),
         paragraph(f"**{summary}.**"),
     )
     return Section(TITLE, blocks, f"{summary}.")
 
 
 def _ratios(rows: Sequence[Row], against: str) -> str:
-    """Of each network, in the mode that the targets are about."""
+    """Of each network, in the mode that the targets are about; nothing where nothing was compared."""
     found: dict[str, list[float]] = {}
     for row in rows:
         compared = row["against"] == against and row["ratio"] is not None and row["unit"] == "ms"
         if compared and (row["dtype"], row["mode"]) == ("float32", "function"):
             found.setdefault(row["network"], []).append(row["ratio"])
-    return listed([f"{span(ratios)} ({network})" for network, ratios in found.items()]) if found else ""
+    return listed([f"{span(ratios)} ({network})" for network, ratios in found.items()])
 
 
 def _memory_blocks(rows: Sequence[Row]) -> list[str]:
-    if not rows:
+    cells = [[*_names(row), f"{row['value']:.0f}"] for row in rows if row["unit"] == "MiB" and row["value"] is not None]
+    if not cells:
         return []
     explanation = (
         "Peak memory, each case in a process of its own, beyond what TensorFlow holds before the model is built."
     )
-    return [
-        paragraph(explanation),
-        table(_MEMORY_HEADER, [[*_names(row), f"{row['value']:.0f}"] for row in rows]),
-    ]
+    return [paragraph(explanation), table(_MEMORY_HEADER, cells)]
 
 
 def _names(case: Row) -> list[str]:

@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 from cnnf_tf.attacks import PGD
 from cnnf_tf.files import atomic_path
 from cnnf_tf.models import CNNF
+from cnnf_tf.overfitting import OverfittingGuard
 from cnnf_tf.training.checkpoints import Checkpoints
-from cnnf_tf.training.guard import OverfittingGuard
 from cnnf_tf.training.held_out import HeldOut, averaged_weights
 from cnnf_tf.training.objectives import Objective, build_objective
 from cnnf_tf.training.step import TrainingStep, split_over_replicas

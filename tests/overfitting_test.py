@@ -3,7 +3,7 @@
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.training.guard import OverfittingGuard
+from cnnf_tf.overfitting import OverfittingGuard
 
 
 class GuardTest(tf.test.TestCase, parameterized.TestCase):
