@@ -128,7 +128,7 @@ typecheck: $(EXTRAS_STAMP) ## Check the types with mypy.
 
 .PHONY: build-file
 build-file: ## Rewrite BUILD from the imports of the sources (after adding, moving or removing a file).
-	$(PYTHON) tests/build_file.py
+	$(PYTHON) tools/build_file.py
 
 .PHONY: api
 api: ## Rewrite docs/api from the docstrings.

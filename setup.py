@@ -53,6 +53,8 @@ INSTALL_REQUIRES = [
     # picks the pair by itself.
     "tf-keras>=2.20,<2.22",
     "tqdm>=4.66",
+    # Tells this package when Keras is imported; TensorFlow needs it too.
+    "wrapt>=1.16",
 ]
 
 AUTOATTACK = [
@@ -97,8 +99,8 @@ setuptools.setup(
     author="cnnf_tf contributors",
     license="MIT",
     license_files=["LICENSE"],
-    packages=setuptools.find_packages(include=["cnnf_tf", "cnnf_tf.*"]),
-    package_data={"cnnf_tf": ["pretrained/*.json", "pretrained/*.npz"]},
+    packages=setuptools.find_packages(include=["cnnf_tf", "cnnf_tf.*"], exclude=["cnnf_tf.experiments*"]),
+    package_data={"cnnf_tf": ["zoo/weights/*.json", "zoo/weights/*.npz"]},
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
     extras_require={"autoattack": AUTOATTACK, "dev": DEV, "serving": SERVING, "torch": TORCH},

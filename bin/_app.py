@@ -34,7 +34,7 @@ _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python tracebac
 flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
 
 
-PRETRAINED = ROOT / "cnnf_tf" / "pretrained"
+PRETRAINED = ROOT / "cnnf_tf" / "zoo" / "weights"
 """Cards and weights of the pretrained models; looked at here because importing the package takes seconds."""
 _PREFIX = "pretrained:"
 

@@ -72,8 +72,8 @@ def main() -> None:
     from tqdm import tqdm
 
     from cnnf_tf import __version__, attacks
-    from cnnf_tf.files import atomic_path, write_json
-    from cnnf_tf.models import load_model
+    from cnnf_tf.utils.files import atomic_path, write_json
+    from cnnf_tf.zoo import load_model
 
     attack = attacks.ATTACKS[_ATTACK.value](**options)
     model = load_model(_MODEL.value)

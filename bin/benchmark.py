@@ -85,16 +85,16 @@ def main() -> None:
         raise _app.UsageError(f"--reference wants a folder, a clone of the authors' code, got {_REFERENCE.value!r}.")
 
     _app.start_tensorflow()
-    from cnnf_tf import evaluation
-    from cnnf_tf.evaluation.benchmark import EXPORTERS
-    from cnnf_tf.files import write_json, write_text
+    from cnnf_tf.experiments import benchmark
+    from cnnf_tf.experiments.benchmark.run import EXPORTERS
+    from cnnf_tf.utils.files import write_json, write_text
 
     try:
-        options = evaluation.BenchmarkOptions(**arguments)
+        options = benchmark.BenchmarkOptions(**arguments)
     except ValueError as error:
         raise _app.UsageError(str(error)) from error
     start = time.perf_counter()
-    report = evaluation.run_benchmark(
+    report = benchmark.run_benchmark(
         options,
         reference=_REFERENCE.value,
         exporters={**EXPORTERS, "serving": _served},
@@ -104,7 +104,7 @@ def main() -> None:
     output = pathlib.Path(_OUTPUT.value)
     write_json(output / "benchmark.json", {"command": shlex.join(["python", *sys.argv]), **report.to_dict()})
     write_text(output / "benchmark.txt", f"{report.table()}\n\n{report.summary()}\n")
-    evaluation.benchmark_figure(report, output / "benchmark")
+    benchmark.benchmark_figure(report, output / "benchmark")
     print(f"wrote benchmark.json, benchmark.txt, benchmark.png and benchmark.svg into {output}")
 
 

@@ -62,8 +62,8 @@ def main() -> None:
     from tqdm import tqdm
 
     from cnnf_tf import data, evaluation
-    from cnnf_tf.evaluation import corruption_robustness as lib
-    from cnnf_tf.models import load_model
+    from cnnf_tf.evaluation import corruptions as lib
+    from cnnf_tf.zoo import load_model
 
     try:
         corruptions, severities = lib.check_grid(_CORRUPTIONS.value or tuple(data.CORRUPTIONS), severities)
@@ -151,8 +151,9 @@ def _open_record(
 
     from cnnf_tf import __version__
     from cnnf_tf.evaluation import PassAccuracy
-    from cnnf_tf.models import READOUTS, model_sha256
-    from cnnf_tf.records import StudyRecord
+    from cnnf_tf.models import READOUTS
+    from cnnf_tf.utils.resumable_results import StudyRecord
+    from cnnf_tf.zoo import model_sha256
 
     files = {"model": _MODEL.value, "baseline": _BASELINE.value}
     sha256 = {role: model_sha256(file) for role, file in files.items()}
@@ -206,10 +207,10 @@ def _cell(role: str, corruption: str, severity: int, found: Any) -> dict[str, An
 def _report(record: Any, results: Mapping[str, Any], own_readout: str) -> None:
     """Writes what follows from the cells, and prints the tables, that of the model's own readout first."""
     from cnnf_tf import evaluation
-    from cnnf_tf.evaluation.corruption_robustness import corruption_table
-    from cnnf_tf.files import write_text
+    from cnnf_tf.evaluation.corruptions import corruption_table
     from cnnf_tf.models import READOUTS
-    from cnnf_tf.tables import csv_text
+    from cnnf_tf.utils.files import write_text
+    from cnnf_tf.utils.tables import csv_text
 
     found = results["model"]
     record.write(

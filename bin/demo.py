@@ -68,7 +68,8 @@ def main() -> None:
     import tensorflow as tf
 
     from cnnf_tf import __version__
-    from cnnf_tf.evaluation import demo, demo_page
+    from cnnf_tf.experiments.demo import measures as demo
+    from cnnf_tf.experiments.demo import page as demo_page
 
     keras.utils.set_random_seed(_SEED.value)
     models = _load_models(names)
@@ -116,8 +117,8 @@ def _model_names() -> dict[str, str]:
 
 def _load_models(names: dict[str, str]) -> dict[str, Any]:
     """All five, checked against each other and the data before any work."""
-    from cnnf_tf.evaluation import restoration
-    from cnnf_tf.models import load_model
+    from cnnf_tf.evaluation.restoration import quality as restoration
+    from cnnf_tf.zoo import load_model
 
     facts = _app.data_info()
     models = {}
@@ -149,7 +150,7 @@ def _bar(description: str, total: int, unit: str = " images") -> Iterator[Any]:
 
 
 def _repair(model: Any, images: Any) -> list[Any]:
-    from cnnf_tf.evaluation import demo
+    from cnnf_tf.experiments.demo import measures as demo
 
     found = []
     for corruption in demo.CORRUPTIONS:
@@ -170,7 +171,7 @@ def _repair(model: Any, images: Any) -> list[Any]:
 
 
 def _attack(models: dict[str, Any]) -> list[Any]:
-    from cnnf_tf.evaluation import demo
+    from cnnf_tf.experiments.demo import measures as demo
 
     images = _app.load_data(batch_size=50, limit=_ATTACKED_IMAGES.value)
     contests = []
@@ -196,7 +197,7 @@ def _score(models: dict[str, Any], images: Any) -> dict[str, Any]:
 
 
 def _train(model: Any, held_out: Any) -> Any:
-    from cnnf_tf.evaluation import demo
+    from cnnf_tf.experiments.demo import measures as demo
 
     train = _app.load_data(
         _TRAIN_SPLIT.value, batch_size=_TRAINING_BATCH, shuffle_seed=_SEED.value, repeat=True, limit=_TRAINING_IMAGES

@@ -67,9 +67,9 @@ def main() -> None:
     from tqdm import tqdm
 
     from cnnf_tf import __version__, evaluation
-    from cnnf_tf.files import write_json, write_text
     from cnnf_tf.generative import summarize_self_consistency
-    from cnnf_tf.models import load_model
+    from cnnf_tf.utils.files import write_json, write_text
+    from cnnf_tf.zoo import load_model
 
     radius = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
     model = load_model(_MODEL.value)
@@ -126,7 +126,7 @@ def _robustness(
     import numpy as np
 
     from cnnf_tf import evaluation
-    from cnnf_tf.files import write_json, write_text
+    from cnnf_tf.utils.files import write_json, write_text
 
     count, steps = _ATTACKED_IMAGES.value, _ATTACK_STEPS.value
     batches = list(dataset.unbatch().take(count).batch(count).as_numpy_iterator())

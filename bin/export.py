@@ -55,7 +55,7 @@ def main() -> None:
     import numpy as np
 
     from cnnf_tf import serving
-    from cnnf_tf.models import load_model
+    from cnnf_tf.zoo import load_model
 
     model = load_model(_MODEL.value)
     try:

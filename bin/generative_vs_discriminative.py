@@ -49,7 +49,7 @@ def main() -> None:
     from tqdm import tqdm
 
     from cnnf_tf import __version__, data
-    from cnnf_tf.generative.learning_curves import Cell, LearningCurves, nested_subsets
+    from cnnf_tf.experiments.learning_curves.curves import Cell, LearningCurves, nested_subsets
 
     about = {
         "study": "test error against the number of training images, generative versus discriminative",
@@ -98,7 +98,7 @@ def _baseline(
 ) -> tuple[Callable[[Any], Any], dict[str, Any]]:
     """Fits one of the closed-form or convex models, which need no seed."""
     del seed
-    from cnnf_tf.generative.baselines import GaussianNaiveBayes, LogisticRegression
+    from cnnf_tf.experiments.learning_curves.baselines import GaussianNaiveBayes, LogisticRegression
 
     if method == "logistic_regression":
         regression = LogisticRegression.fit(images, labels, num_classes=facts.num_classes, l2=config.study.l2)

@@ -35,8 +35,8 @@ def main() -> None:
         raise _app.UsageError(f"--output {_OUTPUT.value!r} exists; give --overwrite to replace it.")
 
     _app.start_tensorflow()
-    from cnnf_tf.files import atomic_path
-    from cnnf_tf.models import reference
+    from cnnf_tf.utils.files import atomic_path
+    from cnnf_tf.zoo import reference
 
     state = reference.load_state_dict(_INPUT.value)
     model = reference.from_state_dict(state, ind=_IND.value, iterations=_ITERATIONS.value, step_size=_STEP_SIZE.value)

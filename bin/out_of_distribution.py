@@ -49,8 +49,8 @@ def main() -> None:
     from cnnf_tf import __version__
     from cnnf_tf.evaluation import out_of_distribution as ood
     from cnnf_tf.evaluation import sampling
-    from cnnf_tf.files import write_json, write_text
-    from cnnf_tf.models import load_model
+    from cnnf_tf.utils.files import write_json, write_text
+    from cnnf_tf.zoo import load_model
 
     model = load_model(_MODEL.value)
     iterations = model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value

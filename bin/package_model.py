@@ -1,4 +1,4 @@
-"""Packages a trained model: weights in float16 and a card go into cnnf_tf/pretrained/, a page into docs/models/.
+"""Packages a trained model: weights in float16 and a card go into cnnf_tf/zoo/weights/, a page into docs/models/.
 
 Example:
   python bin/package_model.py --run=runs/standard --name=fashion_mnist_standard --limits="Not robust to attacks."
@@ -35,7 +35,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of attacks and corruptions.", lowe
 _COMMAND = flags.DEFINE_string("command", None, "The command of the run, where the run has no run.json.")
 _COMMIT = flags.DEFINE_string("commit", None, "The commit it was trained with, where the run has no run.json.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the model --name if there is one.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of weights and cards; default: cnnf_tf/pretrained.")
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of weights and cards; default: cnnf_tf/zoo/weights.")
 _CARDS = flags.DEFINE_string("cards", None, "Folder of the pages; default: docs/models.")
 _PAGES_ONLY = flags.DEFINE_bool("pages_only", False, "Only write the pages of all cards in --output.")
 _DATA_DIR = _app.define_data_dir()
@@ -53,7 +53,7 @@ def main() -> None:
         raise _app.UsageError(f"there is a model --name={_NAME.value} in {output}; give --overwrite to replace it.")
 
     _app.start_tensorflow()
-    from cnnf_tf.evaluation import model_page
+    from cnnf_tf.experiments.model_cards import page as model_page
 
     if _PAGES_ONLY.value:
         written = []
@@ -80,12 +80,13 @@ def _check_name() -> None:
 
 def _package(folder: pathlib.Path, radius: float | None) -> None:
     """Writes weights and card into a folder, and measures the model that is loaded from there."""
-    from cnnf_tf import data, environment
-    from cnnf_tf.evaluation import model_card
-    from cnnf_tf.evaluation.restoration import check_model
-    from cnnf_tf.files import write_json
-    from cnnf_tf.models import load_model, load_pretrained
-    from cnnf_tf.models.pretrained import model_arguments, write_weights
+    from cnnf_tf import data
+    from cnnf_tf.evaluation.restoration.quality import check_model
+    from cnnf_tf.experiments.model_cards import card as model_card
+    from cnnf_tf.utils import environment
+    from cnnf_tf.utils.files import write_json
+    from cnnf_tf.zoo import load_model, load_pretrained
+    from cnnf_tf.zoo.pretrained import model_arguments, write_weights
 
     name = _NAME.value
     config, training = _read_run()
@@ -118,7 +119,7 @@ def _package(folder: pathlib.Path, radius: float | None) -> None:
 
 def _read_run() -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration of the run, and what the card says about the training."""
-    from cnnf_tf.evaluation import model_card
+    from cnnf_tf.experiments.model_cards import card as model_card
     from cnnf_tf.training import Workdir
 
     workdir = Workdir(pathlib.Path(_RUN.value))

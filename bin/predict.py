@@ -55,7 +55,7 @@ def main() -> None:
 
     from cnnf_tf.data import image_files
     from cnnf_tf.serving import client as serving_client
-    from cnnf_tf.tables import aligned
+    from cnnf_tf.utils.tables import aligned
 
     files = image_files.find_images(_IMAGES.value)
     client = serving_client.Client(

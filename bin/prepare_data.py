@@ -38,7 +38,7 @@ def main() -> None:
         raise _app.UsageError("--idx_dir: give either a folder or --download / --apt, got both.")
 
     _app.start_tensorflow()
-    from cnnf_tf.data import preparation
+    from cnnf_tf.data.preparation import prepare as preparation
 
     preparation.prepare(
         _DATASET.value,

@@ -38,8 +38,8 @@ def main() -> int:
             raise _app.UsageError(f"--{flag} wants a .md file, got {value!r}.")
 
     _without_tensorflow()
-    from cnnf_tf import reporting
-    from cnnf_tf.files import write_text
+    from cnnf_tf.experiments import results as reporting
+    from cnnf_tf.utils.files import write_text
 
     results = reporting.Results(_RESULTS.value)
     link = reporting.relative_link(_RESULTS.value, output)

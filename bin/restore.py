@@ -81,9 +81,9 @@ def main() -> None:
 
     from cnnf_tf import __version__, data
     from cnnf_tf.data import image_files
-    from cnnf_tf.evaluation import restoration
-    from cnnf_tf.files import write_json, write_text
-    from cnnf_tf.models import load_model
+    from cnnf_tf.evaluation.restoration import quality as restoration
+    from cnnf_tf.utils.files import write_json, write_text
+    from cnnf_tf.zoo import load_model
 
     known = [*data.CORRUPTIONS, "none"]
     for name in _CORRUPTION.value:
@@ -181,7 +181,7 @@ def _baselines(model: Any, corruption: str) -> dict[str, Any]:
     import keras
 
     from cnnf_tf import data
-    from cnnf_tf.evaluation.restoration_baselines import denoising_autoencoder, median_filter
+    from cnnf_tf.evaluation.restoration.baselines import denoising_autoencoder, median_filter
 
     found: dict[str, Any] = {"median 3x3": median_filter}
     if _DENOISER_EPOCHS.value:
@@ -203,7 +203,7 @@ def _score(
     """A table with its heading, and the values for JSON."""
     from tqdm import tqdm
 
-    from cnnf_tf.evaluation import restoration
+    from cnnf_tf.evaluation.restoration import quality as restoration
 
     with tqdm(desc=corruption, unit=" images") as bar:
         result = restoration.evaluate_restoration(
@@ -225,7 +225,7 @@ def _panel(
     model: Any, images: Any, corruption: str, iterations: Sequence[int], baselines: dict[str, Any]
 ) -> dict[str, Any]:
     """The pictures of one corruption, as `restoration_figure` takes them."""
-    from cnnf_tf.evaluation import restoration
+    from cnnf_tf.evaluation.restoration import quality as restoration
 
     noisy = _corrupted(images, corruption)
     restored = restoration.restore(model, noisy, iterations=iterations, restored=_RESTORED.value)
@@ -254,7 +254,7 @@ def _draw_together(panels: dict[str, Any], iterations: Sequence[int], path: path
     """The first images of every corruption side by side."""
     import numpy as np
 
-    from cnnf_tf.evaluation import restoration
+    from cnnf_tf.evaluation.restoration import quality as restoration
 
     chosen = {name: panel for name, panel in panels.items() if name != "none"}
     count = min(_SHOWN_TOGETHER, *(len(panel["noisy"]) for panel in chosen.values()))
@@ -286,8 +286,8 @@ def _write_restored(
     """Writes each restored image at the model's size: FILE_CORRUPTION_ITERATION.png."""
     import tensorflow as tf
 
-    from cnnf_tf.evaluation import restoration
-    from cnnf_tf.files import atomic_path
+    from cnnf_tf.evaluation.restoration import quality as restoration
+    from cnnf_tf.utils.files import atomic_path
 
     noisy = _corrupted(tf.constant(images), corruption)
     restored = [

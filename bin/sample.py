@@ -64,8 +64,8 @@ def main() -> None:
 
     from cnnf_tf import __version__
     from cnnf_tf.evaluation import sampling
-    from cnnf_tf.files import write_json
-    from cnnf_tf.models import load_model
+    from cnnf_tf.utils.files import write_json
+    from cnnf_tf.zoo import load_model
 
     # Equal seeds give equal files: sums split over threads differ in their last bits, and these can flip latents.
     tf.config.threading.set_intra_op_parallelism_threads(1)

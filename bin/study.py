@@ -49,9 +49,9 @@ def main() -> None:
     from tqdm import tqdm
 
     from cnnf_tf import __version__, training
-    from cnnf_tf.evaluation import study_report
-    from cnnf_tf.models import load_model
-    from cnnf_tf.records import StudyRecord
+    from cnnf_tf.experiments.claims import report as study_report
+    from cnnf_tf.utils.resumable_results import StudyRecord
+    from cnnf_tf.zoo import load_model
 
     about = {
         "study": "standard training: CNN against CNN-F under attack, and what iterations do",
@@ -94,7 +94,7 @@ def main() -> None:
 def _jobs(config: ConfigDict) -> Iterator[Job]:
     """Every measurement, in an order that needs each network once."""
     from cnnf_tf import data
-    from cnnf_tf.evaluation import study
+    from cnnf_tf.experiments.claims import measures as study
 
     images, labels = data.load_arrays(config.data.name, "test", data_dir=_DATA_DIR.value)
     settings = config.study.attack.to_dict()
@@ -160,7 +160,7 @@ def _needed_jobs(config: ConfigDict, name: str, seed: int, images: Any, labels: 
     import numpy as np
 
     from cnnf_tf.data import SEVERITIES, corrupt
-    from cnnf_tf.evaluation import study
+    from cnnf_tf.experiments.claims import measures as study
 
     needed, steps, attack_seed = config.study.needed, config.study.attack.steps, config.study.attack.seed
 

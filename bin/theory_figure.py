@@ -26,7 +26,7 @@ def main() -> None:
     from cnnf_tf.evaluation.figures import save_png
     from cnnf_tf.layers import AdaReLU
     from cnnf_tf.layers.ada_relu import RULES
-    from cnnf_tf.plotting import new_figure
+    from cnnf_tf.utils.plotting import new_figure
 
     features = np.linspace(-1, 1, 201, dtype=np.float32)[:, None]
     figure = new_figure(7.2, 6.4)

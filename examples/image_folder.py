@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cnnf_tf import CNNF, data
-from cnnf_tf.tables import aligned
+from cnnf_tf.utils.tables import aligned
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--smoke", action="store_true", help="few images, few steps")

@@ -16,8 +16,8 @@ import numpy as np
 from absl import logging
 
 from cnnf_tf import data, serving
-from cnnf_tf.models import load_model
-from cnnf_tf.tables import aligned
+from cnnf_tf.utils.tables import aligned
+from cnnf_tf.zoo import load_model
 
 MINI = pathlib.Path(__file__).resolve().parent.parent / "tests" / "testdata" / "fashion_mnist_mini"
 

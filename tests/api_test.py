@@ -1,34 +1,43 @@
-"""The public names: what is listed exists, nothing else leaks, importing is reasonable."""
+"""The public names: what is listed exists, nothing else leaks, importing costs little and is enough for Keras."""
 
 import importlib
+import pathlib
+import subprocess
+import sys
+import tempfile
 import types
 
 import tensorflow as tf
 from absl.testing import parameterized
 
 import cnnf_tf
+from tests.models import tiny
 
-PACKAGES = (
-    "cnnf_tf",
-    *(
-        f"cnnf_tf.{name}"
-        for name in (
-            "attacks",
-            "data",
-            "evaluation",
-            "generative",
-            "layers",
-            "models",
-            "reporting",
-            "serving",
-            "training",
-        )
-    ),
+ROOMS = tuple(
+    f"cnnf_tf.{name}"
+    for name in (
+        "attacks",
+        "data",
+        "evaluation",
+        "generative",
+        "layers",
+        "models",
+        "serving",
+        "training",
+        "zoo",
+    )
 )
 
 
-class ApiTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(*PACKAGES)
+def python(program: str) -> str:
+    """What a fresh interpreter prints."""
+    command = [sys.executable, "-c", program]
+    root = pathlib.Path(__file__).resolve().parent.parent
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout.strip()
+
+
+class RoomsTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(*ROOMS)
     def test_public_names_are_listed(self, name):
         package = importlib.import_module(name)
         for public in package.__all__:
@@ -40,7 +49,7 @@ class ApiTest(tf.test.TestCase, parameterized.TestCase):
         }
         self.assertEqual(visible, {key for key in package.__all__ if key in visible})
 
-    @parameterized.parameters(*PACKAGES)
+    @parameterized.parameters("cnnf_tf", *ROOMS)
     def test_public_names_have_docstrings(self, name):
         package = importlib.import_module(name)
         for public in package.__all__:
@@ -48,8 +57,41 @@ class ApiTest(tf.test.TestCase, parameterized.TestCase):
             if isinstance(value, (type, types.FunctionType, types.ModuleType)):
                 self.assertNotEmpty(value.__doc__ or "", public)
 
+
+class LazyImportTest(tf.test.TestCase, parameterized.TestCase):
+    def test_every_public_name_resolves(self):
+        for name in cnnf_tf.__all__:
+            self.assertIsNotNone(getattr(cnnf_tf, name), name)
+        self.assertIs(cnnf_tf.CNNF, cnnf_tf.models.CNNF)
+        self.assertEqual(sorted(dir(cnnf_tf)), sorted(cnnf_tf.__all__))
+
+    def test_unknown_name(self):
+        with self.assertRaisesRegex(AttributeError, "module 'cnnf_tf' has no attribute 'CNN'"):
+            cnnf_tf.CNN  # noqa: B018
+
     def test_version(self):
         self.assertRegex(cnnf_tf.__version__, r"^\d+\.\d+\.\d+")
+
+    def test_importing_loads_no_framework(self):
+        frameworks = ("keras", "matplotlib", "numpy", "tensorflow")
+        loaded = python(f"import cnnf_tf, sys; print([name for name in {frameworks} if name in sys.modules])")
+        self.assertEqual(loaded, "[]")
+
+    @parameterized.parameters(
+        "import cnnf_tf, keras",
+        "import keras, cnnf_tf",
+        "import tensorflow, cnnf_tf, keras",
+        "import cnnf_tf, tensorflow, keras",
+        "import cnnf_tf.layers, keras",
+        "import cnnf_tf.models.unroll, keras",
+        "import cnnf_tf.utils.dtypes, keras",
+    )
+    def test_keras_finds_the_classes(self, imports):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "x.keras")
+            tiny.model().save(path)
+            printed = python(f"{imports}; print(type(keras.saving.load_model({str(path)!r})).__name__)")
+        self.assertEqual(printed, "CNNF")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks import attack_arguments as arguments
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.problem import Problem
-from cnnf_tf.layers.base import one_of, positive_int
+from cnnf_tf.utils.validation import one_of, positive_int
 
 COMPONENTS = ("apgd-ce", "apgd-dlr", "square")
 """Auto-PGD on cross-entropy, Auto-PGD on the difference of logits ratio, and Square, which needs no gradient."""

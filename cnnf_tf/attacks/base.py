@@ -18,11 +18,11 @@ from typing import Any, NamedTuple, final
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks import attack_arguments as arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS
 from cnnf_tf.attacks.problem import Objective, Predict, Problem, ask
-from cnnf_tf.layers.base import one_of
+from cnnf_tf.utils.validation import one_of
 
 _MAX_BOUND = 16
 

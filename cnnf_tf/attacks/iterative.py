@@ -7,10 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks import attack_arguments as arguments
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.problem import Problem
-from cnnf_tf.layers.base import positive_int
+from cnnf_tf.utils.validation import positive_int
 
 Schedule = Callable[[float], float] | Sequence[float]
 """Multipliers of the step size: a function of the fraction of steps done, in [0, 1), or one number for each step."""

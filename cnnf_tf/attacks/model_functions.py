@@ -11,9 +11,10 @@ import tensorflow as tf
 from keras import ops
 
 from cnnf_tf.attacks.problem import Objective, Predict
-from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
+from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models import CNNF, READOUTS, Trajectory
 from cnnf_tf.models.unroll import check_iterations
+from cnnf_tf.utils.validation import one_of
 
 
 class GradientPath(str, enum.Enum):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks import attack_arguments as arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 
 Predict = Callable[[tf.Tensor], tf.Tensor]

@@ -4,10 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import arguments
+from cnnf_tf.attacks import attack_arguments as arguments
 from cnnf_tf.attacks.iterative import IterativeAttack, Slots
 from cnnf_tf.attacks.problem import Problem
-from cnnf_tf.layers.base import positive_int
+from cnnf_tf.utils.validation import positive_int
 
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.data import pipeline, sources, splits
+from cnnf_tf.data import pipeline
 from cnnf_tf.data.augmentation import Augmentation
+from cnnf_tf.data.sources import splits
+from cnnf_tf.data.sources.base import DatasetInfo, Source
+from cnnf_tf.data.sources.registry import open_source
 
 # Images are kept in memory, as uint8, up to this size unless `cache` says otherwise.
 MEMORY_LIMIT_BYTES = 2**30
@@ -91,7 +94,7 @@ def load(
         drop_remainder=drop_remainder,
     )
 
-    source = sources.open_source(name, image_size=image_size, data_dir=data_dir)
+    source = open_source(name, image_size=image_size, data_dir=data_dir)
     ranges = _limit(splits.parse_split(split, source.info.num_examples), limit)
     count = sum(part.count for part in ranges)
     shape = _check_shape(source.info, options.augmentation)
@@ -123,7 +126,7 @@ def info(
     *,
     image_size: tuple[int, int] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
-) -> sources.DatasetInfo:
+) -> DatasetInfo:
     """Looks up the facts about a data set without reading its images.
 
     Args:
@@ -139,7 +142,7 @@ def info(
       FileNotFoundError: If a folder is not there.
     """
     size = _check_image_size(image_size)
-    return sources.open_source(name, image_size=size, data_dir=data_dir, must_be_prepared=False).info
+    return open_source(name, image_size=size, data_dir=data_dir, must_be_prepared=False).info
 
 
 def _check_integer(label: str, value: object, least: int) -> None:
@@ -168,7 +171,7 @@ def _limit(ranges: Sequence[splits.SplitRange], limit: int | None) -> list[split
     return kept
 
 
-def _check_shape(info: sources.DatasetInfo, augmentation: Augmentation) -> tuple[int, int, int]:
+def _check_shape(info: DatasetInfo, augmentation: Augmentation) -> tuple[int, int, int]:
     height, width, channels = info.image_shape
     if height is None or width is None:
         raise ValueError(
@@ -182,7 +185,7 @@ def _check_shape(info: sources.DatasetInfo, augmentation: Augmentation) -> tuple
     return height, width, channels
 
 
-def _explain(source: sources.Source, elements: tf.data.Dataset, error: tf.errors.OpError) -> str:
+def _explain(source: Source, elements: tf.data.Dataset, error: tf.errors.OpError) -> str:
     """Finds the first element that cannot be read or decoded, one by one, and says which it is."""
     index = 0
     try:

@@ -1,12 +1,7 @@
-"""Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples, speed."""
+"""Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples."""
 
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes
-from cnnf_tf.evaluation.benchmark import run_benchmark
-from cnnf_tf.evaluation.benchmark_plan import BenchmarkOptions
-from cnnf_tf.evaluation.benchmark_plot import benchmark_figure
-from cnnf_tf.evaluation.benchmark_report import BenchmarkReport
-from cnnf_tf.evaluation.checks import Finding
-from cnnf_tf.evaluation.corruption_robustness import (
+from cnnf_tf.evaluation.corruptions import (
     CorruptionAccuracy,
     CorruptionError,
     corruption_figure,
@@ -15,7 +10,8 @@ from cnnf_tf.evaluation.corruption_robustness import (
 )
 from cnnf_tf.evaluation.figures import Picture, picture_grid, reconstruction_figure
 from cnnf_tf.evaluation.out_of_distribution import Separation, auroc, fit_scale, image_scores, separation
-from cnnf_tf.evaluation.restoration import (
+from cnnf_tf.evaluation.restoration.baselines import denoising_autoencoder, median_filter
+from cnnf_tf.evaluation.restoration.quality import (
     RESTORED,
     Quality,
     RestorationQuality,
@@ -24,8 +20,9 @@ from cnnf_tf.evaluation.restoration import (
     restoration_figure,
     restore,
 )
-from cnnf_tf.evaluation.restoration_baselines import denoising_autoencoder, median_filter
-from cnnf_tf.evaluation.robustness import RobustnessReport, Score, evaluate_robustness, run_checks
+from cnnf_tf.evaluation.robustness.attack_specs import Threat, adaptive_threats, authors_threats, autoattack_threat
+from cnnf_tf.evaluation.robustness.report import RobustnessReport, Score, evaluate_robustness, run_checks
+from cnnf_tf.evaluation.robustness.sanity_checks import Finding
 from cnnf_tf.evaluation.sampling import (
     LatentComparison,
     class_templates,
@@ -35,13 +32,10 @@ from cnnf_tf.evaluation.sampling import (
     sample_pictures,
 )
 from cnnf_tf.evaluation.self_consistency import self_consistency_figure, self_consistency_table
-from cnnf_tf.evaluation.threats import Threat, adaptive_threats, authors_threats, autoattack_threat
-from cnnf_tf.statistics import wilson_interval
+from cnnf_tf.utils.intervals import wilson_interval
 
 __all__ = [
     "RESTORED",
-    "BenchmarkOptions",
-    "BenchmarkReport",
     "CorruptionAccuracy",
     "CorruptionError",
     "Finding",
@@ -58,7 +52,6 @@ __all__ = [
     "auroc",
     "authors_threats",
     "autoattack_threat",
-    "benchmark_figure",
     "class_templates",
     "compare_latents",
     "corruption_figure",
@@ -78,7 +71,6 @@ __all__ = [
     "render_through",
     "restoration_figure",
     "restore",
-    "run_benchmark",
     "run_checks",
     "sample_pictures",
     "self_consistency_figure",

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
-from cnnf_tf.tables import aligned
+from cnnf_tf.utils.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)

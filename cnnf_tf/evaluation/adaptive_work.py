@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF, infer_adaptive
-from cnnf_tf.tables import aligned
+from cnnf_tf.utils.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.files import atomic_path
-from cnnf_tf.plotting import new_figure
+from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.plotting import new_figure
 
 
 def reconstruction_figure(

@@ -26,8 +26,8 @@ from cnnf_tf.generative import DeconvolutionalGenerativeModel, self_consistency
 from cnnf_tf.generative.deconvolutional import sum_terms
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, READOUTS, Trajectory
-from cnnf_tf.plotting import new_figure
-from cnnf_tf.tables import aligned
+from cnnf_tf.utils.plotting import new_figure
+from cnnf_tf.utils.tables import aligned
 
 
 @dataclasses.dataclass(frozen=True)

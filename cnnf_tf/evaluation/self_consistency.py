@@ -9,8 +9,8 @@ import os
 
 from cnnf_tf.evaluation.figures import save_png
 from cnnf_tf.generative import SelfConsistencySummary
-from cnnf_tf.plotting import new_figure
-from cnnf_tf.tables import aligned
+from cnnf_tf.utils.plotting import new_figure
+from cnnf_tf.utils.tables import aligned
 
 _PANELS = (
     ("label_changed", "label changed (% of images)", 100.0),

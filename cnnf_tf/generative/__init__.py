@@ -1,6 +1,5 @@
-"""The deconvolutional generative model behind CNN-F: samples, MAP updates, self-consistency; classical baselines."""
+"""The deconvolutional generative model behind CNN-F: samples, MAP updates, self-consistency."""
 
-from cnnf_tf.generative.baselines import GaussianNaiveBayes, LogisticRegression
 from cnnf_tf.generative.deconvolutional import DeconvolutionalGenerativeModel, Sample
 from cnnf_tf.generative.latents import LatentSite, flatten_latents, latent_sites, nest_latents
 from cnnf_tf.generative.linear import linear_forward
@@ -10,9 +9,7 @@ from cnnf_tf.generative.summary import SelfConsistencySummary, summarize_self_co
 
 __all__ = [
     "DeconvolutionalGenerativeModel",
-    "GaussianNaiveBayes",
     "LatentSite",
-    "LogisticRegression",
     "Sample",
     "SelfConsistency",
     "SelfConsistencySummary",

@@ -21,7 +21,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from cnnf_tf.generative.arguments import (
+from cnnf_tf.generative.descent import answer_all, descend
+from cnnf_tf.generative.exactness import inexactness, last_layer
+from cnnf_tf.generative.joint import joint_distribution
+from cnnf_tf.generative.labels import check_labels
+from cnnf_tf.generative.latents import LatentSite, flatten_latents, input_shape, latent_sites
+from cnnf_tf.generative.model_arguments import (
     check_batch,
     check_binary,
     check_features,
@@ -29,11 +34,6 @@ from cnnf_tf.generative.arguments import (
     check_scale,
     stateless_seed,
 )
-from cnnf_tf.generative.descent import answer_all, descend
-from cnnf_tf.generative.exactness import inexactness, last_layer
-from cnnf_tf.generative.joint import joint_distribution
-from cnnf_tf.generative.labels import check_labels
-from cnnf_tf.generative.latents import LatentSite, flatten_latents, input_shape, latent_sites
 from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
 from cnnf_tf.layers.base import Tensor
 

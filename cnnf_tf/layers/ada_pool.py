@@ -15,7 +15,8 @@ from typing import Any
 from keras import ops
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, one_of, positive_int, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, register
+from cnnf_tf.utils.validation import one_of, positive_int
 
 
 def _map_sign(signal: Tensor) -> Tensor:

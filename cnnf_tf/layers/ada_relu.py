@@ -16,7 +16,8 @@ from typing import Any
 from keras import ops
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, move, one_of, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, move, register
+from cnnf_tf.utils.validation import one_of
 
 
 def _map_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, positive_int, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, register
+from cnnf_tf.utils.validation import positive_int
 
 
 @register

@@ -104,20 +104,6 @@ def check_rank(layer: keras.layers.Layer, input_shape: Shape, rank: int, layout:
         )
 
 
-def positive_int(name: str, value: Any) -> int:
-    """Returns `value` if it is a positive int, else raises ValueError naming the argument."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r}.")
-    return value
-
-
-def one_of(name: str, value: Any, allowed: Any) -> Any:
-    """Returns `value` if it is among `allowed`, else raises ValueError that lists them."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {sorted(allowed)}, got {value!r}.")
-    return value
-
-
 def default_initializer() -> keras.initializers.Initializer:
     """U(-1/sqrt(n), 1/sqrt(n)) for n inputs, as in the authors' code.
 

@@ -5,16 +5,8 @@ from typing import Any
 import keras
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import (
-    FeedbackLayer,
-    Shape,
-    Tensor,
-    check_rank,
-    default_initializer,
-    one_of,
-    positive_int,
-    register,
-)
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, default_initializer, register
+from cnnf_tf.utils.validation import one_of, positive_int
 
 
 @register

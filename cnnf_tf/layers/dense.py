@@ -5,7 +5,8 @@ from typing import Any
 import keras
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, default_initializer, positive_int, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, default_initializer, register
+from cnnf_tf.utils.validation import positive_int
 
 
 @register

@@ -16,10 +16,11 @@ import tensorflow as tf
 from keras import ops
 
 from cnnf_tf.layers import FeedbackSequential
-from cnnf_tf.layers.base import Tensor, at_least_float32, one_of
+from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models.agreement import feature_residual, latent_flip_rate
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, State, check_iterations, check_step_size, first_pass, step
+from cnnf_tf.utils.validation import one_of
 
 
 class AdaptiveResult(NamedTuple):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from cnnf_tf.layers import FeedbackSequential
-from cnnf_tf.layers.base import Tensor, one_of, register
+from cnnf_tf.layers.base import Tensor, register
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.objective import Losses, Scored, batch_losses
 from cnnf_tf.models.unroll import (
@@ -19,6 +19,7 @@ from cnnf_tf.models.unroll import (
     check_step_size,
     unroll,
 )
+from cnnf_tf.utils.validation import one_of
 
 _RANGE_TOLERANCE = 1e-3
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")

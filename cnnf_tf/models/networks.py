@@ -24,7 +24,7 @@ from cnnf_tf.layers import (
     ada_pool,
     ada_relu,
 )
-from cnnf_tf.layers.base import one_of, positive_int
+from cnnf_tf.utils.validation import one_of, positive_int
 
 Layers = list[FeedbackLayer]
 

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from keras import ops, remat, tree
 
 from cnnf_tf.layers import FeedbackSequential
-from cnnf_tf.layers.base import Tensor, at_least_float32, move, one_of
+from cnnf_tf.layers.base import Tensor, at_least_float32, move
+from cnnf_tf.utils.validation import one_of
 
 
 def _one_hot(logits: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ import os
 import pathlib
 import re
 
-from cnnf_tf.files import write_text
 from cnnf_tf.serving.options import ServingOptions
+from cnnf_tf.utils.files import write_text
 
 _MODELS = """\
 # For tensorflow_model_server --model_config_file. The server loads the newest version in base_path (the path inside the

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from cnnf_tf.layers.base import positive_int
 from cnnf_tf.models import CNNF, check_tolerance
+from cnnf_tf.utils.validation import positive_int
 
 DEFAULT_MAX_ITERATIONS = 10
 

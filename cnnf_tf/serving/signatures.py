@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF, infer_adaptive
-from cnnf_tf.serving import checks
+from cnnf_tf.serving import request_checks as checks
 from cnnf_tf.serving.options import ServingOptions
 
 Outputs = dict[str, tf.Tensor]

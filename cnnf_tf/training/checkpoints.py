@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.files import atomic_path
+from cnnf_tf.utils.files import atomic_path
 
 _PATTERN = "step-*.npz"
 # Whatever zipfile and NumPy raise on a file with any of its bytes changed.

@@ -10,16 +10,16 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from cnnf_tf.attacks import PGD
-from cnnf_tf.files import atomic_path
 from cnnf_tf.models import CNNF
-from cnnf_tf.overfitting import OverfittingGuard
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.held_out import HeldOut, averaged_weights
 from cnnf_tf.training.objectives import Objective, build_objective
+from cnnf_tf.training.overfitting import OverfittingGuard
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
 from cnnf_tf.training.watch import Watch
 from cnnf_tf.training.workdir import Workdir
+from cnnf_tf.utils.files import atomic_path
 
 _NUM_PICTURES = 8
 

@@ -12,15 +12,15 @@ import tensorflow as tf
 from ml_collections import ConfigDict
 
 from cnnf_tf import data
-from cnnf_tf.data.splits import parse_split
-from cnnf_tf.dtypes import dtype_policy
+from cnnf_tf.data.sources.splits import parse_split
 from cnnf_tf.models import CNNF
-from cnnf_tf.training.arguments import check_config
+from cnnf_tf.training.config_checks import check_config
 from cnnf_tf.training.loop import Loop
 from cnnf_tf.training.objectives import build_objective
 from cnnf_tf.training.optimizers import build_optimizer
 from cnnf_tf.training.strategies import is_chief, with_all_workers
 from cnnf_tf.training.workdir import Workdir, open_workdir
+from cnnf_tf.utils.dtypes import dtype_policy
 
 
 def build_model(config: ConfigDict, image_shape: Sequence[Any], num_classes: int) -> CNNF:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.layers.base import one_of
 from cnnf_tf.training.cluster import build_multi_worker, naming_lost_workers
+from cnnf_tf.utils.validation import one_of
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
 

@@ -8,9 +8,9 @@ from typing import Any
 import tensorflow as tf
 import tqdm
 
-from cnnf_tf.files import write_text
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.workdir import Workdir
+from cnnf_tf.utils.files import write_text
 
 _SCALARS_EVERY = 20
 

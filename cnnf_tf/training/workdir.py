@@ -23,9 +23,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from cnnf_tf import environment
-from cnnf_tf.differences import differences
-from cnnf_tf.files import write_json
+from cnnf_tf.utils import environment
+from cnnf_tf.utils.config_diff import differences
+from cnnf_tf.utils.files import write_json
 
 
 @dataclasses.dataclass(frozen=True)

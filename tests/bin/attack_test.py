@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf import attacks, data
-from cnnf_tf.models import load_model
+from cnnf_tf.zoo import load_model
 from tests.bin import binaries
 from tests.bin.binaries import DATA, run, run_forked
 

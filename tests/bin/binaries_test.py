@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.models import load_model
+from cnnf_tf.zoo import load_model
 from tests import reference_data
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, run, run_forked

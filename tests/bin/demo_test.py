@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.bin import binaries
 from tests.bin.binaries import DATA, PNG, run
-from tests.evaluation.html_reader import assert_stands_alone
+from tests.experiments.demo.html_reader import assert_stands_alone
 from tests.models import tiny
 
 ROLES = ("restore", "standard", "standard_cnn", "adversarial", "adversarial_cnn")

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf import environment
-from cnnf_tf.models import load_model, load_pretrained, pretrained_names
+from cnnf_tf.utils import environment
+from cnnf_tf.zoo import load_model, load_pretrained, pretrained_names
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, run, run_forked
 
@@ -132,8 +132,8 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         """A copy of the sources, with the packaged model as the only one."""
         root = self.folder()
         for name in ("bin", "cnnf_tf"):
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "pretrained"))
-        shutil.copytree(self.packaged()[0] / "models", root / "cnnf_tf/pretrained")
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+        shutil.copytree(self.packaged()[0] / "models", root / "cnnf_tf/zoo/weights")
         return root
 
     def run_in(self, root, binary, *arguments):
@@ -167,7 +167,7 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         arguments = ("--baseline=pretrained:from_smoke", "--num_images=3", "--corruptions=contrast", "--severities=1")
         self.assert_runs(self.run_in(root, "corruption_robustness", *arguments, "--iterations=1", "--output=out"))
         record = json.loads((root / "out/results.json").read_text())
-        digest = json.loads((root / "cnnf_tf/pretrained/from_smoke.json").read_text())["weights"]["sha256"]
+        digest = json.loads((root / "cnnf_tf/zoo/weights/from_smoke.json").read_text())["weights"]["sha256"]
         self.assertEqual(record["config"]["sha256"], {"model": digest, "baseline": digest})
 
     def test_unknown_name(self):

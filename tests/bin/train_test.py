@@ -20,8 +20,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import training
-from cnnf_tf.models import load_model
 from cnnf_tf.training.checkpoints import Checkpoints
+from cnnf_tf.zoo import load_model
 from tests.bin import binaries
 from tests.bin.binaries import ROOT, run_forked
 from tests.training import small

@@ -5,7 +5,7 @@ from unittest import mock
 
 import tensorflow as tf
 
-from cnnf_tf.data import locations
+from cnnf_tf.data.sources import locations
 
 
 class LocationsTest(tf.test.TestCase):

@@ -6,7 +6,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.data import idx, official_files
+from cnnf_tf.data.preparation import official_files
+from cnnf_tf.data.sources import idx_files as idx
 
 
 @dataclasses.dataclass

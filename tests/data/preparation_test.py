@@ -14,7 +14,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import checksums
 
 from cnnf_tf import data
-from cnnf_tf.data import acquisition, idx, official_files, preparation
+from cnnf_tf.data.preparation import acquisition, official_files
+from cnnf_tf.data.preparation import prepare as preparation
+from cnnf_tf.data.sources import idx_files as idx
 
 MINI = pathlib.Path(__file__).resolve().parents[1] / "testdata" / "fashion_mnist_mini"
 MTIMES = official_files.IDX_MTIMES["fashion_mnist"]

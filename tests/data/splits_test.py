@@ -1,7 +1,7 @@
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.data import splits
+from cnnf_tf.data.sources import splits
 
 COUNTS = {"train": 200, "test": 30}
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import CNNF, data, layers
-from cnnf_tf.evaluation import restoration as lib
-from cnnf_tf.evaluation.restoration_baselines import denoising_autoencoder, median_filter
+from cnnf_tf.evaluation.restoration import quality as lib
+from cnnf_tf.evaluation.restoration.baselines import denoising_autoencoder, median_filter
 from tests.models import tiny
 
 SHAPE = (12, 13, 1)

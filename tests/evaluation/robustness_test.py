@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from cnnf_tf.attacks import PGD
 from cnnf_tf.evaluation import adaptive_threats, authors_threats, evaluate_robustness
-from cnnf_tf.evaluation.robustness import RobustnessReport, Score
-from cnnf_tf.evaluation.threats import Threat
+from cnnf_tf.evaluation.robustness.attack_specs import Threat
+from cnnf_tf.evaluation.robustness.report import RobustnessReport, Score
 from tests.models import tiny
 
 IMAGES, LABELS = tiny.images(6).numpy(), tiny.labels(6)

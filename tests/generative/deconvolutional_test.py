@@ -8,8 +8,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from absl.testing import parameterized
 
-from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, Sample, flatten_latents, latent_sites, nest_latents
+from cnnf_tf.utils.dtypes import dtype_policy
 from tests.generative import nets
 from tests.models import tiny
 

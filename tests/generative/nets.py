@@ -3,8 +3,8 @@
 import numpy as np
 
 from cnnf_tf import layers
-from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.generative import flatten_latents, latent_sites, nest_latents
+from cnnf_tf.utils.dtypes import dtype_policy
 
 
 def float64():

@@ -6,8 +6,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import layers
-from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.layers.base import FeedbackComposite
+from cnnf_tf.utils.dtypes import dtype_policy
 from tests import descriptors
 
 CASES = [(descriptor.name, descriptor) for descriptor in descriptors.LAYERS]

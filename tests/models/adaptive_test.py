@@ -5,9 +5,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import generative
-from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
 from cnnf_tf.models import adaptive_unroll, check_tolerance, infer_adaptive, unroll
+from cnnf_tf.utils.dtypes import dtype_policy
 from tests.models import tiny
 
 

@@ -9,8 +9,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import CNNF
-from cnnf_tf.dtypes import dtype_policy
-from cnnf_tf.models import NETWORKS, load_model, reconstruction_loss, trajectory_losses
+from cnnf_tf.models import NETWORKS, reconstruction_loss, trajectory_losses
+from cnnf_tf.utils.dtypes import dtype_policy
+from cnnf_tf.zoo import load_model
 from tests.models import tiny
 
 

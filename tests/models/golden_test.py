@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.dtypes import dtype_policy
-from cnnf_tf.models import reference
+from cnnf_tf.utils.dtypes import dtype_policy
+from cnnf_tf.zoo import reference
 from tests import reference_data
 
 FILES = {

@@ -12,11 +12,11 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import training
-from cnnf_tf.models import load_model
 from cnnf_tf.training import loop, objectives
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.held_out import HeldOut
 from cnnf_tf.training.step import TrainingStep
+from cnnf_tf.zoo import load_model
 from tests.training import small
 
 EVERY = {"train__steps_per_epoch": 6, "train__checkpoint_every": 2, "train__evaluate_every": 2}

@@ -11,8 +11,8 @@ from absl.testing import parameterized
 from ml_collections import ConfigDict
 
 from cnnf_tf import training
-from cnnf_tf.models import load_model
 from cnnf_tf.training import loop
+from cnnf_tf.zoo import load_model
 from tests.training import small
 from tests.training.watch_test import tags
 

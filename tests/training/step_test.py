@@ -5,11 +5,11 @@ import tensorflow as tf
 from absl.testing import parameterized
 from ml_collections import ConfigDict
 
-from cnnf_tf.dtypes import dtype_policy
 from cnnf_tf.training import AdversarialObjective, Objective, TrainingStep, build_optimizer, split_over_replicas
 from cnnf_tf.training.held_out import averaged_weights
 from cnnf_tf.training.objectives import Prepared
 from cnnf_tf.training.step import evaluation_step
+from cnnf_tf.utils.dtypes import dtype_policy
 from tests.training import by_hand, small
 
 

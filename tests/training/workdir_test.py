@@ -10,7 +10,8 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf import environment, training
+from cnnf_tf import training
+from cnnf_tf.utils import environment
 from tests.training import small
 
 HOLD = """

@@ -1,0 +1,1 @@
+"""Making data sets ready for TensorFlow Datasets, offline where their files are on this machine."""

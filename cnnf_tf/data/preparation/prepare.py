@@ -1,0 +1,203 @@
+"""Makes a TFDS data set ready to load: from local official files where there are some, else by download if allowed.
+
+The unmodified official TFDS builder does the work and verifies the checksums it ships with. It works in a folder of
+its own inside the data directory, and the finished version is moved into place by one rename: a preparation that fails
+or is killed leaves nothing that a later run would trust, and the next run clears its leftovers away.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+from absl import logging
+
+from cnnf_tf.data.preparation import acquisition, official_files
+from cnnf_tf.data.sources import locations
+
+
+def prepare(
+    name: str,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    idx_dir: str | os.PathLike[str] | None = None,
+    download: bool = False,
+    apt: bool = False,
+    report: Callable[[str], None] = print,
+) -> pathlib.Path:
+    """Prepares a TFDS data set; does nothing where that is done already.
+
+    Files are looked for in `idx_dir`, else (Fashion-MNIST) in the folder of Debian's package, which `apt` may install;
+    where there are none, `download` fetches them.
+
+    Args:
+      name: TFDS name, such as `fashion_mnist`, `mnist` or `cifar10`.
+      data_dir: Folder of prepared data sets, made if need be; see `locations.resolve_data_dir`.
+      idx_dir: Folder with the official files: the four IDX `.gz` files for the MNIST family (for Fashion-MNIST those
+        of Debian will do), for others the archives that TFDS would download.
+      download: Whether the network may be used.
+      apt: Whether Debian's package may be installed, for which the user must be root.
+      report: Told what goes on, one line at a time.
+
+    Returns:
+      Folder of the prepared version.
+
+    Raises:
+      ValueError: If the name is unknown, or a file is damaged or not the official one.
+      OSError: If there is no way to get the files (the message lists them), or reading, writing or the network fails.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z]\w*(/[\w.-]+)?", name):
+        raise ValueError(f"dataset: wanted a TFDS name such as fashion_mnist, mnist or cifar10, got {name!r}.")
+    root = locations.resolve_data_dir(data_dir)
+    if ready := _find_ready(name, root, report):
+        return ready
+    if root.exists() and not root.is_dir():
+        raise NotADirectoryError(f"data_dir: wanted a folder, got the file {root}.")
+    root.mkdir(parents=True, exist_ok=True)
+    with _lock(root, name, report):
+        if ready := _find_ready(name, root, report):  # another process did it while this one waited
+            return ready
+        source = _find_files(name, idx_dir, apt, download, report)
+        with _staging(root, name) as staging:
+            _build(name, root, source, staging, report)
+    ready = _find_ready(name, root, None)
+    if ready is None:
+        raise OSError(f"{name} was prepared but is not in {root}.")
+    report(f"Prepared {_describe(ready)}.")
+    return ready
+
+
+def _find_ready(name: str, root: pathlib.Path, report: Callable[[str], None] | None) -> pathlib.Path | None:
+    base, _, config = name.partition("/")
+    versions = [v for v in locations.prepared_versions(base, root) if not config or v.parent.name == config]
+    if not versions:
+        return None
+    if report:
+        report(f"Already prepared: {_describe(versions[-1])}.")
+    return versions[-1]
+
+
+def _describe(folder: pathlib.Path) -> str:
+    counts = ", ".join(f"{split} {count:,}" for split, count in locations.split_counts(folder).items())
+    return f"{folder} ({counts} examples)"
+
+
+def _find_files(
+    name: str, idx_dir: str | os.PathLike[str] | None, apt: bool, download: bool, report: Callable[[str], None]
+) -> pathlib.Path | None:
+    """Folder with the official files, or None to download them."""
+    if idx_dir is not None:
+        folder = pathlib.Path(idx_dir).expanduser()
+        if not folder.is_dir():
+            raise FileNotFoundError(f"idx_dir: there is no folder {folder}.")
+        return folder
+    if name == "fashion_mnist":
+        if not acquisition.DEBIAN_IDX_DIR.is_dir() and apt:
+            try:
+                acquisition.install_debian_package(report)
+            except OSError as error:
+                if not download:
+                    raise
+                report(f"{error} Downloading instead.")
+        if acquisition.DEBIAN_IDX_DIR.is_dir():
+            return acquisition.DEBIAN_IDX_DIR
+    if download:
+        return None
+    ways = ["--idx_dir=FOLDER with its official files", "--download to fetch them from the network"]
+    if name == "fashion_mnist":
+        package = acquisition.DEBIAN_PACKAGE
+        ways.insert(0, f"`sudo apt-get install {package}` first (or --apt, as root), which needs no other network")
+    raise FileNotFoundError(f"{name}: its files are not on this machine. Ways to get them: {'; '.join(ways)}.")
+
+
+def _build(
+    name: str, root: pathlib.Path, source: pathlib.Path | None, staging: pathlib.Path, report: Callable[[str], None]
+) -> None:
+    """Runs the official builder inside `staging` and moves the finished version into `root`."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    try:
+        builder = tfds.builder(name, data_dir=staging / "data")
+    except (tfds.core.registered.DatasetNotFoundError, ValueError):
+        raise ValueError(f"dataset: TFDS knows no data set {name!r}; wanted one such as fashion_mnist.") from None
+    downloads = builder.url_infos or {}
+    manual = staging / "manual"
+    manual.mkdir()
+    if source is not None:
+        if not downloads:
+            raise ValueError(
+                f"{name}: TFDS publishes no checksums for its files, so they cannot be taken from {source}."
+            )
+        report(f"Checking the files in {source} ...")
+        official_files.stage(name, source, manual, downloads)
+    elif downloads:
+        size = sum(info.size or 0 for info in downloads.values())
+        report(f"Downloading {len(downloads)} files ({size / 1e6:,.1f} MB) ...")
+        acquisition.check_reachable(next(iter(downloads)))
+    time = " (less than a minute)" if name in official_files.IDX_MTIMES else ""
+    report(f"Writing {name} as TFRecord files{time} ...")
+    # Downloads outlive a failed preparation; nothing else does.
+    download_dir = (root if source is None else staging) / "downloads" / name
+    config = tfds.download.DownloadConfig(
+        manual_dir=manual,
+        # TFDS reuses an extracted file by its name alone, and all of the MNIST family have the same file names.
+        extract_dir=staging / "extracted",
+        try_download_gcs=False,
+    )
+    try:
+        with _calm_tfds():
+            builder.download_and_prepare(download_dir=download_dir, download_config=config)
+    except (tfds.download.DownloadError, NonMatchingChecksumError) as error:
+        raise OSError(f"{name}: the download failed: {error}") from None
+    finished = pathlib.Path(builder.data_path)
+    target = root / finished.relative_to(staging / "data")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    finished.rename(target)
+
+
+@contextlib.contextmanager
+def _calm_tfds() -> Iterator[None]:
+    """Keeps of TFDS's chatter the progress bars, where somebody can watch them; the rest names staging folders."""
+    import tensorflow_datasets as tfds
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(None):
+            yield
+    finally:
+        tfds.enable_progress_bar()
+        logging.set_verbosity(verbosity)
+
+
+@contextlib.contextmanager
+def _lock(root: pathlib.Path, name: str, report: Callable[[str], None]) -> Iterator[None]:
+    """Holds the data set's lock, so that of several processes one prepares and the others wait for it."""
+    with open(root / f".prepare_{name.replace('/', '_')}.lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report(f"Another process is preparing {name}; waiting for it ...")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _staging(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
+    """A private folder on the file system of `root`; needs the lock, because it clears those of killed runs away."""
+    prefix = f".prepare_{name.replace('/', '_')}."
+    for leftover in root.glob(f"{prefix}*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Sources of labelled images: IDX files, image folders, TensorFlow Datasets; found by name in `registry`."""

@@ -1,0 +1,153 @@
+"""Prepared TensorFlow Datasets, never downloaded from here: a missing one is an error that says how to prepare it."""
+
+import difflib
+import functools
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf.data.sources import base as sources
+from cnnf_tf.data.sources import decoding, locations, splits
+
+# NAME[/CONFIGURATION][:VERSION]. The namespaces of TFDS, NAMESPACE:NAME, are left out: they ask the network.
+_NAME = re.compile(r"[A-Za-z]\w*(/[\w.+-]+)*(:\d[\d.*]*)?")
+# Named first in errors; `bin/prepare_data.py` prepares them.
+COMMON_NAMES = ("fashion_mnist", "mnist", "cifar10")
+
+
+class TfdsSource(sources.Source):
+    """A TFDS data set with one uint8 image and one class label per example."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        image_size: tuple[int, int] | None = None,
+        data_dir: str | os.PathLike[str] | None = None,
+        must_be_prepared: bool = True,
+    ):
+        """Opens the builder; reads no example.
+
+        Args:
+          name: TFDS name, optionally with configuration and version (`cifar10_corrupted/fog_1`, `mnist:3.0.1`).
+          image_size: Height and width to resize to, or None for the images' own size.
+          data_dir: Folder of prepared data sets; see `locations.resolve_data_dir`.
+          must_be_prepared: Whether a data set that is known but not prepared is an error.
+
+        Raises:
+          ValueError: If the name is unknown, the prepared files are damaged, or there is no image and label to use.
+          FileNotFoundError: If the data set is known but not prepared.
+        """
+        root = locations.resolve_data_dir(data_dir)
+        self._builder = _open_builder(name, root, must_be_prepared)
+        info = self._builder.info
+        self._image_key, self._label_key = _find_keys(name, info)
+        height, width, channels = info.features[self._image_key].shape
+        self._resize = image_size is not None
+        labels = info.features[self._label_key]
+        self.info = sources.DatasetInfo(
+            name=name,
+            image_shape=(*(image_size or (height, width)), channels),
+            num_classes=labels.num_classes,
+            class_names=tuple(labels.names),
+            num_examples={split: split_info.num_examples for split, split_info in info.splits.items()},
+        )
+
+    def elements(self, ranges: Sequence[splits.SplitRange]) -> tf.data.Dataset:
+        import tensorflow_datasets as tfds
+
+        keys = {self._image_key: True, self._label_key: True}
+        decoders = tfds.decode.PartialDecoding(keys, decoders={self._image_key: tfds.decode.SkipDecoding()})
+
+        def to_element(example: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return {"image": example[self._image_key], "label": example[self._label_key]}
+
+        parts = [
+            self._builder.as_dataset(
+                split=tfds.core.ReadInstruction(part.name, from_=part.start, to=part.stop, unit="abs"),
+                decoders=decoders,
+                read_config=tfds.ReadConfig(try_autocache=False),
+                shuffle_files=False,
+            )
+            for part in ranges
+        ]
+        return functools.reduce(lambda left, right: left.concatenate(right), parts).map(to_element)
+
+    def decode_batch(self, elements: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return decoding.decode_batch(elements["image"], None, shape=self.info.image_shape, resize_to_shape=self._resize)
+
+
+def how_to_prepare(name: str, data_dir: pathlib.Path) -> str:
+    """The command that prepares a data set, as a sentence."""
+    command = f"python bin/prepare_data.py --dataset={name}"
+    if data_dir != locations.resolve_data_dir():
+        command += f" --data_dir={data_dir}"
+    if name == "fashion_mnist":
+        return f"Run `{command}` once (no network needed where Debian's package dataset-fashion-mnist is installed)."
+    return f"Run `{command} --download` once (needs the network)."
+
+
+def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "name: wanted a TFDS name such as 'fashion_mnist', 'idx:PATH' or 'image_folder:PATH[:HxW[xC]]', got "
+            f"{name!r}."
+        )
+    base = re.split(r"[/:]", name)[0]
+    locations.prepared_versions(base, root)  # raises where files are damaged
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=root)
+    except tfds.core.registered.DatasetNotFoundError:
+        raise _unknown(name, base, root) from None
+    except (ValueError, AssertionError, KeyError, RuntimeError) as error:  # unknown configuration or version
+        raise ValueError(f"name: TFDS cannot open {name!r}: {_first_line(error)}") from None
+    if must_be_prepared and not (pathlib.Path(builder.data_path) / "dataset_info.json").is_file():
+        raise FileNotFoundError(f"{name} is not prepared in {root}. {how_to_prepare(name, root)}")
+    return builder
+
+
+def _unknown(name: str, base: str, root: pathlib.Path) -> ValueError:
+    import tensorflow_datasets as tfds
+
+    prepared = locations.prepared_names(root)
+    known = sorted({*prepared, *COMMON_NAMES, *tfds.list_builders(with_community_datasets=False)})
+    close = difflib.get_close_matches(base, known, n=3, cutoff=0.75)
+    did_you_mean = f" Did you mean {' or '.join(close)}?" if close else ""
+    return ValueError(
+        f"name: unknown data set {name!r}.{did_you_mean} Prepared in {root}: {', '.join(prepared) or 'none'}. Others: "
+        f"{', '.join(COMMON_NAMES)}, any other TFDS name, idx:PATH or image_folder:PATH[:HxW[xC]]. A data set prepared "
+        f"elsewhere is found through data_dir or the environment variable {locations.DATA_DIR_VARIABLE}."
+    )
+
+
+def _find_keys(name: str, info: Any) -> tuple[str, str]:
+    """Keys of the image and the label: TFDS's supervised pair, else `image` and `label`."""
+    import tensorflow_datasets as tfds
+
+    pair = info.supervised_keys if info.supervised_keys and len(info.supervised_keys) == 2 else ("image", "label")
+    features = info.features
+    image, label = (features[key] if isinstance(key, str) and key in features else None for key in pair)
+    if (
+        not isinstance(image, tfds.features.Image)
+        or not isinstance(label, tfds.features.ClassLabel)
+        or image.np_dtype != np.uint8
+        or len(image.shape) != 3
+        or image.shape[-1] not in (1, 3)
+    ):
+        raise ValueError(
+            f"{name}: wanted a uint8 image with 1 or 3 channels and a class label per example, got the features "
+            f"{' '.join(str(features).split())}."
+        )
+    return pair
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

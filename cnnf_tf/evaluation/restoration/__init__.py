@@ -1,0 +1,1 @@
+"""Restoration: how far feedback repairs corrupted images, beside the usual baselines."""

@@ -1,0 +1,90 @@
+"""Peak memory of a case, in a process of its own.
+
+The process imports TensorFlow, runs one small op and notes how much memory it has held (the baseline); then it builds
+the case, does its work twice and reads the peak. Both are resident memory as Linux counts it, VmHWM in
+/proc/self/status. The difference is what the case needs: weights, images, optimiser, traced graph and activations.
+`ru_maxrss` would not do on Linux, as a new process starts with the peak of the one that started it; elsewhere it is
+what there is.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from cnnf_tf.experiments.benchmark.cases import Case, Workbench
+from cnnf_tf.experiments.benchmark.timing import Failure
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
+_PROGRAM = "from cnnf_tf.experiments.benchmark import memory; memory.main()"
+_STATUS = pathlib.Path("/proc/self/status")
+_MIB = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Bytes of resident memory."""
+
+    baseline: int
+    peak: int
+
+    @property
+    def needed(self) -> int:
+        """What the case added to the baseline."""
+        return max(self.peak - self.baseline, 0)
+
+    @property
+    def needed_mib(self) -> float:
+        return self.needed / _MIB
+
+
+def peak_memory(case: Case, *, timeout: float = 1800) -> Memory | Failure:
+    """Measures a case in a fresh process.
+
+    Args:
+      case: any but an export.
+      timeout: seconds after which it counts as failed.
+    """
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, "-c", _PROGRAM, json.dumps(case.to_dict())]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, timeout=timeout, env=environment
+        )
+    except subprocess.TimeoutExpired:
+        return Failure(f"still running after {timeout:.0f} s")
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        return Failure(lines[-1] if lines else f"the process ended with code {done.returncode}")
+    return Memory(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The program of the fresh process: a case as JSON in, the baseline and the peak as JSON out."""
+    (text,) = sys.argv[1:] if arguments is None else arguments
+    case = Case.from_dict(json.loads(text))
+    import tensorflow as tf
+
+    tf.reduce_sum(tf.ones([64, 64]) @ tf.ones([64, 64])).numpy()  # the runtime and its threads
+    baseline = _peak()
+    run = Workbench({}).build(case)
+    for _ in range(2):
+        run()
+    print(json.dumps({"baseline": baseline, "peak": _peak()}))
+
+
+def _peak() -> int:
+    """The most resident memory that this process has held, in bytes."""
+    if _STATUS.exists():
+        fields: dict[str, Any] = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines() if ":" in line)
+        if "VmHWM" in fields:
+            return 1024 * int(fields["VmHWM"].split()[0])
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

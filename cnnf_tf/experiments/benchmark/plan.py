@@ -1,0 +1,161 @@
+"""Which cases a benchmark times, and which of them take turns."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+from cnnf_tf.experiments.benchmark import cases as known
+from cnnf_tf.experiments.benchmark.cases import Case, Setup
+from cnnf_tf.models.unroll import check_iterations
+from cnnf_tf.utils.validation import positive_int
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "inference": (known.INFERENCE,),
+    "attack": (known.ATTACK_FIRST_PASS, known.ATTACK_FULL_UNROLL),
+    "training": (known.TRAINING, known.ADVERSARIAL_TRAINING),
+    "export": (known.EXPORT,),
+    "memory": (),
+}
+"""The parts of a benchmark, and the kinds of case in each."""
+LINE_ITERATIONS = 10
+"""The K that is compared with the straight line through the smaller ones."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkOptions:
+    """What to measure.
+
+    Attributes:
+      cases: of `PARTS`.
+      networks: of `benchmark_cases.SETUPS`.
+      dtypes: of `benchmark_cases.POLICIES`; the first is the one that everything is timed in.
+      modes: of `benchmark_cases.MODES`; likewise.
+      iterations: values of K of inference.
+      batch_size: images; None for each network's own (256 and 32).
+      repeats: rounds; the medians are taken over them.
+      full: whether to time every combination. The short plan times everything in the first dtype and mode, and the
+        other dtypes and modes only with the authors' K and `ind` and only of inference, attacks and training; of the
+        wide network it leaves out what takes minutes: h = the image outside of inference, and gradients in other modes.
+      smoke: whether to replace the networks by tiny ones.
+
+    Raises:
+      ValueError: an unknown name, an empty list, or a number out of its range.
+    """
+
+    cases: tuple[str, ...] = tuple(PARTS)
+    networks: tuple[str, ...] = tuple(known.SETUPS)
+    dtypes: tuple[str, ...] = tuple(known.POLICIES)
+    modes: tuple[str, ...] = known.MODES
+    iterations: tuple[int, ...] = (0, 1, 2, 5)
+    batch_size: int | None = None
+    repeats: int = 5
+    full: bool = False
+    smoke: bool = False
+
+    def __post_init__(self) -> None:
+        names: dict[str, Iterable[str]] = {
+            "cases": PARTS,
+            "networks": known.SETUPS,
+            "dtypes": known.POLICIES,
+            "modes": known.MODES,
+        }
+        for name, allowed in names.items():
+            _check_names(name, getattr(self, name), list(allowed))
+        if not self.iterations or len(set(self.iterations)) < len(self.iterations):
+            raise ValueError(f"iterations wants values of K, each once and at least one, got {self.iterations}.")
+        for count in self.iterations:
+            check_iterations(count)
+        positive_int("repeats", self.repeats)
+        if self.batch_size is not None:
+            positive_int("batch_size", self.batch_size)
+
+    def setups(self) -> Iterator[Setup]:
+        """The networks to time, at the batch size to time them with."""
+        setups = known.SMOKE_SETUPS if self.smoke else known.SETUPS
+        for name in self.networks:
+            setup = setups[name]
+            yield setup if self.batch_size is None else dataclasses.replace(setup, batch_size=self.batch_size)
+
+
+def timed_groups(options: BenchmarkOptions, *, exporters: Sequence[str]) -> list[list[Case]]:
+    """The cases to time; those of one group take turns.
+
+    Args:
+      options: what to measure.
+      exporters: names of the exporters.
+    """
+    groups = []
+    for setup in options.setups():
+        for ind in dict.fromkeys((setup.ind, 0)):
+            for part, kinds in PARTS.items():
+                if part not in options.cases:
+                    continue
+                if part == "export":
+                    kinds = tuple(f"{known.EXPORT} {name}" for name in exporters)
+                group = [case for kind in kinds for case in _cases(options, setup, ind, kind)]
+                if group:
+                    groups.append(group)
+    return groups
+
+
+def _cases(options: BenchmarkOptions, setup: Setup, ind: int, kind: str) -> Iterator[Case]:
+    """The cases of one kind on one network."""
+    own, inference = ind == setup.ind, kind == known.INFERENCE
+    exported = kind.startswith(known.EXPORT)
+    if not options.full and not own and (exported or (setup.heavy and not inference)):
+        return
+    first = (options.dtypes[0], options.modes[0])
+    counts = _sweep(options, own) if inference else [setup.iterations]
+    for dtype in options.dtypes:
+        for mode in options.modes[:1] if exported else options.modes:
+            main = (dtype, mode) == first
+            if not main and not options.full and not (own and _also(options, setup, kind, dtype, mode)):
+                continue
+            for count in counts if main or options.full else [setup.iterations]:
+                yield Case(kind, setup, ind, count, setup.batch_size, dtype, mode)
+    if own and kind in (known.INFERENCE, known.TRAINING) and (options.full or not setup.heavy):
+        for batch_size in smaller_batches(setup.batch_size):
+            yield Case(kind, setup, ind, setup.iterations, batch_size, *first)
+
+
+def _sweep(options: BenchmarkOptions, own: bool) -> list[int]:
+    """The K of inference, with the one for the straight line where there is a line."""
+    line = len(options.iterations) >= 3 and max(options.iterations) < LINE_ITERATIONS and (own or options.full)
+    return [*options.iterations, *([LINE_ITERATIONS] if line else [])]
+
+
+def _also(options: BenchmarkOptions, setup: Setup, kind: str, dtype: str, mode: str) -> bool:
+    """Whether the short plan has this kind in a dtype and mode other than the first ones."""
+    if dtype != options.dtypes[0]:
+        return mode == options.modes[0] and kind in (known.INFERENCE, known.TRAINING)
+    return kind == known.INFERENCE or (not setup.heavy and kind in (known.ATTACK_FULL_UNROLL, known.TRAINING))
+
+
+def memory_cases(options: BenchmarkOptions) -> list[Case]:
+    """The cases whose memory is measured: every kind, and its growth with K and with the batch.
+
+    All are in the first dtype, as a `tf.function`, and at the authors' `ind`.
+    """
+    if "memory" not in options.cases:
+        return []
+    found = []
+    for setup in options.setups():
+        for kind in (known.INFERENCE, known.ATTACK_FULL_UNROLL, known.TRAINING, known.ADVERSARIAL_TRAINING):
+            sizes = [(setup.iterations, setup.batch_size)]
+            if kind in (known.INFERENCE, known.TRAINING) and (options.full or not setup.heavy):
+                ends = options.iterations if options.full else (min(options.iterations), max(options.iterations))
+                sizes += [(count, setup.batch_size) for count in ends]
+                sizes += [(setup.iterations, batch_size) for batch_size in smaller_batches(setup.batch_size)]
+            for count, batch_size in dict.fromkeys(sizes):
+                found.append(Case(kind, setup, setup.ind, count, batch_size, options.dtypes[0]))
+    return found[:1] if options.smoke and not options.full else found
+
+
+def smaller_batches(batch_size: int) -> list[int]:
+    """A quarter and a half of a batch, for the growth with it."""
+    return sorted({batch_size // 4, batch_size // 2} - {0, batch_size})
+
+
+def _check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    unknown = [value for value in values if value not in allowed]
+    if not values or unknown or len(set(values)) < len(values):
+        raise ValueError(f"{name} wants some of {list(allowed)}, each once and at least one, got {list(values)}.")

@@ -1,0 +1,125 @@
+"""How fast and how big: every case in turns with its floor, the authors' code in turns with ours, one report.
+
+Read the ratios, not the milliseconds: machines differ and are shared, and a ratio is measured within one run.
+"""
+
+import gc
+import os
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from cnnf_tf.experiments.benchmark.cases import Case, Exporter, Workbench, saved_model
+from cnnf_tf.experiments.benchmark.lower_bound import Inputs, floor
+from cnnf_tf.experiments.benchmark.memory import peak_memory
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, memory_cases, timed_groups
+from cnnf_tf.experiments.benchmark.reference import ReferenceWorker, compared
+from cnnf_tf.experiments.benchmark.report import BenchmarkReport, Measured
+from cnnf_tf.experiments.benchmark.timing import Failure, Run, failure, time_in_turns, timed
+from cnnf_tf.utils import environment
+
+EXPORTERS: Mapping[str, Exporter] = {"saved_model": saved_model}
+
+
+def run_benchmark(
+    options: BenchmarkOptions,
+    *,
+    reference: str | os.PathLike[str] | None = None,
+    exporters: Mapping[str, Exporter] = EXPORTERS,
+    progress: Callable[[str], None] | None = None,
+) -> BenchmarkReport:
+    """Measures everything that `options` asks for.
+
+    Args:
+      options: what to measure.
+      reference: folder of the authors' code (https://github.com/yjhuangcd/CNNF), to be timed in turns with ours; None
+        for none.
+      exporters: how SavedModels are written, by the name that the report gives them.
+      progress: called with a line before each piece of work.
+
+    Raises:
+      ValueError: a `reference` that does not hold the authors' code.
+      ImportError: a `reference` without PyTorch. Whatever fails later becomes a row of the report.
+    """
+    start, say = time.perf_counter(), progress or (lambda line: None)
+    about = _about()
+    worker = None if reference is None else ReferenceWorker(reference, threads=about["threads"])
+    found: list[Measured] = []
+    if worker is None:
+        found += _time_groups(options, exporters, None, say)
+    else:
+        with worker:
+            found += _time_groups(options, exporters, worker, say)
+        about["reference"] = worker.about
+    for case in memory_cases(options):
+        say(f"memory: {_name(case)}, K {case.iterations}, batch {case.batch_size}")
+        found.append(Measured(case, memory=peak_memory(case)))
+    about["seconds"] = round(time.perf_counter() - start, 1)
+    return BenchmarkReport(options, found, about)
+
+
+def _time_groups(
+    options: BenchmarkOptions,
+    exporters: Mapping[str, Exporter],
+    worker: ReferenceWorker | None,
+    say: Callable[[str], None],
+) -> list[Measured]:
+    found = []
+    for group in timed_groups(options, exporters=list(exporters)):
+        say(f"time: {_name(group[0])}, ind {group[0].ind}: {len(group)} cases")
+        found += _time_group(group, Workbench(exporters), worker, options.repeats)
+        if worker is not None:
+            worker.forget()
+        keras.backend.clear_session()
+        gc.collect()
+    return found
+
+
+def _time_group(
+    group: Sequence[Case], bench: Workbench, worker: ReferenceWorker | None, repeats: int
+) -> list[Measured]:
+    """Each round: the floor of a case, the case, the authors' code on it, and then the next case."""
+    inputs = Inputs()
+    runs: dict[Hashable, Run] = {}
+    floors: dict[Case, Hashable] = {}
+    broken: dict[Case, Failure] = {}
+    for case in group:
+        try:
+            work, step = bench.work(case), timed(bench.build(case))
+        except Exception as error:  # noqa: BLE001 - whatever fails becomes a row of the report
+            broken[case] = failure(error)
+            continue
+        floors[case] = frozenset(work.items())
+        if floors[case] not in runs:
+            runs[floors[case]] = timed(floor(work, inputs))
+        runs[case] = step
+        if worker is not None and compared(case):
+            runs["authors", case] = worker.run(case)
+    times = time_in_turns(runs, repeats=repeats)
+    return [
+        Measured(case, time=broken[case])
+        if case in broken
+        else Measured(case, time=times[case], floor=times[floors[case]], authors=times.get(("authors", case)))
+        for case in group
+    ]
+
+
+def _name(case: Case) -> str:
+    return f"{case.setup.network} {case.kind}"
+
+
+def _about() -> dict[str, Any]:
+    """The machine, its threads and the versions."""
+    machine = environment.hardware()
+    cores, threading = machine["cores"], tf.config.threading
+    return {
+        "cpu": machine["cpu"],
+        "cores": cores,
+        "threads": threading.get_intra_op_parallelism_threads() or cores,
+        "inter_op_threads": threading.get_inter_op_parallelism_threads() or cores,
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "versions": environment.versions(),
+    }

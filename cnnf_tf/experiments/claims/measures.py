@@ -1,0 +1,163 @@
+"""What the study of the talk's claims measures: accuracy under attack, and how many iterations images need."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor, run_attack
+from cnnf_tf.models import CNNF
+from cnnf_tf.utils.intervals import wilson_interval
+
+_BATCH = 250
+
+
+def batches(images: np.ndarray, labels: np.ndarray, batch_size: int = _BATCH) -> tf.data.Dataset:
+    """Arrays as a data set of batches."""
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size)
+
+
+def count_standing(
+    model: CNNF,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    iterations: int,
+    readout: str,
+    radius: float,
+    steps: int,
+    seed: int,
+    paths: Sequence[str],
+) -> int:
+    """Number of images classified correctly before and after PGD along every one of some gradient paths.
+
+    Through the full unroll the attack follows the very logits that are scored: K' = `iterations` passes down, the same
+    readout. Success is always judged by those, and an image counts only if it stands the attacks along all paths.
+
+    Args:
+      model: a CNN-F.
+      images: float32 in [0, 1], `[images, height, width, channels]`.
+      labels: integers `[images]`.
+      iterations: K'.
+      readout: "last" or "average".
+      radius: l-inf, on the [0, 1] pixel scale.
+      steps: of PGD, each of 2.5 * radius / steps, from a random start.
+      seed: of the random start.
+      paths: names of `GradientPath`, at least one; with K' = 0 there is one path whatever is given.
+    """
+    predict = predictor(model, iterations=iterations, readout=readout)
+    attack = PGD(radius=radius, steps=steps)
+    for path in paths if iterations else paths[:1]:
+        if len(images):
+            source = gradient_source(model, path, iterations=iterations, readout=readout)
+            report = run_attack(attack, predict, batches(images, labels), seed=seed, surrogate=source)
+            standing = report.clean_correct & (report.predictions == report.labels)
+            images, labels = images[standing], labels[standing]
+    return len(images)
+
+
+def first_pass_adversaries(
+    model: CNNF, images: np.ndarray, labels: np.ndarray, *, radius: float, steps: int, seed: int
+) -> np.ndarray:
+    """Images that PGD made against the first pass: broken where the plain CNN is, for feedback to repair.
+
+    Args:
+      model: a CNN-F.
+      images: as in `count_standing`, also for the rest.
+      labels: `[images]`.
+      radius: 0 gives the images back.
+      steps: of PGD.
+      seed: of the random start.
+    """
+    first = gradient_source(model, GradientPath.FIRST_PASS)
+    return run_attack(PGD(radius=radius, steps=steps), first, batches(images, labels), seed=seed).images
+
+
+@dataclasses.dataclass(frozen=True)
+class Settling:
+    """How the labels of images move over the passes.
+
+    Attributes:
+      settled: `[images]`, the first pass from which on the label stays the same through pass K'.
+      correct: bool `[K' + 1, images]`, whether each pass gets the label right.
+      margin: `[images]`, the lead of the largest logit of the first pass over the second largest.
+    """
+
+    settled: np.ndarray
+    correct: np.ndarray
+    margin: np.ndarray
+
+    def subset(self, chosen: np.ndarray) -> "Settling":
+        """The same for some of the images."""
+        return Settling(self.settled[chosen], self.correct[:, chosen], self.margin[chosen])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Means and their standard errors, for JSON."""
+        count = len(self.settled)
+        right = self.settled[self.correct[-1]]
+        return {
+            "num_images": count,
+            "settled_mean": float(self.settled.mean()),
+            "settled_error": _standard_error(self.settled),
+            "settled_mean_if_right": float(right.mean()) if len(right) else None,
+            "settled_error_if_right": _standard_error(right) if len(right) else None,
+            "never_moved": float(np.mean(self.settled == 0)),
+            "accuracy": [float(share) for share in self.correct.mean(axis=1)],
+        }
+
+
+def settling(model: CNNF, images: np.ndarray, labels: np.ndarray, *, iterations: int) -> Settling:
+    """Runs the loop for K' = `iterations` and watches the label of every image.
+
+    Args:
+      model: a CNN-F.
+      images: float32 in [0, 1], `[images, height, width, channels]`.
+      labels: integers `[images]`.
+      iterations: K' >= 0.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def run(batch: tf.Tensor) -> tf.Tensor:
+        return model.infer(batch, iterations=iterations).logits
+
+    logits = np.concatenate([run(batch).numpy() for batch, _ in batches(images, labels)], axis=1)
+    guesses = logits.argmax(-1)
+    moved = guesses != guesses[-1]
+    # The pass after the last one whose label differs from the final label.
+    last_moved = np.where(moved.any(axis=0), len(guesses) - 1 - moved[::-1].argmax(axis=0), -1)
+    ordered = np.sort(logits[0], axis=-1)
+    return Settling(last_moved + 1, guesses == labels, ordered[:, -1] - ordered[:, -2])
+
+
+def accuracy_row(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean accuracy over cells that differ in the training seed only, with an error bar.
+
+    Args:
+      cells: each with "correct" and "num_images".
+
+    Returns:
+      accuracy, low and high as shares in [0, 1], and what the bar is: one sample standard deviation over seeds to
+      either side, or for one seed the 95 % interval (Wilson) of the images.
+    """
+    shares = np.array([cell["correct"] / cell["num_images"] for cell in cells])
+    mean = float(shares.mean())
+    if len(cells) > 1:
+        spread = float(shares.std(ddof=1))
+        low, high, bar = mean - spread, mean + spread, "standard deviation over seeds"
+    else:
+        low, high = wilson_interval(cells[0]["correct"], cells[0]["num_images"])
+        bar = "95 % interval over images"
+    return {
+        "num_images": cells[0]["num_images"],
+        "num_seeds": len(cells),
+        "accuracy": round(mean, 6),
+        "low": round(low, 6),
+        "high": round(high, 6),
+        "bar": bar,
+    }
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -1,0 +1,1 @@
+"""The demo: what the pretrained models do, on one page that opens offline."""

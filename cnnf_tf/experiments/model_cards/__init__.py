@@ -1,0 +1,1 @@
+"""Cards of the packaged models: measured, and written as pages."""

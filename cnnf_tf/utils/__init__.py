@@ -1,0 +1,1 @@
+"""Helpers that know nothing of CNN-F: argument checks, atomic files, tables, figures, intervals, the environment."""

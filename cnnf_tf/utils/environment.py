@@ -1,0 +1,76 @@
+"""Where work was done, for its record: versions, hardware, and the commit of the source tree."""
+
+import os
+import pathlib
+import platform
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf.version import __version__
+
+_SOURCES = ("bin", "cnnf_tf", "configs")
+_GIT_SECONDS = 20
+
+
+def versions() -> dict[str, str]:
+    """Of Python, of this package, and of the libraries that do the arithmetic."""
+    return {
+        "cnnf_tf": __version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def hardware() -> dict[str, Any]:
+    """The name of the CPU, the cores that this process may use, and the names of the GPUs that TensorFlow sees."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return {
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus],
+    }
+
+
+def source_tree(root: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+    """The commit of the checkout that this code runs from.
+
+    Args:
+      root: another checkout.
+
+    Returns:
+      `commit`, and `dirty`: whether anything in bin/, cnnf_tf/ or configs/ differs from it. Both are None outside of a
+      git checkout (an installed package, even where it is installed inside of another checkout), or without git.
+    """
+    place = pathlib.Path(__file__).resolve().parent.parent.parent if root is None else pathlib.Path(root)
+    if _git(place, "ls-files", "--error-unmatch", "cnnf_tf/version.py") is None:
+        return {"commit": None, "dirty": None}
+    commit, changes = _git(place, "rev-parse", "HEAD"), _git(place, "status", "--porcelain", "--", *_SOURCES)
+    return {"commit": commit or None, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(root: pathlib.Path, *arguments: str) -> str | None:
+    """What git says; None where it fails."""
+    command: Sequence[str] = ("git", "-C", str(root), *arguments)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"  # looking must not get in the way of a person's own git command
+    try:
+        found = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def _cpu() -> str:
+    information = pathlib.Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,61 @@
+"""The record of a long study: one JSON file, replaced as a whole after each finished cell, so a kill loses one."""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from cnnf_tf.utils.config_diff import differences
+from cnnf_tf.utils.files import write_json
+
+
+class StudyRecord:
+    """The finished cells of a study, in the file `results.json` of a folder.
+
+    Args:
+      folder: where the file goes; made if need be.
+      config: the resolved configuration, for JSON.
+      about: further facts for the head of the file; they may change between runs.
+
+    Raises:
+      ValueError: the folder holds a study with another configuration (the message lists the differences), or a file
+        that is not such a record.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], config: Mapping[str, Any], about: Mapping[str, Any]):
+        self.folder = pathlib.Path(folder)
+        self._config = json.loads(json.dumps(config))
+        self._about = dict(about)
+        self.cells: list[dict[str, Any]] = []
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"output {os.fspath(folder)!r} must be a folder, but it is a file.")
+        if self.path.exists():
+            self._read()
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The file."""
+        return self.folder / "results.json"
+
+    def write(self, **derived: Any) -> None:
+        """Writes the cells and what was derived from them; afterwards a kill does not lose them."""
+        write_json(self.path, self._about | {"config": self._config} | derived | {"cells": self.cells})
+
+    def damaged(self, error: Exception) -> ValueError:
+        """The error to raise when the file, or a cell of it, cannot be read."""
+        return ValueError(f"{self.path} is not the record of a study ({error}); give another --output.")
+
+    def _read(self) -> None:
+        try:
+            saved = json.loads(self.path.read_text(encoding="utf-8"))
+            recorded, cells = dict(saved["config"]), [dict(cell) for cell in saved["cells"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self.damaged(error) from error
+        changed = differences(recorded, self._config)
+        if changed:
+            raise ValueError(
+                f"output {str(self.folder)!r} holds a study with another config ({'; '.join(changed)}). Give another "
+                "--output, or the same config to go on with that study."
+            )
+        self.cells = cells

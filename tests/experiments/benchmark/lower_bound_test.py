@@ -1,0 +1,155 @@
+from collections import Counter
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from cnnf_tf import attacks
+from cnnf_tf.experiments.benchmark import cases
+from cnnf_tf.experiments.benchmark import lower_bound as benchmark_floor
+from cnnf_tf.experiments.benchmark.lower_bound import Kind, LinearOp
+from tests.models import tiny
+
+PRODUCTS = {(False, False): Kind.FORWARD, (False, True): Kind.DATA, (True, False): Kind.WEIGHTS}
+"""By `transpose_a` and `transpose_b`."""
+CONVOLUTIONS = {"Conv2D": Kind.FORWARD, "Conv2DBackpropInput": Kind.DATA, "Conv2DBackpropFilter": Kind.WEIGHTS}
+
+
+def linear_ops(function, *arguments):
+    """How many convolutions and matrix products of each kind the outputs of a function depend on."""
+    graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
+    waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    seen, found = set(), Counter()
+    while waiting:
+        op = waiting.pop()
+        if op in seen:
+            continue
+        seen.add(op)
+        waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+        if op.type in CONVOLUTIONS:
+            found[CONVOLUTIONS[op.type]] += 1
+        elif op.type == "MatMul":
+            found[PRODUCTS[op.get_attr("transpose_a"), op.get_attr("transpose_b")]] += 1
+    return found
+
+
+def totals(work):
+    found = Counter()
+    for op, count in work.items():
+        found[op.kind] += count
+    return found
+
+
+def image_gradient(model, path, iterations):
+    source = attacks.gradient_source(model, path, iterations=iterations)
+
+    def gradient(images):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            loss = tf.reduce_logsumexp(source(images))  # not linear, or else the last logits would be dead
+        return tape.gradient(loss, images)
+
+    return gradient
+
+
+class WorkTest(tf.test.TestCase, parameterized.TestCase):
+    """The floor counts exactly the linear ops that the traced graphs hold, and are not dead."""
+
+    @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
+    def test_inference(self, iterations, with_encoder):
+        model = tiny.model(with_encoder=with_encoder)
+        work = benchmark_floor.inference_work(model, 2, iterations=iterations)
+        graph = linear_ops(attacks.predictor(model, iterations=iterations), tiny.images(2))
+        self.assertEqual(totals(work), graph)
+
+    @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
+    def test_image_gradient(self, iterations, with_encoder):
+        model = tiny.model(with_encoder=with_encoder)
+        full = benchmark_floor.image_gradient_work(model, 2, iterations=iterations)
+        self.assertEqual(totals(full), linear_ops(image_gradient(model, "full_unroll", iterations), tiny.images(2)))
+        first = benchmark_floor.image_gradient_work(model, 2, iterations=0)
+        self.assertEqual(totals(first), linear_ops(image_gradient(model, "first_pass", iterations), tiny.images(2)))
+
+    @parameterized.product(network=("fashion_cnn", "wide_resnet"), ind=(None, 0), iterations=(0, 1, 2))
+    def test_training(self, network, ind, iterations):
+        setup = cases.SMOKE_SETUPS[network]
+        case = cases.Case(cases.TRAINING, setup, setup.ind if ind is None else ind, iterations, 2)
+        bench = cases.Workbench({})
+        images, labels = tf.zeros([2, *setup.image_shape]), tf.zeros([2], tf.int32)
+        self.assertEqual(totals(bench.work(case)), linear_ops(bench.step(case), images, labels))
+
+    def test_adversarial_training_is_its_steps_and_a_batch_of_twice_the_size(self):
+        setup = cases.SMOKE_SETUPS["fashion_cnn"]
+        case = cases.Case(cases.ADVERSARIAL_TRAINING, setup, 2, 1, 2)
+        work = cases.Workbench({}).work(case)
+        lowest = [op for op in work if op.features == (2, 28, 28, 1)]
+        self.assertEqual({op.kind: work[op] for op in lowest}, {Kind.FORWARD: 7, Kind.DATA: 7})
+        # In the update: conv1 once, and no gradient of the images.
+        lowest = [op for op in work if op.features == (4, 28, 28, 1)]
+        self.assertEqual({op.kind: work[op] for op in lowest}, {Kind.FORWARD: 1, Kind.WEIGHTS: 1})
+
+    def test_layers_that_are_alike_share_an_op(self):
+        model = tiny.model()
+        work = benchmark_floor.inference_work(model, 3, iterations=1)
+        conv2 = LinearOp(Kind.FORWARD, (3, 4, 4, 4), (3, 3, 4, 4), (3, 4, 4, 4), 1, True, "float32")
+        self.assertEqual(work[conv2], 2)
+        self.assertEqual(work[conv2._replace(kind=Kind.DATA)], 1)
+        self.assertEqual(benchmark_floor.together(work, work, times=3)[conv2], 12)
+
+    def test_dtype_is_that_of_each_layer(self):
+        setup = cases.SMOKE_SETUPS["fashion_cnn"]
+        case = cases.Case(cases.INFERENCE, setup, 2, 1, 2, "bfloat16")
+        dtypes = {op.kernel: op.dtype for op in cases.Workbench({}).work(case)}
+        self.assertEqual(dtypes.pop((128, 10)), "float32")
+        self.assertEqual(set(dtypes.values()), {"bfloat16"})
+
+
+class BareTest(tf.test.TestCase, parameterized.TestCase):
+    OPS = (
+        LinearOp(Kind.FORWARD, (2, 6, 4, 3), (3, 3, 3, 5), (2, 6, 4, 5), 1, True, "float32"),
+        LinearOp(Kind.FORWARD, (2, 8, 6, 3), (3, 3, 3, 5), (2, 3, 2, 5), 2, False, "float32"),
+        LinearOp(Kind.FORWARD, (1, 7, 7, 3), (5, 5, 3, 2), (1, 3, 3, 2), 1, False, "float32"),
+        LinearOp(Kind.FORWARD, (2, 8, 8, 3), (1, 1, 3, 5), (2, 4, 4, 5), 2, False, "float32"),
+        LinearOp(Kind.FORWARD, (3, 7), (7, 4), (3, 4), 0, False, "float32"),
+    )
+
+    @parameterized.parameters(*OPS)
+    def test_the_three_maps_are_of_one_bilinear_form(self, *forward):
+        forward = LinearOp(*forward)
+        inputs = benchmark_floor.Inputs()
+        other = {Kind.FORWARD: (3, forward.output), Kind.DATA: (1, forward.features), Kind.WEIGHTS: (2, forward.kernel)}
+        forms = []
+        for kind, (stream, shape) in other.items():
+            result = benchmark_floor.bare(forward._replace(kind=kind), inputs)()
+            self.assertEqual(tuple(result.shape), shape)
+            forms.append(tf.reduce_sum(result * inputs(stream, shape, "float32")))
+        self.assertAllClose(forms, [forms[0]] * 3, rtol=1e-4)
+        self.assertGreater(abs(float(forms[0])), 1e-3)
+
+    def test_bfloat16(self):
+        for op in self.OPS:
+            for kind in Kind:
+                result = benchmark_floor.bare(op._replace(kind=kind, dtype="bfloat16"), benchmark_floor.Inputs())()
+                self.assertEqual(result.dtype, tf.bfloat16)
+
+    def test_floor_runs_each_op_as_often_as_it_says(self):
+        calls = Counter()
+        count = lambda name: calls.update([name]) or tf.zeros([2])  # noqa: E731
+        work = [(lambda: tf.py_function(lambda: count("a"), [], tf.float32), 3)]
+        work += [(lambda: tf.py_function(lambda: count("b"), [], tf.float32), 1)]
+        tf.function(lambda: benchmark_floor._one_after_the_other(work), autograph=False)()
+        self.assertEqual(calls, {"a": 3, "b": 1})
+
+    def test_floor_of_a_model(self):
+        work = benchmark_floor.training_work(tiny.model(), 2, iterations=1)
+        self.assertNotEqual(float(benchmark_floor.floor(work, benchmark_floor.Inputs())()), 0.0)
+
+    def test_inputs_are_shared_and_seeded(self):
+        inputs = benchmark_floor.Inputs(seed=1)
+        self.assertIs(inputs(1, (2, 3), "float32"), inputs(1, (2, 3), "float32"))
+        self.assertNotAllClose(inputs(1, (2, 3), "float32"), inputs(2, (2, 3), "float32"))
+        again = benchmark_floor.Inputs(seed=1)(1, (2, 3), "float32")
+        self.assertAllEqual(inputs(1, (2, 3), "float32"), again)
+
+
+if __name__ == "__main__":
+    tf.test.main()

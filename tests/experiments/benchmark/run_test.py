@@ -1,0 +1,89 @@
+from unittest import mock
+
+import tensorflow as tf
+
+from cnnf_tf.experiments.benchmark import BenchmarkOptions, cases, run_benchmark
+from cnnf_tf.experiments.benchmark import run as benchmark
+from cnnf_tf.experiments.benchmark.memory import Memory
+from cnnf_tf.experiments.benchmark.timing import Timing
+
+SMALL = {"networks": ("fashion_cnn",), "dtypes": ("float32",), "modes": ("function",), "repeats": 2, "smoke": True}
+
+
+class FakeWorker:
+    """In the place of the process that runs the authors' code."""
+
+    about = {"torch": "2"}
+
+    def __init__(self, checkout, *, threads):
+        self.checkout, self.threads, self.forgotten, self.cases = checkout, threads, 0, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.closed = True
+
+    def run(self, case):
+        self.cases.append(case)
+        return lambda: 60.0
+
+    def forget(self):
+        self.forgotten += 1
+
+
+class RunBenchmarkTest(tf.test.TestCase):
+    def test_inference(self):
+        options = BenchmarkOptions(cases=("inference",), iterations=(0, 1, 2), **SMALL)
+        lines = []
+        report = run_benchmark(options, progress=lines.append)
+        self.assertEqual([entry.case.iterations for entry in report.found], [0, 1, 2, 10, 0, 1, 2])
+        for entry in report.found:
+            self.assertIsInstance(entry.time, Timing)
+            self.assertLen(entry.time.seconds, 2)
+            self.assertIsInstance(entry.floor, Timing)
+        self.assertEqual([row.against for row in report.rows()], ["floor"] * 4 + ["line"] + ["floor"] * 3)
+        self.assertEqual(
+            lines, ["time: fashion_cnn inference, ind 2: 4 cases", "time: fashion_cnn inference, ind 0: 3 cases"]
+        )
+        self.assertGreaterEqual(report.about["threads"], 1)
+        self.assertEqual(report.about["versions"]["tensorflow"], tf.__version__)
+
+    def test_equal_floors_are_timed_once(self):
+        options = BenchmarkOptions(cases=("inference",), iterations=(1,), **(SMALL | {"modes": ("function", "eager")}))
+        with mock.patch.object(benchmark, "floor", wraps=benchmark.floor) as made:
+            report = run_benchmark(options)
+        first, second = [entry for entry in report.found if entry.case.ind == 2]
+        self.assertEqual({first.case.mode, second.case.mode}, {"function", "eager"})
+        self.assertIs(first.floor, second.floor)
+        self.assertEqual(made.call_count, 2)  # ind 2 and ind 0
+
+    def test_what_cannot_be_built_is_a_row(self):
+        def broken(*arguments):
+            raise OSError("disk full\nsecond line")
+
+        options = BenchmarkOptions(cases=("export",), **SMALL)
+        exporters = {**benchmark.EXPORTERS, "broken": broken}
+        report = run_benchmark(options, exporters=exporters)
+        errors = {row.case.kind: row.error for row in report.rows()}
+        self.assertEqual(errors, {"export saved_model": "", "export broken": "OSError: disk full"})
+
+    def test_reference_takes_turns(self):
+        options = BenchmarkOptions(cases=("inference",), iterations=(1, 2), **SMALL)
+        with mock.patch.object(benchmark, "ReferenceWorker", FakeWorker):
+            report = run_benchmark(options, reference="folder")
+        rows = [row for row in report.rows() if row.against == "authors"]
+        self.assertEqual([(row.case.ind, row.case.iterations, row.other) for row in rows], [(2, 1, 60e3)])
+        self.assertTrue(rows[0].passed)
+        self.assertEqual(report.about["reference"], {"torch": "2"})
+
+    def test_memory(self):
+        options = BenchmarkOptions(cases=("memory",), **SMALL)
+        with mock.patch.object(benchmark, "peak_memory", return_value=Memory(0, 2**20)) as measured:
+            report = run_benchmark(options)
+        self.assertEqual([row.value for row in report.rows()], [1.0])
+        self.assertEqual(measured.call_args.args[0].kind, cases.INFERENCE)
+
+
+if __name__ == "__main__":
+    tf.test.main()

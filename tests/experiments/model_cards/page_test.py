@@ -1,0 +1,176 @@
+"""The pages of packaged models."""
+
+import copy
+import json
+import pathlib
+
+import tensorflow as tf
+
+from cnnf_tf.experiments.model_cards import card as model_card
+from cnnf_tf.experiments.model_cards import page as model_page
+from cnnf_tf.zoo import pretrained_card, pretrained_names
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
+
+_SCORE = {"threat": "PGD-40", "num_images": 200, "interval_95": [0, 1]}
+_METRICS = {
+    "clean": {
+        "num_images": 1000,
+        "correct": {"last": [900, 910], "average": [900, 905]},
+        "cross_entropy": [0.1, 0.2],
+    },
+    "robustness": {
+        "radius": 0.05,
+        "seed": 0,
+        "iterations": 1,
+        "num_images": 200,
+        "settings": {"step_size": 0.003125},
+        "clean_accuracy": {"last": 0.9, "average": 0.91},
+        "scores": [
+            _SCORE | {"gradient_path": path, "readout": readout, "robust_accuracy": share}
+            for path, readout, share in (
+                ("first_pass", "last", 0.5),
+                ("full_unroll", "last", 0.4),
+                ("first_pass", "average", 0.6),
+                ("full_unroll", "average", 0.55),
+            )
+        ],
+        "minimum": {"last": 0.39, "average": 0.545},
+        "failed_checks": {"last": [], "average": []},
+    },
+    "restoration": {
+        "dotted_line": {
+            "num_images": 30,
+            "severity": 3,
+            "seed": 0,
+            "iterations": [1, 5],
+            "corrupted": {"psnr": 10.0, "ssim": 0.25},
+            "baselines": {"median 3x3": {"psnr": 11.0, "ssim": 0.5}},
+            "restored": {
+                "reconstruction": [{"psnr": 20.0, "ssim": 0.75}, {"psnr": 21.0, "ssim": 0.8}],
+                "features": [{"psnr": 12.0, "ssim": 0.6}, {"psnr": 13.0, "ssim": 0.7}],
+            },
+        }
+    },
+}
+_SESSION = {
+    "command": "python bin/train.py --config=c.py --workdir=/x",
+    "commit": "a" * 40,
+    "dirty": True,
+    "versions": {"python": "3.11.7"},
+    "hardware": {"cpu": "Fast CPU", "cores": 2, "gpus": [], "replicas": 2},
+    "started": "2024-01-02T03:04:05+00:00",
+}
+
+
+def card(metrics, sessions):
+    config = {"seed": 4, "data": {"name": "fashion_mnist", "train_split": "train[:9]|x", "validation_split": "test"}}
+    history = [{"epoch": 3, "step": 1200, "seconds": 1800.0}]
+    options = {"image_shape": [28, 28, 1], "iterations": 1, "step_size": 0.1, "readout": "last"}
+    return model_card.make_card(
+        "new_one",
+        model={"name": "fashion_cnn", "network": {"ind": 0, "num_classes": 2}} | options,
+        parameters=3_298_962,
+        weights={"bytes": 6_000_000, "dtype": "float16"},
+        data={"name": "fashion_mnist", "split": "test", "class_names": ["hat", "shoe"]},
+        training=model_card.training_facts(config, history, sessions, name="new_one", which="best"),
+        metrics=metrics,
+        measured={"versions": {"keras": "3.1"}, "hardware": {"cpu": "CPU", "cores": 4, "gpus": ["H100"]}},
+        limits="Not for shoes.",
+    )
+
+
+class ModelPageTest(tf.test.TestCase):
+    def assert_has(self, page, *lines):
+        for line in lines:
+            self.assertIn(line, page)
+
+    def test_says_everything(self):
+        page = model_page.model_page(card(_METRICS, [_SESSION]))
+        self.assert_has(
+            page,
+            "# new_one\n",
+            'model = cnnf_tf.load_pretrained("new_one")',
+            "CNN-F, K = 1, eta = 0.1, readout `last`, for `fashion_mnist` (28 x 28 x 1, 2 classes)",
+            "3,298,962 parameters, 6.0 MB of float16",
+            "Labels: 0 hat, 1 shoe.",
+            "## Limits\n\nNot for shoes.\n",
+            "| 0 (plain CNN) | 90.00 % [88.0, 91.7] | 90.00 % [88.0, 91.7] |",
+            "| 1 | 91.00 % [89.1, 92.6] | 90.50 % [88.5, 92.2] |",
+            "python bin/evaluate.py --model=pretrained:new_one\n",
+            "| PGD-40 | first_pass | 50.00 % [43.1, 56.9] | 60.00 % [53.1, 66.5] |",
+            "| PGD-40 | full_unroll | 40.00 % [33.5, 46.9] | 55.00 % [48.1, 61.7] |",
+            "| **stands all of them** |  | **39.00 % [32.5, 45.9]** | **54.50 % [47.6, 61.3]** |",
+            "radius 0.05 on the [0, 1] pixel scale, step size 0.003125",
+            "Every check of the evaluation itself passed.",
+            "--robustness=0.05 --attacked_images=200 --spsa_images=0 --noadaptive\n",
+            "| image | dotted line |",
+            "| corrupted | 10.00, 0.250 |\n| median 3x3 | 11.00, 0.500 |\n| g(0), iteration 1 | 20.00, 0.750 |",
+            "| h, iteration 5 | 13.00, 0.700 |",
+            "bin/restore.py --model=pretrained:new_one --severity=3 --score_images=0\n",
+            "keras 3.1; 4 cores of CPU, H100.",
+            "| command | `python bin/train.py --config=c.py --workdir=runs/new_one` |",
+            r"| data | `fashion_mnist` `train[:9]\|x`, held out: `test` |",
+            f"| commit | `{'a' * 40}` with local changes |",
+            "| hardware | 2 cores of Fast CPU, no GPU, 2 replicas |",
+            "| length | 3 epochs, 1,200 steps |",
+            "| time | 0.5 hours, evaluations not counted |",
+            "| seed | 4 |",
+            '  "seed": 4,\n',
+        )
+        self.assertEndsWith(page, "```\n")
+
+    def test_leaves_out_what_was_not_measured_and_says_what_was_not_recorded(self):
+        without = card({"clean": _METRICS["clean"]}, [])
+        without["limits"] = None
+        page = model_page.model_page(without)
+        self.assertNotIn("## Robustness", page)
+        self.assertNotIn("## Restoration", page)
+        unknown = (f"| {row} | not recorded |" for row in ("command", "commit", "starts"))
+        self.assert_has(page, "None were stated.", *unknown)
+        without["measured"], without["metrics"] = {}, {}
+        self.assertNotIn("Measured", model_page.model_page(without))
+
+    def test_plain_cnn_other_data_failed_checks_and_resumed_runs(self):
+        metrics = copy.deepcopy(_METRICS)
+        finding = {"check": "the loss rises", "evidence": "it fell", "cause": "too large a step"}
+        metrics["robustness"]["failed_checks"]["average"] = [finding]
+        other = card(metrics, [_SESSION, _SESSION | {"commit": "b" * 40}])
+        other["model"]["iterations"] = 0
+        other["data"] |= {"name": "mnist", "split": "test[:1000]"}
+        page = model_page.model_page(other)
+        self.assert_has(
+            page,
+            "Plain CNN (K = 0), readout",
+            "--model=pretrained:new_one --dataset=mnist '--split=test[:1000]'\n",
+            "- readout average, the loss rises: it fell. Likely cause: too large a step.",
+            f'| starts | 2; with other versions, hardware or commit: [{{"commit": "{"b" * 40}"',
+        )
+        self.assertNotIn("Every check", page)
+
+    def test_writes_a_page_for_every_card(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        self.assertEqual(model_page.write_pages(folder / "pages", folder=folder), [])
+        (folder / "new_one.json").write_text(json.dumps(card(_METRICS, []) | {"weights": {"sha256": ""}}))
+        with self.assertRaises(KeyError):  # a card without its facts is no reason for half a page
+            model_page.write_pages(folder / "pages", folder=folder)
+        whole = card(_METRICS, [])
+        whole["weights"]["sha256"] = ""
+        (folder / "new_one.json").write_text(json.dumps(whole))
+        (path,) = model_page.write_pages(folder / "pages", folder=folder)
+        self.assertEqual(path, folder / "pages" / "new_one.md")
+        self.assertEqual(path.read_text(), model_page.model_page(whole))
+
+    def test_pages_of_the_package_are_up_to_date(self):
+        for name in pretrained_names():
+            with self.subTest(name):
+                path = ROOT / "docs" / "models" / f"{name}.md"
+                self.assertEqual(
+                    path.read_text(encoding="utf-8"),
+                    model_page.model_page(pretrained_card(name)),
+                    "run `python bin/package_model.py --pages_only`",
+                )
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,49 @@
+"""Atomic files: whole or not at all, and JSON that every reader takes."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from cnnf_tf.utils.files import atomic_path, write_json, write_text
+
+
+class FilesTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def test_failure_leaves_the_last_good_file_and_no_other(self):
+        path = self.folder / "sub" / "text.txt"
+        write_text(path, "good")
+        with self.assertRaises(KeyboardInterrupt), atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+        self.assertEqual(path.read_text(), "good")
+        self.assertEqual(list(path.parent.iterdir()), [path])
+
+    def test_mode_follows_the_umask(self):
+        path, plain = self.folder / "a.txt", self.folder / "b.txt"
+        write_text(path, "")
+        plain.write_text("")
+        self.assertEqual(path.stat().st_mode, plain.stat().st_mode)
+
+    def test_json_is_valid_where_numbers_are_not_finite(self):
+        def refuse(word: str) -> None:
+            raise AssertionError(word)
+
+        path = self.folder / "a.json"
+        write_json(path, {"psnr": [float("inf"), 2.5], "rows": ({"x": float("nan"), 3: None},), "name": "inf"})
+        found = json.loads(path.read_text(), parse_constant=refuse)
+        self.assertEqual(found, {"psnr": [None, 2.5], "rows": [{"x": None, "3": None}], "name": "inf"})
+
+    def test_json_refuses_what_it_has_no_form_for(self):
+        path = self.folder / "a.json"
+        write_json(path, {"a": 1})
+        with self.assertRaisesRegex(TypeError, "not JSON serializable"):
+            write_json(path, {"a": self})
+        self.assertEqual(json.loads(path.read_text()), {"a": 1})
+
+
+if __name__ == "__main__":
+    tf.test.main()
