@@ -15,6 +15,7 @@ import math
 import os
 import pathlib
 import re
+import shlex
 import sys
 import tempfile
 import textwrap
@@ -30,12 +31,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import app, flags, logging  # noqa: E402
 
+import cnnf_tf  # noqa: E402 - loads no TensorFlow before it is used
+from cnnf_tf.utils.files import write_json, write_text  # noqa: E402
+
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
 flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
 
 
 PRETRAINED = ROOT / "cnnf_tf" / "zoo" / "weights"
-"""Cards and weights of the pretrained models; looked at here because importing the package takes seconds."""
+"""Cards and weights of the pretrained models."""
 _PREFIX = "pretrained:"
 
 
@@ -78,22 +82,66 @@ def define_data_dir() -> flags.FlagHolder:
     )
 
 
+def define_data(
+    split_help: str, *, dataset_help: str = "", batch_size: int = 0
+) -> tuple[flags.FlagHolder, flags.FlagHolder]:
+    """Defines --dataset, --split, --data_dir and, unless its default is 0, --batch_size, as `load_data` reads them.
+
+    Returns:
+      The flags --dataset and --split.
+    """
+    define_data_dir()
+    if batch_size:
+        flags.DEFINE_integer("batch_size", batch_size, "Images per batch.", lower_bound=1)
+    names = f"{dataset_help}TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+    return flags.DEFINE_string("dataset", "fashion_mnist", names), flags.DEFINE_string("split", "test", split_help)
+
+
+def define_seed(what: str) -> flags.FlagHolder:
+    """Defines --seed; the random numbers of `what` depend on it."""
+    return flags.DEFINE_integer("seed", 0, f"Seed of {what}.", lower_bound=0, upper_bound=2**31 - 2)
+
+
+def define_iterations(default: int = -1) -> flags.FlagHolder:
+    """Defines --iterations, K'; see `iterations_of`."""
+    text = "K', feedback passes to run; may differ from the trained K. -1: the model's own."
+    return flags.DEFINE_integer("iterations", default, text, lower_bound=-1)
+
+
+def iterations_of(model: Any) -> int:
+    """K' of --iterations for a model."""
+    chosen = flags.FLAGS.iterations
+    return model.iterations if chosen < 0 else chosen
+
+
+def integers(flag: str, wanted: str = "integers such as 1,3,5") -> tuple[int, ...]:
+    """The value of a list flag as integers; raises UsageError, which says what was wanted, otherwise."""
+    texts: list[str] = flags.FLAGS[flag].value or []
+    try:
+        return tuple(int(text) for text in texts)
+    except ValueError:
+        raise UsageError(f"--{flag} wants {wanted}; got {','.join(texts)!r}.") from None
+
+
+def command() -> str:
+    """The command line, for the record of a result."""
+    return shlex.join(["python", *sys.argv])
+
+
 def load_data(split: str | None = None, **options: Any) -> Any:
     """What --dataset, --split and --data_dir name: `cnnf_tf.data.load` with further options, such as `limit`.
 
     For binaries that have these three flags; `split` takes the place of --split.
     """
-    from cnnf_tf import data
-
     found = flags.FLAGS
-    return data.load(found.dataset, found.split if split is None else split, data_dir=found.data_dir, **options)
+    if "batch_size" in found and "batch_size" not in options:
+        options["batch_size"] = found.batch_size
+    return cnnf_tf.data.load(found.dataset, found.split if split is None else split, data_dir=found.data_dir, **options)
 
 
 def data_info() -> Any:
     """The facts about --dataset: `cnnf_tf.data.info`."""
-    from cnnf_tf import data
-
-    return data.info(flags.FLAGS.dataset, data_dir=flags.FLAGS.data_dir)
+    return cnnf_tf.data.info(flags.FLAGS.dataset, data_dir=flags.FLAGS.data_dir)
 
 
 class UsageError(Exception):
@@ -135,6 +183,37 @@ def writing_to(flag: str, folder: str | os.PathLike[str]) -> Iterator[None]:
         raise UsageError(
             f"--{flag} wants a folder that can be written, got {str(folder)!r}: {error.strerror or error}."
         ) from error
+
+
+class Output:
+    """The folder that a flag names, known to be writable before any work begins; made with its first file.
+
+    Args:
+      flag: its name.
+      folder: its value, or the default.
+
+    Raises:
+      UsageError: nothing can be written there.
+    """
+
+    def __init__(self, flag: str, folder: str | os.PathLike[str]):
+        self.folder = pathlib.Path(folder)
+        there = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
+        with writing_to(flag, folder), tempfile.TemporaryFile(dir=there):
+            pass
+
+    def write(self, name: str, writer: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        """Calls `writer(path, *arguments, **options)` for a file of the folder, and says that it was written."""
+        writer(self.folder / name, *arguments, **options)
+        print(f"wrote {self.folder / name}")
+
+    def json(self, name: str, value: Any) -> None:
+        """Writes a JSON file."""
+        self.write(name, write_json, value)
+
+    def text(self, name: str, text: str) -> None:
+        """Writes a text file."""
+        self.write(name, write_text, text)
 
 
 def start_tensorflow() -> None:

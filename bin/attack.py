@@ -14,13 +14,14 @@ always judged by the full model: K' feedback passes, its readout. Radii are on t
   attack.png        clean image, perturbation, adversarial image, and what the model reconstructs of it
 """
 
-import pathlib
-import sys
 import time
 from typing import Any
 
 import _app
 from absl import flags
+
+import cnnf_tf
+from cnnf_tf.utils.files import atomic_path
 
 _ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
 
@@ -46,20 +47,13 @@ _GRADIENT_PATH = flags.DEFINE_enum(
 )
 _SURROGATE = _app.define_model("surrogate", "Another model that gradients go through, a transfer attack")
 _TARGETED = flags.DEFINE_bool("targeted", False, "Aim at the class after the label (the first after the last).")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of all random numbers.", lower_bound=0, upper_bound=2**31 - 1)
-_ITERATIONS = flags.DEFINE_integer(
-    "iterations", -1, "K', feedback passes to run; may differ from the trained K. -1: the model's own.", lower_bound=-1
-)
+_SEED = _app.define_seed("all random numbers")
+_app.define_iterations()
 _READOUT = flags.DEFINE_enum("readout", "", ["", "last", "average"], "Readout of the passes; default: the model's own.")
-_DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
-)
-_SPLIT = flags.DEFINE_string("split", "test", "Split to attack; slices such as test[:1000] are allowed.")
+_DATASET, _SPLIT = _app.define_data("Split to attack; slices such as test[:1000] are allowed.", batch_size=250)
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "The first so many images; 0: all.", lower_bound=0)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 250, "Images per batch.", lower_bound=1)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
-_app.define_data_dir()
 
 
 def main() -> None:
@@ -71,22 +65,19 @@ def main() -> None:
     import tensorflow as tf
     from tqdm import tqdm
 
-    from cnnf_tf import __version__, attacks
-    from cnnf_tf.utils.files import atomic_path, write_json
-    from cnnf_tf.zoo import load_model
-
+    attacks = cnnf_tf.attacks
     attack = attacks.ATTACKS[_ATTACK.value](**options)
-    model = load_model(_MODEL.value)
+    model = cnnf_tf.load_model(_MODEL.value)
     settings: dict[str, Any] = {
-        "iterations": model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value,
+        "iterations": _app.iterations_of(model),
         "readout": _READOUT.value or model.readout,
     }
     predict = attacks.predictor(model, **settings)
     surrogate = attacks.gradient_source(model, _GRADIENT_PATH.value, **settings)
     if _SURROGATE.value:
-        surrogate = attacks.gradient_source(load_model(_SURROGATE.value), _GRADIENT_PATH.value)
-    dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_NUM_IMAGES.value or None)
-    facts = _app.data_info()
+        surrogate = attacks.gradient_source(cnnf_tf.load_model(_SURROGATE.value), _GRADIENT_PATH.value)
+    dataset = _app.load_data(limit=_NUM_IMAGES.value or None)
+    output = _app.Output("output", _OUTPUT.value)
 
     start = time.perf_counter()
     with tqdm(desc="attacking", unit=" images") as bar:
@@ -112,15 +103,24 @@ def main() -> None:
         "eta": model.step_size,
         "dataset": _DATASET.value,
         "split": _SPLIT.value,
-        "batch_size": _BATCH_SIZE.value,
+        "batch_size": flags.FLAGS.batch_size,
         "seed": _SEED.value,
         **found.to_dict(),
         "seconds": round(seconds, 2),
-        "versions": {"cnnf_tf": __version__, "tensorflow": tf.__version__, "numpy": np.__version__},
-        "command": " ".join(["python", *sys.argv]),
+        "versions": {"cnnf_tf": cnnf_tf.__version__, "tensorflow": tf.__version__, "numpy": np.__version__},
+        "command": _app.command(),
     }
-    output = pathlib.Path(_OUTPUT.value)
-    with atomic_path(output / "adversarial.npz") as temporary, temporary.open("wb") as file:
+    print(f"\n{_summary(report)}")
+    output.write("adversarial.npz", _write_images, found)
+    output.json("attack.json", report)
+    if _NUM_PICTURES.value:
+        output.write("attack.png", _draw, model, dataset, found, report)
+
+
+def _write_images(path: Any, found: Any) -> None:
+    import numpy as np
+
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             images=found.images.astype(np.float32),
@@ -131,11 +131,6 @@ def main() -> None:
             success=found.success,
             distance=found.distance,
         )
-    write_json(output / "attack.json", report)
-    print(f"\n{_summary(report)}\nwrote {output / 'adversarial.npz'}\nwrote {output / 'attack.json'}")
-    if _NUM_PICTURES.value:
-        _draw(model, dataset, found, report, facts.class_names, output / "attack.png")
-        print(f"wrote {output / 'attack.png'}")
 
 
 def _attack_options() -> dict[str, Any]:
@@ -176,20 +171,18 @@ def _summary(report: dict[str, Any]) -> str:
     )
 
 
-def _draw(model: Any, dataset: Any, found: Any, report: dict[str, Any], names: Any, path: pathlib.Path) -> None:
+def _draw(path: Any, model: Any, dataset: Any, found: Any, report: dict[str, Any]) -> None:
     """Some images, those that the attack broke first."""
     import numpy as np
     import tensorflow as tf
 
-    from cnnf_tf import attacks
-    from cnnf_tf.evaluation.figures import Picture, picture_grid
-
+    Picture, names = cnnf_tf.evaluation.Picture, _app.data_info().class_names  # noqa: N806
     order = np.argsort(~(found.success & found.clean_correct), kind="stable")
     chosen = np.sort(order[: _NUM_PICTURES.value])
     wanted = set(chosen.tolist())
     clean = np.stack([i for k, (i, _) in enumerate(dataset.unbatch().as_numpy_iterator()) if k in wanted])
     adversarial = found.images[chosen]
-    before = attacks.predictor(model, iterations=report["iterations"], readout=report["readout"])(clean)
+    before = cnnf_tf.attacks.predictor(model, iterations=report["iterations"], readout=report["readout"])(clean)
     delta = adversarial - clean
     largest = float(np.abs(delta).max())
     gain = 0.5 / largest if largest > 0 else 1.0
@@ -211,7 +204,7 @@ def _draw(model: Any, dataset: Any, found: Any, report: dict[str, Any], names: A
         caption += " Bottom: g(0) of the last feedback pass on the adversarial image"
         caption += ", a sketch through the encoder." if model.encoder is not None else "."
     title = f"{report['attack']}, {report['norm']} radius {report['radius']:.4g} on [0, 1], {report['gradient_path']}"
-    picture_grid(path, rows, title=title, caption=caption, row_titles=row_titles)
+    cnnf_tf.evaluation.picture_grid(path, rows, title=title, caption=caption, row_titles=row_titles)
 
 
 if __name__ == "__main__":

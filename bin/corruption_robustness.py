@@ -30,22 +30,15 @@ _BASELINE = _app.define_model(
 )
 _CORRUPTIONS = flags.DEFINE_list("corruptions", [], "Corruptions, separated by commas; default: all.")
 _SEVERITIES = flags.DEFINE_list("severities", ["1", "2", "3", "4", "5"], "Severities from 1 to 5, ascending.")
-_ITERATIONS = flags.DEFINE_integer(
-    "iterations", 5, "K', feedback passes of --model; may exceed the trained K. -1: the model's own.", lower_bound=-1
-)
+_app.define_iterations(5)
 _NUM_IMAGES = flags.DEFINE_integer(
     "num_images", 10_000, "Score the first so many images of --split; 0: all.", lower_bound=0
 )
-_DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+_DATASET, _SPLIT = _app.define_data(
+    "Split to corrupt and score; slices such as test[:1000] are allowed.", batch_size=250
 )
-_SPLIT = flags.DEFINE_string("split", "test", "Split to corrupt and score; slices such as test[:1000] are allowed.")
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 250, "Images per batch; a killed run may go on with another.", lower_bound=1
-)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the corruptions.", lower_bound=0, upper_bound=2**31 - 1)
+_SEED = _app.define_seed("the corruptions")
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the record, the table and the figure.")
-_app.define_data_dir()
 
 _ROLES = ("model", "baseline")
 _FIELDS = ("model", "corruption", "severity", "readout", "pass", "num_images", "correct", "accuracy")
@@ -56,7 +49,7 @@ Known = dict[str, dict[tuple[str, int], Any]]
 
 def main() -> None:
     _app.require(_MODEL, _BASELINE, _OUTPUT)
-    severities = _integers("severities", _SEVERITIES.value)
+    severities = _app.integers("severities")
 
     _app.start_tensorflow()
     from tqdm import tqdm
@@ -72,9 +65,7 @@ def main() -> None:
     models = {"model": load_model(_MODEL.value), "baseline": load_model(_BASELINE.value)}
     _check_models(models)
     dataset = _load(models["model"])
-    iterations = {role: model.iterations for role, model in models.items()}
-    if _ITERATIONS.value >= 0:
-        iterations["model"] = _ITERATIONS.value
+    iterations = {"model": _app.iterations_of(models["model"]), "baseline": models["baseline"].iterations}
     record, known = _open_record(models, iterations, corruptions, severities)
 
     grid = [lib.CLEAN, *((corruption, severity) for corruption in corruptions for severity in severities)]
@@ -112,13 +103,6 @@ def main() -> None:
     _report(record, results, models["model"].readout)
 
 
-def _integers(flag: str, texts: Sequence[str]) -> tuple[int, ...]:
-    try:
-        return tuple(int(text) for text in texts)
-    except ValueError:
-        raise _app.UsageError(f"--{flag} wants integers such as 1,3,5; got {','.join(texts)!r}.") from None
-
-
 def _check_models(models: Mapping[str, Any]) -> None:
     """Refuses a baseline that cannot see the images or know the classes of the model."""
     for what, attribute in (("images of the shape", "image_shape"), ("number of classes", "num_classes")):
@@ -131,7 +115,7 @@ def _check_models(models: Mapping[str, Any]) -> None:
 
 def _load(model: Any) -> Any:
     """The images as batches, if they fit the model."""
-    dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_NUM_IMAGES.value or None)
+    dataset = _app.load_data(limit=_NUM_IMAGES.value or None)
     shape = tuple(dataset.element_spec[0].shape[1:])
     classes = _app.data_info().num_classes
     if shape != model.image_shape or classes > model.num_classes:

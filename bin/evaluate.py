@@ -15,23 +15,17 @@ readouts, with the images that stand every attack as the headline, and checks of
 remedy.
 """
 
-import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import _app
 from absl import flags
 
+import cnnf_tf
+
 _MODEL = _app.define_model()
-_DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
-)
-_SPLIT = flags.DEFINE_string("split", "test", "Split to score on; slices such as test[:1000] are allowed.")
-_ITERATIONS = flags.DEFINE_integer(
-    "iterations", -1, "K', feedback passes to run; may exceed the trained K. -1: the model's own.", lower_bound=-1
-)
+_DATASET, _SPLIT = _app.define_data("Split to score on; slices such as test[:1000] are allowed.", batch_size=256)
+_app.define_iterations()
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "Score only the first so many images; 0: all.", lower_bound=0)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
 _SELF_CONSISTENCY = flags.DEFINE_bool(
     "self_consistency", False, "Also report what each iteration changes: label, latents, features. Needs K' >= 1."
@@ -55,9 +49,8 @@ _AUTOATTACK = flags.DEFINE_bool(
     False,
     "With --robustness: also run AutoAttack on the first --spsa_images; pip install '.[autoattack]'.",
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the attacks.", lower_bound=0)
+_SEED = _app.define_seed("the attacks")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model, or runs/NAME.")
-_app.define_data_dir()
 
 
 def main() -> None:
@@ -66,29 +59,25 @@ def main() -> None:
     _app.start_tensorflow()
     from tqdm import tqdm
 
-    from cnnf_tf import __version__, evaluation
-    from cnnf_tf.generative import summarize_self_consistency
-    from cnnf_tf.utils.files import write_json, write_text
-    from cnnf_tf.zoo import load_model
-
+    evaluation = cnnf_tf.evaluation
     radius = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
-    model = load_model(_MODEL.value)
-    surrogate = load_model(_SURROGATE.value) if _SURROGATE.value else None
-    iterations = model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value
+    model = cnnf_tf.load_model(_MODEL.value)
+    surrogate = cnnf_tf.load_model(_SURROGATE.value) if _SURROGATE.value else None
+    iterations = _app.iterations_of(model)
     if _SELF_CONSISTENCY.value and iterations == 0:
         raise _app.UsageError(
             f"--self_consistency wants at least 1 feedback pass, got 0 (the model was saved with K = "
             f"{model.iterations}); give --iterations=1 or more, or leave out --self_consistency."
         )
-    dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_NUM_IMAGES.value or None)
+    dataset = _app.load_data(limit=_NUM_IMAGES.value or None)
+    output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value))
     with tqdm(desc="evaluating", unit=" images") as bar:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
     heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.step_size}"
     table = f"{heading}\n{result.table()}\n"
     if _SELF_CONSISTENCY.value:
-        summary = summarize_self_consistency(model, dataset, iterations=iterations)
+        summary = cnnf_tf.generative.summarize_self_consistency(model, dataset, iterations=iterations)
         table += f"\nself-consistency, means over the same images\n{evaluation.self_consistency_table(summary)}\n"
-    output = pathlib.Path(_OUTPUT.value or _app.folder_beside(_MODEL.value))
     report = {
         "model": _MODEL.value,
         "dataset": _DATASET.value,
@@ -96,41 +85,30 @@ def main() -> None:
         "iterations": iterations,
         "trained_iterations": model.iterations,
         "step_size": model.step_size,
-        "cnnf_tf": __version__,
+        "cnnf_tf": cnnf_tf.__version__,
     }
-    write_json(output / "accuracy.json", report | result.to_dict())
-    write_text(output / "accuracy.txt", table)
-    print(f"\n{table}\nwrote {output / 'accuracy.txt'}\nwrote {output / 'accuracy.json'}")
+    print(f"\n{table}")
+    output.text("accuracy.txt", table)
+    output.json("accuracy.json", report | result.to_dict())
     if _SELF_CONSISTENCY.value:
-        write_json(output / "self_consistency.json", report | summary.to_dict())
+        output.json("self_consistency.json", report | summary.to_dict())
         title = f"what each iteration changes; means over {summary.num_images} images of {_DATASET.value}"
-        evaluation.self_consistency_figure(output / "self_consistency.png", summary, title=title)
-        print(f"wrote {output / 'self_consistency.json'}\nwrote {output / 'self_consistency.png'}")
+        output.write("self_consistency.png", evaluation.self_consistency_figure, summary, title=title)
     if radius is not None:
-        _robustness(model, surrogate, dataset, iterations, radius, report, heading, output)
+        found = _robustness(model, surrogate, dataset, iterations, radius)
+        table = f"{heading}\nl-inf radius {radius:g} on the [0, 1] scale, seed {_SEED.value}\n{found.table()}\n"
+        print(f"\n{table}")
+        output.text("robustness.txt", table)
+        output.json("robustness.json", report | {"surrogate": _SURROGATE.value} | found.to_dict())
     if iterations and _NUM_PICTURES.value:
         images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))
-        _draw(model, images, labels, _app.data_info().class_names, iterations, output / "reconstructions.png")
+        output.write("reconstructions.png", _draw, model, images, labels, iterations)
 
 
-def _robustness(
-    model: Any,
-    surrogate: Any,
-    dataset: Any,
-    iterations: int,
-    radius: float,
-    report: dict[str, Any],
-    heading: str,
-    output: pathlib.Path,
-) -> None:
-    import numpy as np
-
-    from cnnf_tf import evaluation
-    from cnnf_tf.utils.files import write_json, write_text
-
+def _robustness(model: Any, surrogate: Any, dataset: Any, iterations: int, radius: float) -> Any:
+    evaluation = cnnf_tf.evaluation
     count, steps = _ATTACKED_IMAGES.value, _ATTACK_STEPS.value
-    batches = list(dataset.unbatch().take(count).batch(count).as_numpy_iterator())
-    images, labels = batches[0]
+    images, labels = next(dataset.unbatch().batch(count).as_numpy_iterator())
     threats = evaluation.authors_threats(
         radius=radius, steps=steps, spsa_images=_SPSA_IMAGES.value, transfer_from=surrogate
     )
@@ -138,29 +116,22 @@ def _robustness(
         threats += evaluation.adaptive_threats(radius=radius, steps=steps)
     if _AUTOATTACK.value:
         threats.append(evaluation.autoattack_threat(radius=radius, num_images=_SPSA_IMAGES.value or None))
-    result = evaluation.evaluate_robustness(
+    return evaluation.evaluate_robustness(
         model,
         images,
-        np.asarray(labels),
+        labels,
         threats=threats,
         radius=radius,
         seed=_SEED.value,
         iterations=iterations,
         check_steps=steps,
-        batch_size=_BATCH_SIZE.value,
+        batch_size=flags.FLAGS.batch_size,
         progress=lambda line: print(f"attacking: {line}", flush=True),
     )
-    table = f"{heading}\nl-inf radius {radius:g} on the [0, 1] scale, seed {_SEED.value}\n{result.table()}\n"
-    write_json(output / "robustness.json", report | {"surrogate": _SURROGATE.value} | result.to_dict())
-    write_text(output / "robustness.txt", table)
-    print(f"\n{table}\nwrote {output / 'robustness.txt'}\nwrote {output / 'robustness.json'}")
 
 
-def _draw(
-    model: Any, images: Any, labels: Any, class_names: Sequence[str], iterations: int, path: pathlib.Path
-) -> None:
-    from cnnf_tf import evaluation
-
+def _draw(path: Any, model: Any, images: Any, labels: Any, iterations: int) -> None:
+    class_names = _app.data_info().class_names
     pictures = model.reconstruct(images, iterations=iterations).numpy()
     guesses = model.infer(images, iterations=iterations).logits.numpy().argmax(-1)
     captions = [
@@ -170,8 +141,7 @@ def _draw(
     title = "g(0), what the feedback renders, from the label below it"
     if model.encoder is not None:
         title += " (sketch through the encoder)"
-    evaluation.reconstruction_figure(path, images.numpy(), pictures, captions, title=title)
-    print(f"wrote {path}")
+    cnnf_tf.evaluation.reconstruction_figure(path, images.numpy(), pictures, captions, title=title)
 
 
 if __name__ == "__main__":

@@ -12,31 +12,31 @@ sigma of the generative model is fitted to --fit_split by maximum likelihood, in
 --output it writes NAME.json, NAME.png (histogram and ROC curves) and NAME.txt there, NAME being --name.
 """
 
-import pathlib
 import re
 from typing import Any
 
 import _app
 from absl import flags
 
+import cnnf_tf
+
 _MODEL = _app.define_model()
-_DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist", "The model's own kind: TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
+_DATASET, _SPLIT = _app.define_data(
+    "Split of --dataset to score; images the model was not trained on.",
+    dataset_help="The model's own kind: ",
+    batch_size=256,
 )
-_SPLIT = flags.DEFINE_string("split", "test", "Split of --dataset to score; images the model was not trained on.")
 _FIT_SPLIT = flags.DEFINE_string("fit_split", "train[:512]", "Split of --dataset that sigma is fitted to.")
 _OOD_DATASET: flags.FlagHolder = flags.DEFINE_string(
     "ood_dataset", None, "The other images: digits, uniform_noise, or a data set name as for --dataset."
 )
 _OOD_SPLIT = flags.DEFINE_string("ood_split", "test", "Split of --ood_dataset; not for digits and uniform_noise.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "The first so many images of each kind.", lower_bound=1)
-_ITERATIONS = flags.DEFINE_integer("iterations", -1, "K of the inference; -1: the model's own.", lower_bound=-1)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of uniform_noise.", lower_bound=0)
+_app.define_iterations()
+_SEED = _app.define_seed("uniform_noise")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: none are written.")
 _NAME = flags.DEFINE_string("name", "", "Stem of the files; default: --ood_dataset.")
 _NOTE = flags.DEFINE_string("note", "", "Free text for the JSON, for example the command that trained the model.")
-_DATA_DIR = _app.define_data_dir()
 _OOD_DATA_DIR = flags.DEFINE_string("ood_data_dir", None, "The same for --ood_dataset; default: --data_dir.")
 
 
@@ -46,25 +46,19 @@ def main() -> None:
     _app.start_tensorflow()
     import tensorflow as tf
 
-    from cnnf_tf import __version__
     from cnnf_tf.evaluation import out_of_distribution as ood
     from cnnf_tf.evaluation import sampling
-    from cnnf_tf.utils.files import write_json, write_text
-    from cnnf_tf.zoo import load_model
 
-    model = load_model(_MODEL.value)
-    iterations = model.iterations if _ITERATIONS.value < 0 else _ITERATIONS.value
-
-    def own_images(split: str, limit: int | None) -> Any:
-        return _app.load_data(split, batch_size=_BATCH_SIZE.value, limit=limit)
-
-    other_images = tf.data.Dataset.from_tensor_slices(_other_images(model.image_shape)).batch(_BATCH_SIZE.value)
-    scale = ood.fit_scale(model, own_images(_FIT_SPLIT.value, None), iterations=iterations)
+    model = cnnf_tf.load_model(_MODEL.value)
+    iterations = _app.iterations_of(model)
+    output = _app.Output("output", _OUTPUT.value) if _OUTPUT.value else None
+    others = tf.data.Dataset.from_tensor_slices(_other_images(model.image_shape)).batch(flags.FLAGS.batch_size)
+    scale = ood.fit_scale(model, _app.load_data(_FIT_SPLIT.value), iterations=iterations)
     generative, notes = sampling.generative_model(model, scale=scale)
     for reason in notes:
         print(f"Note: {reason}; the CNN is only approximately the inference of its generative model.")
-    own = ood.image_scores(model, generative, own_images(_SPLIT.value, _NUM_IMAGES.value), iterations=iterations)
-    other = ood.image_scores(model, generative, other_images, iterations=iterations)
+    own = ood.image_scores(model, generative, _app.load_data(limit=_NUM_IMAGES.value), iterations=iterations)
+    other = ood.image_scores(model, generative, others, iterations=iterations)
     found = {name: ood.separation(own[name], other[name]) for name in own}
 
     counts = {"num_images": len(own["max softmax"]), "num_ood_images": len(other["max softmax"])}
@@ -74,7 +68,7 @@ def main() -> None:
     )
     table = f"{heading}\n{ood.separation_table(found)}\n"
     print(f"\n{table}")
-    if not _OUTPUT.value:
+    if output is None:
         return
     synthetic = _OOD_DATASET.value in ("digits", "uniform_noise")
     report = {
@@ -93,21 +87,20 @@ def main() -> None:
         "seed": _SEED.value,
         "notes": notes,
         "scores": {name: value.to_dict() for name, value in found.items()},
-        "cnnf_tf": __version__,
+        "cnnf_tf": cnnf_tf.__version__,
     }
-    stem = pathlib.Path(_OUTPUT.value) / (_NAME.value or re.sub(r"\W+", "_", _OOD_DATASET.value))
+    stem = _NAME.value or re.sub(r"\W+", "_", _OOD_DATASET.value)
     title = f"{_DATASET.value} against {_OOD_DATASET.value}"
-    ood.separation_figure(f"{stem}.png", own, other, title=title, names=(_DATASET.value, _OOD_DATASET.value))
-    write_json(f"{stem}.json", report)
-    write_text(f"{stem}.txt", table)
-    print("\n".join(f"wrote {stem}.{suffix}" for suffix in ("txt", "json", "png")))
+    names = (_DATASET.value, _OOD_DATASET.value)
+    output.text(f"{stem}.txt", table)
+    output.json(f"{stem}.json", report)
+    output.write(f"{stem}.png", ood.separation_figure, own, other, title=title, names=names)
 
 
 def _other_images(image_shape: tuple[int, int, int]) -> Any:
     """At most --num_images images of --ood_dataset as the model wants them."""
     import numpy as np
 
-    from cnnf_tf import data
     from cnnf_tf.evaluation import out_of_distribution as ood
 
     name, count = _OOD_DATASET.value, _NUM_IMAGES.value
@@ -116,12 +109,12 @@ def _other_images(image_shape: tuple[int, int, int]) -> Any:
     if name == "digits":
         return ood.handwritten_digits(count, image_shape)
     try:
-        dataset = data.load(
+        dataset = cnnf_tf.data.load(
             name,
             _OOD_SPLIT.value,
             limit=count,
             image_size=image_shape[:2],
-            data_dir=_OOD_DATA_DIR.value or _DATA_DIR.value,
+            data_dir=_OOD_DATA_DIR.value or flags.FLAGS.data_dir,
         )
     except ValueError as error:
         raise ValueError(f"--ood_dataset wants digits, uniform_noise or a data set: {error}") from error

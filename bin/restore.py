@@ -16,12 +16,13 @@ The model must reconstruct the image itself (ind = 0).
 """
 
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import _app
 from absl import flags
+
+import cnnf_tf
 
 _MODEL = _app.define_model()
 _CORRUPTION = flags.DEFINE_list(
@@ -52,16 +53,11 @@ _DENOISER_EPOCHS = flags.DEFINE_integer(
     lower_bound=0,
 )
 _DENOISER_SPLIT = flags.DEFINE_string("denoiser_split", "train", "Split of --dataset that it is trained on.")
-_DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist", "TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
-)
-_SPLIT = flags.DEFINE_string("split", "test", "Split to corrupt and restore.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Images per batch.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the corruptions.", lower_bound=0, upper_bound=2**31 - 1)
+_DATASET, _SPLIT = _app.define_data("Split to corrupt and restore.", batch_size=256)
+_SEED = _app.define_seed("the corruptions")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Folder for the files; default: `restoration` beside --model, or in runs/NAME."
 )
-_app.define_data_dir()
 
 _SHOWN = {"reconstruction": "g(0) of an iteration", "features": "h after an iteration"}
 _SHOWN_TOGETHER = 3  # images of each corruption in all.png
@@ -79,18 +75,15 @@ def main() -> None:
     import numpy as np
     import tensorflow as tf
 
-    from cnnf_tf import __version__, data
     from cnnf_tf.data import image_files
     from cnnf_tf.evaluation.restoration import quality as restoration
-    from cnnf_tf.utils.files import write_json, write_text
-    from cnnf_tf.zoo import load_model
 
-    known = [*data.CORRUPTIONS, "none"]
+    known = [*cnnf_tf.data.CORRUPTIONS, "none"]
     for name in _CORRUPTION.value:
         if name not in known or _CORRUPTION.value.count(name) > 1:
             raise _app.UsageError(f"--corruption wants some of {', '.join(sorted(known))}, each once; got {name!r}.")
     files = image_files.find_images(_IMAGES.value)
-    model = load_model(_MODEL.value)
+    model = cnnf_tf.load_model(_MODEL.value)
     restoration.check_model(model)
     if _CORRUPTION.value != ["none"]:
         restoration.check_size(model.image_shape)
@@ -98,15 +91,14 @@ def main() -> None:
         images = np.stack([image_files.read_image(file, model.image_shape, fit=_FIT.value) for file in files])
         images = images.astype(np.float32) / 255
         dataset = tf.data.Dataset.from_tensor_slices((images, tf.zeros(len(files), tf.int32)))
-        dataset = dataset.batch(_BATCH_SIZE.value)
+        dataset = dataset.batch(flags.FLAGS.batch_size)
     else:
-        dataset = _app.load_data(batch_size=_BATCH_SIZE.value, limit=_SCORE_IMAGES.value or None)
+        dataset = _app.load_data(limit=_SCORE_IMAGES.value or None)
     shown = next(iter(dataset.unbatch().batch(_NUM_IMAGES.value)))[0]
     restoration.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
     if _DENOISER_EPOCHS.value:
         _check_denoiser_data(model)
-    output = pathlib.Path(_OUTPUT.value or _app.folder_beside(_MODEL.value) / "restoration")
-    _check_output(output)
+    output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value) / "restoration")
 
     report: dict[str, Any] = {
         "model": _MODEL.value,
@@ -120,9 +112,9 @@ def main() -> None:
         "pictures": _SHOWN[_RESTORED.value],
         "denoiser_epochs": _DENOISER_EPOCHS.value,
         "scores": {},
-        "cnnf_tf": __version__,
+        "cnnf_tf": cnnf_tf.__version__,
     }
-    tables, panels, written = [], {}, []
+    tables, panels = [], {}
     for name in _CORRUPTION.value:
         baselines = {} if name == "none" else _baselines(model, name)
         if name != "none":
@@ -131,35 +123,27 @@ def main() -> None:
             print(f"\n{table}")
         panels[name] = _panel(model, shown, name, iterations, baselines)
         if files:
-            written += _write_restored(model, images, files, name, iterations, output / "restored")
+            _write_restored(model, images, files, name, iterations, output)
     for name, panel in panels.items():
-        restoration.restoration_figure(output / f"{name}.png", **panel, iterations=iterations, title=_title(name))
-        written.append(output / f"{name}.png")
+        draw = restoration.restoration_figure
+        output.write(f"{name}.png", draw, **panel, iterations=iterations, title=_title(name))
     if len(panels.keys() - {"none"}) > 1:
-        written.append(_draw_together(panels, iterations, output / "all.png"))
-    write_json(output / "restoration.json", report)
-    written.append(output / "restoration.json")
+        output.write("all.png", _draw_together, panels, iterations)
+    output.json("restoration.json", report)
     if tables:
-        write_text(output / "restoration.txt", "\n\n".join(tables) + "\n")
-        written.append(output / "restoration.txt")
-    print("\n" + "\n".join(f"wrote {path}" for path in written))
+        output.text("restoration.txt", "\n\n".join(tables) + "\n")
 
 
 def _iterations() -> tuple[int, ...]:
-    try:
-        steps = tuple(int(text) for text in _ITERATIONS.value)
-    except ValueError:
-        steps = ()
+    wanted = "ascending integers, each at least 1, such as 1,2,5,10"
+    steps = _app.integers("iterations", wanted)
     if not steps or steps[0] < 1 or list(steps) != sorted(set(steps)):
-        raise _app.UsageError(
-            f"--iterations wants ascending integers, each at least 1, such as 1,2,5,10; got "
-            f"{','.join(_ITERATIONS.value)!r}."
-        )
+        raise _app.UsageError(f"--iterations wants {wanted}; got {','.join(_ITERATIONS.value)!r}.")
     return steps
 
 
 def _check_denoiser_data(model: Any) -> None:
-    dataset = _app.load_data(_DENOISER_SPLIT.value, batch_size=_BATCH_SIZE.value)
+    dataset = _app.load_data(_DENOISER_SPLIT.value)
     shape = tuple(dataset.element_spec[0].shape[1:])
     if shape != model.image_shape:
         raise _app.UsageError(
@@ -168,19 +152,10 @@ def _check_denoiser_data(model: Any) -> None:
         )
 
 
-def _check_output(folder: pathlib.Path) -> None:
-    """Makes the folder, or says before any work that nothing can be written there."""
-    with _app.writing_to("output", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-
-
 def _baselines(model: Any, corruption: str) -> dict[str, Any]:
     """The other restorers, by name; trains one if --denoiser_epochs says so."""
     import keras
 
-    from cnnf_tf import data
     from cnnf_tf.evaluation.restoration.baselines import denoising_autoencoder, median_filter
 
     found: dict[str, Any] = {"median 3x3": median_filter}
@@ -190,8 +165,8 @@ def _baselines(model: Any, corruption: str) -> dict[str, Any]:
         print(f"training a denoising autoencoder with {denoiser.count_params()} parameters for {corruption}")
         # Another seed than that of the scored images: the noise it learns from is not the noise it is tested on.
         # A new order in every epoch is new noise for every image, which draws by its place.
-        clean = _app.load_data(_DENOISER_SPLIT.value, batch_size=_BATCH_SIZE.value, shuffle_seed=_SEED.value)
-        pairs = data.corrupted(clean, corruption, _SEVERITY.value, seed=_SEED.value + 1, keep_clean=True)
+        clean = _app.load_data(_DENOISER_SPLIT.value, shuffle_seed=_SEED.value)
+        pairs = cnnf_tf.data.corrupted(clean, corruption, _SEVERITY.value, seed=_SEED.value + 1, keep_clean=True)
         denoiser.fit(pairs, epochs=_DENOISER_EPOCHS.value, shuffle=False, verbose=2)  # `pairs` are shuffled
         found["denoising autoencoder"] = denoiser
     return found
@@ -238,9 +213,9 @@ def _panel(
 
 
 def _corrupted(images: Any, corruption: str) -> Any:
-    from cnnf_tf import data
-
-    return images if corruption == "none" else data.corrupt(images, corruption, _SEVERITY.value, seed=_SEED.value)
+    return (
+        images if corruption == "none" else cnnf_tf.data.corrupt(images, corruption, _SEVERITY.value, seed=_SEED.value)
+    )
 
 
 def _title(corruption: str) -> str:
@@ -250,7 +225,7 @@ def _title(corruption: str) -> str:
     return f"{what}; restored: {_SHOWN[_RESTORED.value]}"
 
 
-def _draw_together(panels: dict[str, Any], iterations: Sequence[int], path: pathlib.Path) -> pathlib.Path:
+def _draw_together(path: Any, panels: dict[str, Any], iterations: Sequence[int]) -> None:
     """The first images of every corruption side by side."""
     import numpy as np
 
@@ -272,7 +247,6 @@ def _draw_together(panels: dict[str, Any], iterations: Sequence[int], path: path
         title=_title("corrupted images"),
         column_titles=[name.replace("_", " ") for name in chosen for _ in range(count)],
     )
-    return path
 
 
 def _write_restored(
@@ -281,31 +255,27 @@ def _write_restored(
     files: Sequence[pathlib.Path],
     corruption: str,
     iterations: Sequence[int],
-    folder: pathlib.Path,
-) -> list[pathlib.Path]:
+    output: _app.Output,
+) -> None:
     """Writes each restored image at the model's size: FILE_CORRUPTION_ITERATION.png."""
     import tensorflow as tf
 
     from cnnf_tf.evaluation.restoration import quality as restoration
-    from cnnf_tf.utils.files import atomic_path
+    from cnnf_tf.utils.files import write_bytes
 
     noisy = _corrupted(tf.constant(images), corruption)
     restored = [
         restoration.restore(model, batch, iterations=iterations, restored=_RESTORED.value)
-        for batch in tf.data.Dataset.from_tensor_slices(noisy).batch(_BATCH_SIZE.value)
+        for batch in tf.data.Dataset.from_tensor_slices(noisy).batch(flags.FLAGS.batch_size)
     ]
     stems = [file.stem for file in files]
     if len(set(stems)) < len(stems):  # x.png of two folders
         stems = [f"{number:03d}_{stem}" for number, stem in enumerate(stems, start=1)]
-    written = []
     for stem, pictures in zip(stems, tf.unstack(tf.concat(restored, 1), axis=1), strict=True):
         middle = "" if corruption == "none" else f"_{corruption}"
         for step, picture in zip(iterations, pictures, strict=True):
-            path = folder / f"{stem}{middle}_iteration{step}.png"
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(tf.io.encode_png(tf.cast(tf.round(255 * picture), tf.uint8)).numpy())
-            written.append(path)
-    return written
+            png = tf.io.encode_png(tf.cast(tf.round(255 * picture), tf.uint8)).numpy()
+            output.write(f"restored/{stem}{middle}_iteration{step}.png", write_bytes, png)
 
 
 if __name__ == "__main__":

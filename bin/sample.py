@@ -13,11 +13,12 @@ Writes into --output
 Equal seeds give equal files. The model must reconstruct the image itself (ind = 0).
 """
 
-import pathlib
 from typing import Any
 
 import _app
 from absl import flags
+
+import cnnf_tf
 
 _MODEL = _app.define_model()
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
@@ -28,13 +29,9 @@ _NUM_AVERAGED = flags.DEFINE_integer(
     "num_averaged", 64, "Draws for each class that a template averages, and images that a mean averages.", lower_bound=1
 )
 _LAYER = flags.DEFINE_string("layer", "", "Latent layer to map in latents.png; default: the lowest AdaReLU.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the draws.", lower_bound=0, upper_bound=2**31 - 1)
-_DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist", "Real images: TFDS name, idx:PATH or image_folder:PATH; see cnnf_tf.data.load."
-)
-_SPLIT = flags.DEFINE_string("split", "test", "Split of the real images.")
+_SEED = _app.define_seed("the draws")
+_DATASET, _SPLIT = _app.define_data("Split of the real images.", dataset_help="Real images: ")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "Real images to look at, at most.", lower_bound=1)
-_app.define_data_dir()
 
 _TEMPLATES_CAPTION = (
     "Each picture is g(0), what the feedback weights render from a class. Rows 1 to 3 know nothing but the class. Row "
@@ -62,19 +59,17 @@ def main() -> None:
     import numpy as np
     import tensorflow as tf
 
-    from cnnf_tf import __version__
     from cnnf_tf.evaluation import sampling
-    from cnnf_tf.utils.files import write_json
-    from cnnf_tf.zoo import load_model
 
     # Equal seeds give equal files: sums split over threads differ in their last bits, and these can flip latents.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
-    model = load_model(_MODEL.value)
+    model = cnnf_tf.load_model(_MODEL.value)
     if _LABEL.value >= model.num_classes:
         raise _app.UsageError(
             f"--label must be a class id of the model, 0 to {model.num_classes - 1}, or -1, got {_LABEL.value}."
         )
+    output = _app.Output("output", _OUTPUT.value)
     generative, notes = sampling.generative_model(model)
     site = sampling.latent_site(generative, _LAYER.value or None)
     classes = list(range(model.num_classes)) if _LABEL.value < 0 else [_LABEL.value]
@@ -86,10 +81,10 @@ def main() -> None:
     dataset = _app.load_data(limit=_NUM_IMAGES.value)
     images, labels = (np.stack(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
     names = [known[y] if y < len(known) else f"class {y}" for y in range(model.num_classes)]
-    output = pathlib.Path(_OUTPUT.value)
-    _draw_templates(model, generative, templates, classes, names, images, labels, output / "templates.png")
-    _draw_samples(model, generative, templates["samples"], classes, names, output / "samples.png")
-    _draw_latents(model, generative, site, classes, names, images, labels, output / "latents.png")
+    real = images, labels
+    output.write("templates.png", _draw_templates, model, generative, templates, classes, names, *real)
+    output.write("samples.png", _draw_samples, model, generative, templates["samples"], classes, names)
+    output.write("latents.png", _draw_latents, model, generative, site, classes, names, *real)
     report = {
         "model": _MODEL.value,
         "seed": _SEED.value,
@@ -105,16 +100,13 @@ def main() -> None:
         "pictures": "g(0), the mean of h given label and latents, in pixels; no Gaussian noise",
         "notes": notes,
         "latents_given_label": {str(y): sampling.bernoulli_means(generative, y) for y in classes},
-        "cnnf_tf": __version__,
+        "cnnf_tf": cnnf_tf.__version__,
     }
-    write_json(output / "samples.json", report)
-    print(
-        "\n".join(f"wrote {output / name}" for name in ("templates.png", "samples.png", "latents.png", "samples.json"))
-    )
+    output.json("samples.json", report)
 
 
 def _draw_templates(
-    model: Any, generative: Any, templates: Any, classes: Any, names: Any, images: Any, labels: Any, path: pathlib.Path
+    path: Any, model: Any, generative: Any, templates: Any, classes: Any, names: Any, images: Any, labels: Any
 ) -> None:
     import numpy as np
 
@@ -138,7 +130,7 @@ def _draw_templates(
     )
 
 
-def _draw_samples(model: Any, generative: Any, averages: Any, classes: Any, names: Any, path: pathlib.Path) -> None:
+def _draw_samples(path: Any, model: Any, generative: Any, averages: Any, classes: Any, names: Any) -> None:
     from cnnf_tf.evaluation import Picture, picture_grid, sampling
 
     rows = []
@@ -156,14 +148,7 @@ def _draw_samples(model: Any, generative: Any, averages: Any, classes: Any, name
 
 
 def _draw_latents(
-    model: Any,
-    generative: Any,
-    site: Any,
-    classes: Any,
-    names: Any,
-    images: Any,
-    labels: Any,
-    path: pathlib.Path,
+    path: Any, model: Any, generative: Any, site: Any, classes: Any, names: Any, images: Any, labels: Any
 ) -> None:
     import numpy as np
 
