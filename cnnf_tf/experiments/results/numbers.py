@@ -84,7 +84,7 @@ def _section(section: str, results: pathlib.Path) -> Iterator[tuple[int, str]]:
             place = unclaimed[number].pop(0)
             try:
                 value, file = _value(source, file, results)
-            except (ValueError, LookupError, TypeError, OSError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError) as error:
                 yield offset, f"cannot look up {number} in {claim!r} ({type(error).__name__}: {error})."
                 continue
             digits = len(number.partition(".")[2])

@@ -11,7 +11,14 @@ from cnnf_tf.experiments.results import drift
 FILES = {
     "a/seed0/run.json": {"share": 0.724, "scores": [{"epsilon": 0.1, "right": 20}, {"epsilon": 0.2, "right": 5}]},
     "a/seed1/run.json": {"share": 0.736, "scores": [{"epsilon": 0.1, "right": None}]},
-    "b.json": {"share": 0.25, "minutes": {"one": 90.0, "two": 30.0}, "loss": -1.25, "images": 10000, "a, b": 7},
+    "b.json": {
+        "share": 0.25,
+        "minutes": {"one": 90.0, "two": 30.0},
+        "loss": -1.25,
+        "zero": 0,
+        "images": 10000,
+        "a, b": 7,
+    },
 }
 
 
@@ -71,6 +78,8 @@ class DriftTest(tf.test.TestCase, parameterized.TestCase):
         ("a/*/run.json#share", "ValueError: wanted one value, found 2"),
         ("a/seed0/run.json#scores[epsilon=0.3].right", "ValueError: wanted one value, found 0"),
         ("median a/*/run.json#share", r"ValueError: wanted \[mean\|sum\|count\|min\|max\] FILE#PATH, got 'median"),
+        ("b.json#minutes[one=90.0].two", "AttributeError"),
+        ("b.json#share / #zero", "ZeroDivisionError"),
         ("b.json", r"ValueError: wanted \[mean"),
     )
     def test_a_comment_that_leads_nowhere(self, source, message):
