@@ -1,6 +1,6 @@
-"""bin/report.py: the committed page is up to date; --check says what is not; TensorFlow stays out of it."""
+"""bin/report.py: the committed pages are up to date; --check says what is not; TensorFlow stays out of it."""
 
-import pathlib
+import json
 import subprocess
 import sys
 
@@ -9,77 +9,76 @@ import tensorflow as tf
 from tests.bin import binaries
 from tests.bin.binaries import ROOT, run, run_forked
 
+PAGE = "# Title\n\n25 %, read.\n\n<!-- numbers\n25 % = out_of_distribution/digits.json#scores.any.auroc\n-->\n\n"
+TABLE = "<!-- table: out_of_distribution -->\n<!-- /table -->\n"
+
 
 class ReportTest(binaries.BinaryTestCase):
-    def test_the_committed_page_is_up_to_date(self):
+    def test_the_committed_pages_are_up_to_date(self):
         if not (ROOT / "docs" / "results.md").exists():
             self.skipTest("docs is not among the files of this test run")
         result = run("report", "--check")
         self.assert_runs(result)
-        self.assertIn("docs/results.md is up to date", result.stdout)
+        self.assertIn("every number is that of its file", result.stdout)
+
+    def results(self):
+        folder = self.folder()
+        (folder / "results" / "out_of_distribution").mkdir(parents=True)
+        report = {"ood_dataset": "digits", "num_ood_images": 3, "scores": {"any": {"auroc": 0.25}}}
+        (folder / "results" / "out_of_distribution" / "digits.json").write_text(json.dumps(report))
+        return folder, folder / "results.md", (f"--results={folder / 'results'}", f"--pages={folder}/*.md")
 
     def test_writes_and_checks(self):
-        folder = self.folder()
-        (folder / "results").mkdir()
-        readme, page = folder / "README.md", folder / "page.md"
-        readme.write_text("above\n<!-- results:begin -->\n<!-- results:end -->\nbelow\n")
-        arguments = (f"--results={folder / 'results'}", f"--output={page}", f"--readme={readme}")
-
+        folder, page, arguments = self.results()
+        page.write_text(PAGE + TABLE)
         result = run_forked("report", *arguments, "--check")
         self.assertEqual(result.returncode, 1)
-        self.assertIn(f"{page} is not what", result.stderr)
-        self.assertIn("+# Results", result.stderr)
-        self.assertFalse(page.exists())
+        self.assertIn(f"{page}:10: the table is not what {folder / 'results'} says", result.stderr)
+        self.assertEqual(page.read_text(), PAGE + TABLE)
 
         self.assert_runs(run("report", *arguments))
-        written = page.read_bytes(), readme.read_bytes()
-        self.assertStartsWith(readme.read_text(), "above\n<!-- results:begin -->\nMade by `bin/report.py`")
-        self.assertIn(b"](page.md)", written[1])
+        written = page.read_bytes()
+        self.assertIn(b"| any | 0.250 |", written)
         self.assert_runs(run_forked("report", *arguments))
-        self.assertEqual((page.read_bytes(), readme.read_bytes()), written)
+        self.assertEqual(page.read_bytes(), written)
         self.assert_runs(run_forked("report", *arguments, "--check"))
 
-        page.write_text(page.read_text().replace("# Results", "# My results"))
-        result = run_forked("report", *arguments, "--check")
-        self.assertEqual(result.returncode, 1)
-        self.assertIn("-# My results", result.stderr)
-        self.assertNotIn(f"{readme} is not", result.stderr)
-        self.assertIn("# My results", page.read_text())
+    def test_a_number_that_is_not_its_files(self):
+        folder, page, arguments = self.results()
+        page.write_text(PAGE.replace("25 %", "26 %") + "# Next\n\nAll 7 of them.\n")
+        (folder / "other.md").write_text("Here 7 are not our business.\n")
+        for flags in (), ("--check",):
+            result = run_forked("report", *arguments, *flags)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(
+                f"{page}:3: 26 % is 25 in {folder / 'results' / 'out_of_distribution'}/digits.json", result.stderr
+            )
+            self.assertIn(f"{page}:11: 7 is checked against no file", result.stderr)
+            self.assertNotIn("other.md", result.stderr)
 
     def test_needs_no_tensorflow(self):
-        page = self.folder() / "page.md"
-        (page.parent / "results").mkdir()
+        _, page, arguments = self.results()
+        page.write_text(PAGE + TABLE)
         program = (
             "import sys; sys.modules.update(tensorflow=None, keras=None, numpy=None); sys.path.insert(0, 'bin'); "
-            f"sys.argv = ['bin/report.py', '--results={page.parent / 'results'}', '--output={page}']; "
-            "import _app, report; _app.run(report.main)"
+            f"sys.argv = ['bin/report.py', *{arguments!r}]; import _app, report; _app.run(report.main)"
         )
         result = subprocess.run(
             [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
         )
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertTrue(page.exists())
+        self.assertIn("| any |", page.read_text())
 
     def test_refuses(self):
-        folder = self.folder()
-        (folder / "results").mkdir()
-        half = folder / "half.md"
-        half.write_text("<!-- results:begin -->\n")
-        bad = folder / "bad"
-        bad.mkdir()
-        (bad / "paper.json").write_text("[]")
-        results, output = f"--results={folder / 'results'}", f"--output={folder / 'page.md'}"
+        folder, page, (results, _) = self.results()
+        page.write_text("<!-- table: none -->\n")
         self.assert_refuses(
             "report",
-            (("--output=page.html",), 2, "--output wants a .md file, got 'page.html'"),
-            (("--readme=README",), 2, "--readme wants a .md file, got 'README'"),
-            ((f"--results={folder / 'none'}", output), 1, "wants a folder of result files such as docs/results, got"),
-            ((f"--results={bad}", output), 1, "paper.json wants a JSON object, got list"),
-            ((results, output, f"--readme={half}"), 1, "found 1 and 0"),
-            ((results, f"--output={half}/page.md"), 2, "--output wants a folder that can be written"),
+            ((results, "--pages=page.html"), 2, "--pages wants .md files that exist, got 'page.html'"),
+            ((results, f"--pages={folder}/none.md"), 2, "--pages wants .md files that exist, got"),
+            ((f"--results={folder / 'none'}",), 2, "--results wants a folder of result files such as docs/results"),
+            ((results, f"--pages={page}"), 1, "and then <!-- /table -->, got '<!-- table: none -->"),
         )
-        self.assertEqual([path.name for path in folder.glob("*.md")], ["half.md"])
-        self.assertFalse(pathlib.Path(ROOT, "page.html").exists())
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.utils.intervals import wilson_interval
+from cnnf_tf.utils.intervals import share_interval, wilson_interval
 
 
 class WilsonTest(tf.test.TestCase, parameterized.TestCase):
@@ -27,6 +28,34 @@ class WilsonTest(tf.test.TestCase, parameterized.TestCase):
     def test_rejects(self, successes, trials):
         with self.assertRaisesRegex(ValueError, "0 <= successes <= trials"):
             wilson_interval(successes, trials)
+
+
+class ShareTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(([0], 5), ([5], 5), ([480], 1000))
+    def test_one_seed_is_wilson(self, successes, trials):
+        self.assertAllClose(share_interval(successes, trials), wilson_interval(successes[0], trials))
+
+    def test_the_wider_on_either_side(self):
+        """Near 1 the seeds' deviation reaches further up, and Wilson's interval further down."""
+        successes, trials = [97, 99, 100], 100
+        low, high = share_interval(successes, trials)
+        mean, deviation = np.mean(successes), np.std(successes, ddof=1)
+        self.assertEqual(low, wilson_interval(mean, trials)[0])
+        self.assertAlmostEqual(high, min(1.0, (mean + deviation) / trials))
+        self.assertGreater(high, wilson_interval(mean, trials)[1])
+        low, high = share_interval([5000, 6000], 10_000)
+        self.assertAllClose((low, high), (0.55 - 0.1 / np.sqrt(2), 0.55 + 0.1 / np.sqrt(2)))
+
+    def test_seeds_that_agree_keep_the_interval_over_images(self):
+        self.assertAllClose(share_interval([50, 50, 50], 100), wilson_interval(50, 100))
+
+    def test_stays_in_range(self):
+        self.assertEqual(share_interval([0, 2], 2), (0.0, 1.0))
+
+    @parameterized.parameters(([], 5), ([6], 5), ([-1], 5), ([1, 6], 5))
+    def test_rejects(self, successes, trials):
+        with self.assertRaisesRegex(ValueError, "at least one seed"):
+            share_interval(successes, trials)
 
 
 if __name__ == "__main__":

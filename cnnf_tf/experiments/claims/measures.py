@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor, run_attack
 from cnnf_tf.models import CNNF
-from cnnf_tf.utils.intervals import wilson_interval
+from cnnf_tf.utils.intervals import share_interval
 
 _BATCH = 250
 
@@ -135,27 +135,20 @@ def accuracy_row(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean accuracy over cells that differ in the training seed only, with an error bar.
 
     Args:
-      cells: each with "correct" and "num_images".
+      cells: each with "correct", and all with the same "num_images".
 
     Returns:
-      accuracy, low and high as shares in [0, 1], and what the bar is: one sample standard deviation over seeds to
-      either side, or for one seed the 95 % interval (Wilson) of the images.
+      accuracy, and low and high by the rule of `share_interval`, as shares in [0, 1].
     """
-    shares = np.array([cell["correct"] / cell["num_images"] for cell in cells])
-    mean = float(shares.mean())
-    if len(cells) > 1:
-        spread = float(shares.std(ddof=1))
-        low, high, bar = mean - spread, mean + spread, "standard deviation over seeds"
-    else:
-        low, high = wilson_interval(cells[0]["correct"], cells[0]["num_images"])
-        bar = "95 % interval over images"
+    correct, count = [cell["correct"] for cell in cells], cells[0]["num_images"]
+    low, high = share_interval(correct, count)
     return {
-        "num_images": cells[0]["num_images"],
+        "num_images": count,
         "num_seeds": len(cells),
-        "accuracy": round(mean, 6),
+        "accuracy": round(float(np.mean(correct)) / count, 6),
         "low": round(low, 6),
         "high": round(high, 6),
-        "bar": bar,
+        "bar": "95 % interval over images" + (", or standard deviation over seeds if wider" if len(cells) > 1 else ""),
     }
 
 

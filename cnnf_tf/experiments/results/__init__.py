@@ -1,9 +1,9 @@
-"""The page of results, docs/results.md, made from result files: no number of it, and no verdict, is typed by hand.
+"""The page of results: tables made from result files, and sentences written by hand and checked against them.
 
-Needs the standard library only. Each section is a module of its own, a function from `Results` to `Section`.
+Needs the standard library only.
 """
 
-from cnnf_tf.experiments.results.page import relative_link, render_page, render_readme_block, replace_block
-from cnnf_tf.experiments.results.results import Results
+from cnnf_tf.experiments.results.numbers import drift
+from cnnf_tf.experiments.results.tables import TABLES, fill
 
-__all__ = ["Results", "relative_link", "render_page", "render_readme_block", "replace_block"]
+__all__ = ["TABLES", "drift", "fill"]

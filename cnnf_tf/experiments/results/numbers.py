@@ -1,155 +1,143 @@
-"""Numbers as the page prints them, and the rules by which it calls one of them higher than another.
+"""Checks the numbers in hand-written sentences against the result files.
 
-    a ± b       mean and sample standard deviation over training seeds
-    a [b, c]    one training seed: 95 % interval (Wilson) over the images
+A number in a sentence is a result, and a comment in the same section says where it comes from, in lines of the form
+NUMBER UNIT = VALUE, one for each time that it appears:
 
-Two shares are called level if their intervals overlap. For several seeds the interval is the wider, on either side, of
-one standard deviation over the seeds and of the 95 % interval over the images: few seeds can agree by accident, and all
-of them are scored on the same images.
+    CNN-F keeps 72.4 % of the images, the CNN 74.3 %, with `epsilon = 0.1`.
+
+    <!-- numbers
+    72.4 % = mean adversarial_fashion_mnist/cnnf/*/robustness.json#minimum.last
+    74.3 % = mean adversarial_fashion_mnist/cnn/*/robustness.json#minimum.last
+    -->
+
+VALUE is an operand, or several with " - " or " / " between them, from left to right. An operand is FILE#PATH, the file
+below the folder of results; `*` in its name takes several files, no name the file of the operand before. PATH leads
+into the JSON: keys and places (`minimum.last`, `scores.0`), `*` (all entries), `[radius=0.05,model=cnn]` (the entries
+of a list that have these). What finds several values wants one of `mean`, `sum`, `count`, `min` and `max` in front;
+null is left out. The value is rounded to the digits of the sentence; `%` and `points` are hundredths, and `min` and `h`
+are made of seconds.
+
+No results are: what stands in `code` or a block of code (settings: `K = 1`, `epsilon = 0.1`), numbers in words (two
+cores), names (PGD-40, CIFAR-10), years, targets of links, and the tables that bin/report.py makes.
 """
 
-import dataclasses
-import math
+import collections
+import glob
+import json
+import os
+import pathlib
+import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from cnnf_tf.utils.intervals import wilson_interval
+_NUMBER = re.compile(r"(?<![\w.,/-])[−-]?\d+(?:,\d{3})*(?:\.\d+)?(?![\w/]|-\w|[.,]\d)")
+_YEAR = re.compile(r"(19|20)\d\d")
+_CLAIMS = re.compile(r"<!-- numbers\n(.*?)-->", re.DOTALL)
+_UNCHECKED = re.compile(
+    r"```.*?^```|`(?:[^`\n]|\n(?!\n))+`"  # code
+    r"|<!-- table: .*?<!-- /table -->|<!--(?! numbers\n).*?-->|\]\([^)]*\)|^ *\d+\.(?= )",
+    re.DOTALL | re.MULTILINE,
+)
+_SCALE = {"%": 100, "points": 100, "min": 1 / 60, "h": 1 / 3600}
+_REDUCE: dict[str, Callable[[list[Any]], float]] = {
+    "mean": statistics.fmean,
+    "sum": sum,
+    "count": len,
+    "min": min,
+    "max": max,
+}
 
-ABSENT = "–"
-"""What stands for a value that is not there, or is not a number."""
 
+def drift(page: pathlib.Path, results: pathlib.Path, *, everywhere: bool = False) -> list[str]:
+    """What is wrong with the numbers of a page: one line for each, with the page's line and the file.
 
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """A share of images, for one or several training seeds; see the module's docstring.
-
-    Attributes:
-      values: in [0, 1], one for each seed.
-      num_images: that each value is the share of.
+    Args:
+      page: in Markdown.
+      results: the folder of result files.
+      everywhere: whether sections without a single comment are checked too.
     """
-
-    values: tuple[float, ...]
-    num_images: int
-
-    @classmethod
-    def of(cls, values: Sequence[float | None], num_images: Sequence[int]) -> "Share | None":
-        """None for no values at all, or if one of them is missing or not a number.
-
-        Raises:
-          ValueError: the seeds were not scored on equally many images, or a value is no share.
-        """
-        present = [value for value in values if value is not None and math.isfinite(value)]
-        if not present or len(present) < len(values):
-            return None
-        if len(set(num_images)) != 1:
-            raise ValueError(f"all seeds want the same number of images, got {sorted(set(num_images))}.")
-        if min(present) < 0 or max(present) > 1:
-            raise ValueError(f"shares of images want values in [0, 1], got {present}.")
-        return cls(tuple(present), num_images[0])
-
-    @property
-    def mean(self) -> float:
-        return statistics.fmean(self.values)
-
-    @property
-    def deviation(self) -> float | None:
-        """Sample standard deviation over the seeds; None for one seed."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Within which a difference is not called one."""
-        low, high = wilson_interval(self.mean * self.num_images, self.num_images)
-        deviation = self.deviation or 0.0
-        return min(low, self.mean - deviation), max(high, self.mean + deviation)
-
-    def text(self, digits: int = 1) -> str:
-        """In %, without the sign: `53.9 ± 3.5` or `53.9 [49.5, 58.2]`."""
-        if self.deviation is not None:
-            return f"{100 * self.mean:.{digits}f} ± {100 * self.deviation:.{digits}f}"
-        low, high = self.interval
-        return f"{100 * self.mean:.{digits}f} [{100 * low:.{digits}f}, {100 * high:.{digits}f}]"
+    text = _UNCHECKED.sub(_blank, page.read_text(encoding="utf-8"))
+    problems, line = [], 1
+    for section in re.split(r"^(?=#+ )", text, flags=re.MULTILINE):
+        if everywhere or _CLAIMS.search(section):
+            problems += [f"{page}:{line + offset}: {problem}" for offset, problem in _section(section, results)]
+        line += section.count("\n")
+    return problems
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """How one share compares with another.
-
-    Attributes:
-      points: of one minus the other, in percentage points.
-      apart: whether their intervals do not overlap.
-    """
-
-    points: float
-    apart: bool
-
-    @property
-    def sign(self) -> int:
-        """1 for higher, -1 for lower, 0 for level."""
-        return (1 if self.points > 0 else -1) if self.apart else 0
-
-    def words(self) -> str:
-        """`level within the intervals (+1.5 points)`, `14.3 points higher` or `3.0 points lower`."""
-        if not self.apart:
-            return f"level within the intervals ({signed(self.points)} points)"
-        return f"{abs(self.points):.1f} points {'higher' if self.points > 0 else 'lower'}"
-
-
-def compare(one: Share, other: "Share | float") -> Difference:
-    """By the rule of the module's docstring; a number of others, in [0, 1], has no interval of its own."""
-    low, high = other.interval if isinstance(other, Share) else (other, other)
-    mean = other.mean if isinstance(other, Share) else other
-    return Difference(100 * (one.mean - mean), one.interval[0] > high or one.interval[1] < low)
-
-
-def percent(share: "Share | None", digits: int = 1) -> str:
-    """A cell of a table."""
-    return ABSENT if share is None else share.text(digits)
+def _section(section: str, results: pathlib.Path) -> Iterator[tuple[int, str]]:
+    """Line, counted from that of the heading, and problem."""
+    unclaimed: dict[str, list[int]] = collections.defaultdict(list)
+    prose = _CLAIMS.sub(_blank, section)
+    for match in _NUMBER.finditer(prose):
+        if not _YEAR.fullmatch(match[0]):
+            unclaimed[match[0]].append(prose.count("\n", 0, match.start()))
+    for comment in _CLAIMS.finditer(section):
+        first, file = section.count("\n", 0, comment.start()) + 1, ""
+        for offset, claim in enumerate(comment[1].splitlines(), start=first):
+            label, _, source = claim.partition(" = ")
+            number, _, unit = label.partition(" ")
+            if not unclaimed[number]:
+                yield offset, f"no sentence of this section has the {number} of {claim!r}."
+                continue
+            place = unclaimed[number].pop(0)
+            try:
+                value, file = _value(source, file, results)
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError) as error:
+                yield offset, f"cannot look up {number} in {claim!r} ({type(error).__name__}: {error})."
+                continue
+            digits = len(number.partition(".")[2])
+            found = f"{_SCALE.get(unit, 1) * value:,.{digits}f}".replace("-", "−")
+            if found != number.replace("-", "−"):
+                yield place, f"{label} is {found} in {results / file}: {source}."
+    for number, places in unclaimed.items():
+        for place in places:
+            yield place, f"{number} is checked against no file: name it in <!-- numbers -->, or write it as `code`."
 
 
-def spread(values: Sequence[float | None], digits: int, *, scale: float = 1.0) -> str:
-    """A number that is not a share of images: `17.8`, or `17.8 ± 0.1` for several seeds; `ABSENT` if one is missing."""
-    present = [scale * value for value in values if value is not None and math.isfinite(value)]
-    if not present or len(present) < len(values):
-        return ABSENT
-    mean = f"{statistics.fmean(present):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(present):.{digits}f}" if len(present) > 1 else mean
+def _value(source: str, file: str, results: pathlib.Path) -> tuple[float, str]:
+    """The value of a claim, and the file of its last operand."""
+    operands, sign, found = re.split(r" ([-/]) ", source), "", 0.0
+    for part in operands:
+        if part in ("-", "/"):
+            sign = part
+            continue
+        match = re.fullmatch(r"(?:(\w+) )?([^#]*)#(.+)", part)
+        if match is None or match[1] not in (None, *_REDUCE):
+            raise ValueError(f"wanted [{'|'.join(_REDUCE)}] FILE#PATH, got {part!r}")
+        file = match[2] or file
+        values = _pick(_read(results / file), match[3])
+        if match[1] is None and len(values) != 1:
+            raise ValueError(f"wanted one value, found {len(values)}")
+        value = _REDUCE[match[1]](values) if match[1] else values[0]
+        found = found - value if sign == "-" else found / value if sign == "/" else value
+    return float(found), file
 
 
-def signed(value: float, digits: int = 1) -> str:
-    """With its sign, also a positive one; what rounds to zero has none."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+def _read(path: pathlib.Path) -> list[Any]:
+    """The content of one JSON file, or of all that a pattern fits; JSON lines are a list."""
+    paths = sorted(glob.glob(os.fspath(path)))
+    if not paths:
+        raise FileNotFoundError(f"no file {path}")
+    texts = [pathlib.Path(name).read_text(encoding="utf-8") for name in paths]
+    lines = path.suffix == ".jsonl"
+    return [[json.loads(line) for line in text.splitlines()] if lines else json.loads(text) for text in texts]
 
 
-def span(values: Sequence[float], digits: int = 1) -> str:
-    """From the smallest to the largest: `9.0 to 17.0`, or one number where they print alike."""
-    low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
-    return (low if low == high else f"{low} to {high}").replace("-", "−")
+def _pick(values: list[Any], path: str) -> list[Any]:
+    """What a path leads to from each of some values, without null."""
+    for step in re.findall(r"\[[^\]]*\]|[^.\[\]]+", path):
+        if step == "*":
+            values = [entry for value in values for entry in (value.values() if isinstance(value, dict) else value)]
+        elif step.startswith("["):
+            wanted = [pair.split("=") for pair in step[1:-1].split(",")]
+            values = [e for value in values for e in value if all(str(e.get(key)) == text for key, text in wanted)]
+        else:
+            values = [value[int(step) if isinstance(value, list) else step] for value in values]
+    return [value for value in values if value is not None]
 
 
-def listed(words: Sequence[object]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    texts = [str(word) for word in words]
-    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 seed`, `2 seeds`, `10,000 images`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def radius_text(radius: float) -> str:
-    """A radius on the [0, 1] scale: `0.03`, or `8/255` where that is shorter than the decimals."""
-    text, levels = f"{radius:g}", round(255 * radius)
-    return f"{levels}/255" if len(text) > 5 and math.isclose(radius, levels / 255, rel_tol=1e-4) else text
-
-
-def minutes(values: Sequence[float | None]) -> str:
-    """Wall times in minutes, or in hours from 120 minutes on."""
-    present = [value for value in values if value is not None]
-    if not present or len(present) < len(values):
-        return ABSENT
-    if statistics.fmean(present) >= 120:
-        return f"{spread([value / 60 for value in present], 1)} h"
-    return f"{spread(present, 0)} min"
+def _blank(match: re.Match[str]) -> str:
+    """As many lines and characters, with nothing in them."""
+    return re.sub(r"[^\n]", " ", match[0])

@@ -35,7 +35,7 @@ class SettlingTest(tf.test.TestCase):
 
 class AccuracyRowTest(tf.test.TestCase):
     def test_bars(self):
-        cells = [{"correct": correct, "num_images": 10} for correct in (5, 7, 9)]
+        cells = [{"correct": correct, "num_images": 1000} for correct in (500, 700, 900)]
         row = study.accuracy_row(cells)
         self.assertAllClose((row["accuracy"], row["low"], row["high"]), (0.7, 0.5, 0.9))
         self.assertIn("seeds", row["bar"])

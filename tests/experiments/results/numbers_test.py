@@ -1,105 +1,113 @@
-"""How numbers print, and the rule that calls one higher than another."""
+"""The drift check: what it finds, what it leaves alone, and how a comment says where a number comes from."""
 
-import math
+import json
+import pathlib
 
-import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf import evaluation
-from cnnf_tf.experiments.results import numbers
-from cnnf_tf.experiments.results.numbers import Share
+from cnnf_tf.experiments.results import drift
+
+FILES = {
+    "a/seed0/run.json": {"share": 0.724, "scores": [{"epsilon": 0.1, "right": 20}, {"epsilon": 0.2, "right": 5}]},
+    "a/seed1/run.json": {"share": 0.736, "scores": [{"epsilon": 0.1, "right": None}]},
+    "b.json": {
+        "share": 0.25,
+        "minutes": {"one": 90.0, "two": 30.0},
+        "loss": -1.25,
+        "zero": 0,
+        "images": 10000,
+        "a, b": 7,
+    },
+}
 
 
-class ShareTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters((0, 5), (5, 5), (1, 30), (480, 1000))
-    def test_interval_of_one_seed_is_that_of_the_evaluation(self, successes, trials):
-        found = Share.of([successes / trials], [trials])
-        self.assertAllClose(found.interval, evaluation.wilson_interval(successes, trials), atol=1e-9)
+class DriftTest(tf.test.TestCase, parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        for name, content in FILES.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content))
+        (self.folder / "log.jsonl").write_text('{"seconds": 60}\n{"seconds": 30.5}\n')
 
-    def test_several_seeds(self):
-        values = [0.5, 0.56, 0.62]
-        found = Share.of(values, [10_000] * 3)
-        self.assertAlmostEqual(found.mean, np.mean(values))
-        self.assertAlmostEqual(found.deviation, np.std(values, ddof=1))
-        self.assertEqual(found.text(), "56.0 ± 6.0")
-        self.assertAllClose(found.interval, (0.5, 0.62))  # wider than that over 10,000 images
-
-    def test_seeds_that_agree_keep_the_interval_over_images(self):
-        found = Share.of([0.5, 0.5], [100] * 2)
-        self.assertAllClose(found.interval, evaluation.wilson_interval(50, 100))
-        self.assertEqual(found.text(), "50.0 ± 0.0")
-
-    def test_text_of_one_seed(self):
-        low, high = evaluation.wilson_interval(49, 100)
-        self.assertEqual(Share.of([0.49], [100]).text(), f"49.0 [{100 * low:.1f}, {100 * high:.1f}]")
-        self.assertEqual(numbers.percent(Share.of([0.49], [100]), 2)[:5], "49.00")
-
-    @parameterized.parameters(([],), ([None],), ([math.nan],), ([0.5, None],), ([0.5, math.inf],))
-    def test_absent(self, values):
-        self.assertIsNone(Share.of(values, [10] * len(values)))
-        self.assertEqual(numbers.percent(None), "–")
-
-    def test_refuses(self):
-        with self.assertRaisesRegex(ValueError, r"the same number of images, got \[100, 200\]"):
-            Share.of([0.5, 0.6], [100, 200])
-        with self.assertRaisesRegex(ValueError, r"values in \[0, 1\], got \[51.0\]"):
-            Share.of([51.0], [100])
-
-
-class CompareTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(
-        (0.50, 0.80, -1, "30.0 points lower"),
-        (0.80, 0.50, 1, "30.0 points higher"),
-        (0.50, 0.55, 0, "level within the intervals (−5.0 points)"),
-        (0.50, 0.50, 0, "level within the intervals (0.0 points)"),
-    )
-    def test_words_follow_the_intervals(self, one, other, sign, words):
-        found = numbers.compare(Share.of([one], [100]), Share.of([other], [100]))
-        self.assertEqual((found.sign, found.words()), (sign, words))
-
-    def test_with_a_number_of_others(self):
-        ours = Share.of([0.5], [100])
-        self.assertEqual(numbers.compare(ours, 0.55).sign, 0)
-        self.assertEqual(numbers.compare(ours, 0.65).sign, -1)
-
-    def test_spread_of_seeds_makes_level(self):
-        sure, unsure = [0.5, 0.5], [0.4, 0.6]
-        other = Share.of([0.56], [100_000])
-        self.assertEqual(numbers.compare(Share.of(sure, [100_000] * 2), other).sign, -1)
-        self.assertEqual(numbers.compare(Share.of(unsure, [100_000] * 2), other).sign, 0)
-
-
-class TextTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters((4.64, "+4.6"), (-4.64, "−4.6"), (0.04, "0.0"), (-0.04, "0.0"))
-    def test_signed(self, value, text):
-        self.assertEqual(numbers.signed(value), text)
-
-    def test_spread(self):
-        self.assertEqual(numbers.spread([17.83], 1), "17.8")
-        self.assertEqual(numbers.spread([17.0, 18.0, 19.0], 1), "18.0 ± 1.0")
-        self.assertEqual(numbers.spread([17.0, math.nan], 1), "–")
-        self.assertEqual(numbers.spread([], 1), "–")
-
-    def test_lists_and_spans(self):
-        self.assertEqual(numbers.listed([1]), "1")
-        self.assertEqual(numbers.listed([0, 1, 2]), "0, 1 and 2")
-        self.assertEqual(numbers.span([9, -1.5, 17]), "−1.5 to 17.0")
-        self.assertEqual(numbers.span([2.0, 2.04]), "2.0")
-        self.assertEqual(numbers.plural(1, "seed"), "1 seed")
-        self.assertEqual(numbers.plural(10_000, "image"), "10,000 images")
-
-    def test_minutes(self):
-        self.assertEqual(numbers.minutes([18.6]), "19 min")
-        self.assertEqual(numbers.minutes([18.0, 20.0]), "19 ± 1 min")
-        self.assertEqual(numbers.minutes([150.0]), "2.5 h")
-        self.assertEqual(numbers.minutes([None]), "–")
+    def check(self, text: str, **options: bool) -> list[str]:
+        page = self.folder / "page.md"
+        page.write_text(text)
+        return [problem.removeprefix(f"{page}:") for problem in drift(page, self.folder, **options)]
 
     @parameterized.parameters(
-        (0.03, "0.03"), (0.005, "0.005"), (0.2, "0.2"), (8 / 255, "8/255"), (0.0123456, "0.0123456")
+        ("72.4 %", "a/seed0/run.json#share"),
+        ("73.0 %", "mean a/*/run.json#share"),
+        ("72 %", "min a/*/run.json#share"),
+        ("1.2 points", "max a/*/run.json#share - a/seed0/run.json#share"),
+        ("20", "a/seed0/run.json#scores.0.right"),
+        ("5", "a/seed0/run.json#scores.-1.right"),
+        ("5", "a/seed0/run.json#scores[epsilon=0.2].right"),
+        ("5", "a/seed0/run.json#scores[epsilon=0.2,right=5].right"),
+        ("25", "sum a/*/run.json#scores.*.right"),
+        ("2", "count a/*/run.json#scores.*.right"),
+        ("75 %", "a/seed0/run.json#scores.0.right - #scores.1.right / #scores.0.right"),
+        ("4.0", "a/seed0/run.json#scores.0.right / #scores.1.right"),
+        ("2 min", "sum b.json#minutes.*"),
+        ("0.03 h", "sum b.json#minutes.*"),
+        ("1.5 min", "sum log.jsonl#*.seconds"),
+        ("−1.25", "b.json#loss"),
+        ("-1.25", "b.json#loss"),
+        ("10,000 images", "b.json#images"),
+        ("7", "b.json#a, b"),
     )
-    def test_radius(self, radius, text):
-        self.assertEqual(numbers.radius_text(radius), text)
+    def test_a_number_that_is_right(self, label, source):
+        number = label.partition(" ")[0]
+        text = f"# Title\n\nThere are {number} of them.\n\n<!-- numbers\n{label} = {source}\n-->\n"
+        self.assertEqual(self.check(text, everywhere=True), [])
+
+    def test_a_number_that_changed(self):
+        claims = "72.5 % = a/seed0/run.json#share\n10,000 = b.json#images"
+        text = f"# Title\n\nAbove is\n72.5 %, and 10,000.\n\n<!-- numbers\n{claims}\n-->\n"
+        said = f"4: 72.5 % is 72.4 in {self.folder}/a/seed0/run.json: a/seed0/run.json#share."
+        self.assertEqual(self.check(text), [said])
+        (self.folder / "b.json").write_text(json.dumps(FILES["b.json"] | {"images": 9999}))
+        self.assertIn(f"4: 10,000 is 9,999 in {self.folder}/b.json: b.json#images.", self.check(text))
+
+    @parameterized.parameters(
+        ("none.json#share", "FileNotFoundError: no file .*none.json"),
+        ("b.json#none", "KeyError: 'none'"),
+        ("b.json#minutes.*", "ValueError: wanted one value, found 2"),
+        ("a/*/run.json#share", "ValueError: wanted one value, found 2"),
+        ("a/seed0/run.json#scores[epsilon=0.3].right", "ValueError: wanted one value, found 0"),
+        ("median a/*/run.json#share", r"ValueError: wanted \[mean\|sum\|count\|min\|max\] FILE#PATH, got 'median"),
+        ("b.json#minutes[one=90.0].two", "AttributeError"),
+        ("b.json#share / #zero", "ZeroDivisionError"),
+        ("b.json", r"ValueError: wanted \[mean"),
+    )
+    def test_a_comment_that_leads_nowhere(self, source, message):
+        (problem,) = self.check(f"Here are 3.\n\n<!-- numbers\n3 = {source}\n-->\n")
+        self.assertRegex(problem, f"^4: cannot look up 3 in .*{message}")
+
+    def test_a_number_without_a_file(self):
+        text = "# One\n\nHere 7 and 8, and 7.\n\n<!-- numbers\n7 = b.json#a, b\n-->\n\n# Two\n\n9 stands alone.\n"
+        found = self.check(text)
+        self.assertLen(found, 2)  # the second 7 wants a line of its own
+        self.assertStartsWith(found[0], "3: 7 is checked against no file")
+        self.assertStartsWith(found[1], "3: 8 is checked against no file")
+        self.assertStartsWith(self.check(text, everywhere=True)[2], "11: 9 is checked against no file")
+
+    def test_a_comment_without_its_number(self):
+        text = "# One\n\nHere is `7`.\n\n<!-- numbers\n7 = b.json#a, b\n-->\n"
+        self.assertEqual(self.check(text), ["6: no sentence of this section has the 7 of '7 = b.json#a, b'."])
+
+    def test_what_is_no_result(self):
+        text = (
+            "# WideResNet-40-2 in 2020\n\n1. `K = 1` on CIFAR-10 with PGD-40, [two of l2](http://x/3.html) ten-fold.\n"
+            "```sh\npython 3 --seeds=4\n```\n<!-- a remark on 5 -->\n<!-- table: any -->\n| 6 |\n<!-- /table -->\n"
+        )
+        self.assertEqual(self.check(text, everywhere=True), [])
+
+    @parameterized.parameters("1999.5", "2,020", "(8)", "8.", "8,", "8 %", "8–9", "+8", "| 8 |", "**8**", "# 8 things")
+    def test_what_is_one(self, text):
+        self.assertNotEmpty(self.check(f"{text}\n", everywhere=True))
 
 
 if __name__ == "__main__":

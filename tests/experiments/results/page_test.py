@@ -1,118 +1,88 @@
-"""The page as a whole: any set of files renders, twice the same bytes; links lead somewhere; the README's block."""
+"""The committed page: its tables and numbers are those of the files, its links and commands lead somewhere."""
 
-import json
 import pathlib
 import re
-import shutil
 
 import tensorflow as tf
 
-from cnnf_tf.experiments.results import Results, page, relative_link, render_page, render_readme_block, replace_block
-from cnnf_tf.experiments.results.markdown import anchor
-from tests.experiments.results.made_up import ReportingTestCase
+from cnnf_tf.experiments.results import TABLES, drift, fill
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
-COMMITTED = ROOT / "docs" / "results"
+PAGE, FOLDER = ROOT / "docs" / "results.md", ROOT / "docs" / "results"
 
 
-class EmptyTest(ReportingTestCase):
-    def test_nothing_measured(self):
-        text = render_page(self.results)
-        self.assertEqual(text.count("**Not measured yet.**"), len(page.TALK) + len(page.BEYOND) + 1)  # 6 asks twice
-        self.assertEqual(len(re.findall("^python bin/", text, flags=re.MULTILINE)), text.count("\npython bin/"))
-        self.assertNotIn("{", text)
-        block = render_readme_block(self.results)
-        self.assertIn("Not measured yet: 1. Repair of distorted images; 2. PGD-40", block)
-
-    def test_commands_name_binaries_and_configurations_that_exist(self):
-        text = render_page(self.results)
-        for path in set(re.findall(r"(?:bin|configs)/\w+\.py", text)):
-            self.assertTrue((ROOT / path).is_file(), path)
-
-    def test_wrong_files_are_named(self):
-        self.put("restoration/restoration.json", {"model": "x"})
-        with self.assertRaisesRegex(
-            ValueError, "restoration.section has not what its binary writes.*KeyError: 'scores'"
-        ):
-            render_page(self.results)
-
-
-class CommittedTest(ReportingTestCase):
+class PageTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
-        if not COMMITTED.is_dir():
-            self.skipTest("docs/results is not among the files of this test run")
+        if not PAGE.exists():
+            self.skipTest("docs is not among the files of this test run")
+        self.text = PAGE.read_text(encoding="utf-8")
 
-    def test_twice_the_same_bytes(self):
-        self.assertEqual(render_page(Results(COMMITTED)), render_page(Results(COMMITTED)))
+    def test_tables_and_numbers_are_those_of_the_files(self):
+        self.assertEqual(fill(self.text, FOLDER), self.text)
+        self.assertEqual(drift(PAGE, FOLDER, everywhere=True), [])
 
-    def test_a_folder_elsewhere_renders_alike(self):
-        copy = self.folder / "copy"
-        shutil.copytree(COMMITTED, copy)
-        text = render_page(Results(copy), results_link="elsewhere")
-        self.assertEqual(text, render_page(Results(COMMITTED), results_link="elsewhere"))
-        self.assertIn("](elsewhere/", text)
+    def test_every_table_stands_on_a_page(self):
+        pages = "".join(page.read_text(encoding="utf-8") for page in PAGE.parent.glob("*.md"))
+        for name in TABLES:
+            self.assertEqual(pages.count(f"<!-- table: {name} -->"), 1, name)
 
-    def test_any_file_may_be_missing(self):
-        copy = self.folder / "copy"
-        shutil.copytree(COMMITTED, copy)
-        for path in sorted(copy.rglob("*.json*")):
-            content = path.read_bytes()
-            path.unlink()
-            self.assertStartsWith(render_page(Results(copy)), "# Results")
-            path.write_bytes(content)
+    def test_a_changed_digit_is_found(self):
+        """Each number of the page, one after the other, is tied to a file: none may change unnoticed."""
+        copy = pathlib.Path(self.create_tempdir().full_path) / "results.md"
+        prose = re.sub(
+            r"```.*?```|<!--.*?-->|`[^`]*`|\]\([^)]*\)|^\|[^\n]*",
+            lambda m: " " * len(m[0]),
+            self.text,
+            flags=re.S | re.M,
+        )
+        places = [match.start() for match in re.finditer(r"(?<![\w.,-])\d+\.\d(?!\d)", prose)]
+        self.assertGreater(len(places), 30)
+        for place in places:
+            changed = str((int(self.text[place]) + 5) % 10)
+            copy.write_text(self.text[:place] + changed + self.text[place + 1 :], encoding="utf-8")
+            line = self.text.count("\n", 0, place) + 1
+            self.assertTrue([p for p in drift(copy, FOLDER, everywhere=True) if p.startswith(f"{copy}:{line}:")], line)
+
+    def test_a_changed_file_is_found(self):
+        """The headline of the adversarial training, seen from the other side."""
+        copy = pathlib.Path(self.create_tempdir().full_path)
+        for path in FOLDER.rglob("*.json*"):
+            target = copy / path.relative_to(FOLDER)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+        changed = copy / "adversarial_fashion_mnist" / "cnn" / "seed1" / "robustness.json"
+        changed.write_text(re.sub(r'("minimum": \{\s*"last": )0\.737', r"\g<1>0.777", changed.read_text()))
+        (problem,) = drift(PAGE, copy, everywhere=True)
+        self.assertRegex(problem, rf"^{PAGE}:\d+: 74.3 % is 76.3 in .*adversarial_fashion_mnist/cnn/\*/robustness.json")
+        self.assertNotEqual(fill(self.text, copy), self.text)
 
     def test_links_lead_somewhere(self):
-        text = render_page(Results(COMMITTED))
-        headings = {anchor(title) for title in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
-        links = re.findall(r"\]\(([^)]+)\)", text)
-        self.assertNotEmpty(links)
-        for link in links:
-            path, _, place = link.partition("#")
-            self.assertTrue((COMMITTED.parent / path).exists(), link)
+        headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", self.text, flags=re.S), flags=re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+        self.assertLen(anchors, len(headings))
+        links = re.findall(r"\]\(([^)]+)\)", self.text)
+        for path, _, place in (link.partition("#") for link in links if not link.startswith("http")):
+            self.assertTrue((PAGE.parent / path).exists(), path)
             if not path:
-                self.assertIn(place, headings)
+                self.assertIn(place, anchors)
+        readme = re.findall(r"docs/results\.md#([\w-]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+        self.assertLessEqual(set(readme), anchors)
 
-    def test_numbers_are_those_of_the_files(self):
-        """One value of each kind of file, read here by other means."""
-        text = render_page(Results(COMMITTED))
-
-        def load(path):
-            return json.loads((COMMITTED / path).read_text(encoding="utf-8"))
-
-        rows = {row["model"]: row for row in load("study/results.json")["rows"]["radii"] if row["radius"] == 0.05}
-        self.assertIn(f" {100 * rows['cnn']['accuracy']:.1f} ± ", text)
-        attacked = load("adversarial_fashion_mnist/cnn/seed0/robustness.json")["scores"][0]
-        low, high = (f"{100 * end:.1f}" for end in attacked["interval_95"])
-        if not (COMMITTED / "adversarial_fashion_mnist/cnn/seed1").exists():
-            self.assertIn(f"| {100 * attacked['robust_accuracy']:.1f} [{low}, {high}] |", text)
-        auroc = load("out_of_distribution/digits.json")["scores"]["max softmax"]["auroc"]
-        self.assertIn(f"below the baseline ({auroc:.3f})", " ".join(text.split()))
-        met = [row["passed"] for row in load("benchmark/benchmark.json")["rows"] if row["passed"] is not None]
-        self.assertIn(f"{sum(met)} of {len(met)} targets met", text)
+    def test_commands_name_what_there_is(self):
+        for path in set(re.findall(r"(?:bin|configs)/\w+\.py", self.text)):
+            self.assertTrue((ROOT / path).is_file(), path)
+        commands = re.findall(r"python bin/(\w+)\.py((?:[^\n\\]|\\\n)*)", self.text)
+        self.assertGreater(len(commands), 15)
+        for binary, arguments in commands:
+            source = "".join((ROOT / "bin" / f"{name}.py").read_text(encoding="utf-8") for name in (binary, "_app"))
+            for flag in re.findall(r"--(?:no)?([a-z_]+)(?==|\s|$)", arguments):
+                self.assertIn(f'"{flag}"', source, f"bin/{binary}.py --{flag}")
 
     def test_result_files_are_small_and_name_no_machine(self):
-        for path in COMMITTED.rglob("*.json*"):
+        for path in FOLDER.rglob("*.json*"):
             self.assertLess(path.stat().st_size, 300_000, path)
             self.assertNotRegex(path.read_text(encoding="utf-8"), r'"/(root|home|work|tmp)/')
-
-
-class BlockTest(tf.test.TestCase):
-    def test_replaces_what_is_between_the_lines(self):
-        text = f"a\n{page.BEGIN}\nold\n{page.END}\nb\n"
-        once = replace_block(text, "new\nlines")
-        self.assertEqual(once, f"a\n{page.BEGIN}\nnew\nlines\n{page.END}\nb\n")
-        self.assertEqual(replace_block(once, "new\nlines"), once)
-        self.assertEqual(replace_block("no lines", "new"), "no lines")
-
-    def test_refuses_half_a_block(self):
-        for text in (page.BEGIN, page.END, f"{page.END} {page.BEGIN}", f"{page.BEGIN}{page.BEGIN}{page.END}"):
-            with self.assertRaisesRegex(ValueError, "wanted one line <!-- results:begin --> and after it one line"):
-                replace_block(text, "new")
-
-    def test_relative_link(self):
-        self.assertEqual(relative_link("docs/results", "docs/results.md"), "results")
-        self.assertEqual(relative_link("docs/results.md", "README.md"), "docs/results.md")
 
 
 if __name__ == "__main__":
