@@ -6,7 +6,6 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import layers
-from cnnf_tf.layers.base import FeedbackComposite
 from cnnf_tf.utils.dtypes import dtype_policy
 from tests import descriptors
 
@@ -15,7 +14,7 @@ CASES = [(descriptor.name, descriptor) for descriptor in descriptors.LAYERS]
 
 def down(layer, signal, latent):
     """The signal below and what goes into the next `call`."""
-    if isinstance(layer, FeedbackComposite):
+    if isinstance(layer, layers.FeedbackComposite):
         return layer.feedback(signal, latent)
     return layer.feedback(signal, latent), signal
 
