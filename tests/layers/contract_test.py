@@ -86,6 +86,21 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(down(layer, signal, latent)[0], gradient, rtol=1e-4, atol=1e-5)
 
     @parameterized.named_parameters(CASES)
+    def test_latents_are_as_described(self, descriptor):
+        """Shape, logits of one for each latent, and the affine form, which at the latents of a pass is that pass."""
+        layer, features = descriptors.built(descriptor), tf.constant(descriptors.batch(descriptor))
+        output, latent = layer(features)
+        self.assertAllClose(layer.linear_call(features, latent), output, rtol=1e-5, atol=1e-6)
+        if isinstance(layer, layers.FeedbackComposite):
+            self.assertLen(latent, len(layer.children()))
+            return
+        self.assertEqual(layer.has_latents, latent is not None)
+        if layer.has_latents:
+            self.assertEqual(latent.shape, layer.latent_shape(features.shape))
+            self.assertEqual(layer.latent_logits(output).shape, latent.shape)
+            self.assertAllInSet(latent.numpy(), [0.0, 1.0])
+
+    @parameterized.named_parameters(CASES)
     def test_config_round_trip(self, descriptor):
         layer, features = descriptors.built(descriptor), tf.constant(descriptors.batch(descriptor))
         config = keras.saving.serialize_keras_object(layer)
