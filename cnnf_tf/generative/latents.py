@@ -98,14 +98,7 @@ def _find(layer: FeedbackLayer, shape: Shape, path: tuple[str, ...]) -> Iterator
 def _collect(layer: FeedbackLayer, entry: Any) -> Iterator[Any]:
     """The latents inside `entry`, in the order of `_find`."""
     if isinstance(layer, FeedbackComposite):
-        children = layer.children()
-        if not isinstance(entry, (list, tuple)) or len(entry) != len(children):
-            got = f"{len(entry)} entries" if isinstance(entry, (list, tuple)) else type(entry).__name__
-            raise ValueError(
-                f"latents of {layer.name!r} must be a list of {len(children)} entries, got {got}; pass latents of this "
-                "very network, nested as it returns them."
-            )
-        for child, own in zip(children, entry, strict=True):
+        for child, own in zip(layer.children(), layer.entries("latents", entry), strict=True):
             yield from _collect(child, own)
     elif layer.has_latents:
         yield entry

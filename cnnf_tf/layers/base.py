@@ -15,7 +15,7 @@ structure of latents and of signals: the same structure goes in and comes out.
 
 A linear layer has no more to say. A layer with latents also sets `has_latents`, and says in `latent_logits` and
 `linear_call` what they mean to the generative model. `output_bias` and `inexactness` are for layers that break the
-theorem of docs/theory.md. So nothing outside of a layer's own file asks what kind of layer it is.
+theorem of docs/theory.md. So the loop, the generative model and files need not know what kind of layer it is.
 """
 
 from collections.abc import Generator

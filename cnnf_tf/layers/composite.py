@@ -66,7 +66,7 @@ class FeedbackComposite(FeedbackLayer):
         values: list[Tensor] = [features]
         latents: list[Any] = []
         taps: list[Tensor] = []
-        for child, read, own in zip(children, sources, signals, strict=False):
+        for child, read, own in zip(children, sources[:-1], signals, strict=True):
             arrived = self._sum(values, read)
             output, latent, recorded = child.pass_up(arrived, own, step_size=step_size, training=training)
             values.append(output)
@@ -101,7 +101,7 @@ class FeedbackComposite(FeedbackLayer):
         children, sources, latents = self.children(), self.sources(), self.entries("latent", latent)
         signals = self.entries("signal", [None] * len(children) if signal is None else signal)
         values = [features]
-        for child, read, z, g in zip(children, sources, latents, signals, strict=False):
+        for child, read, z, g in zip(children, sources[:-1], latents, signals, strict=True):
             values.append(child.linear_call(self._sum(values, read), z, g, step_size=step_size))
         return self._sum(values, sources[-1])
 

@@ -144,7 +144,9 @@ class ArgumentsTest(tf.test.TestCase, parameterized.TestCase):
             lambda z: map_features(self.network, self.features, [0, 1], z),
             lambda z: map_latents(self.network, self.features, [0, 1], z),
         ):
-            with self.assertRaisesRegex(ValueError, "'conv_network' must be a list of 7 entries, got 3 entries"):
+            with self.assertRaisesRegex(
+                ValueError, "'conv_network' has 7 layers and wants .* as many entries as latents, got 3;"
+            ):
                 call(other)
             with self.assertRaisesRegex(ValueError, r"'ada_relu1' must be .* \[batch, 4, 4, 2\], got shape \(2, 8, 8"):
                 call(larger)
