@@ -44,8 +44,8 @@ def main() -> None:
 
     _app.start_tensorflow()
     import keras
+    import sklearn
     import tensorflow as tf
-    import tensorflow_probability as tfp
     from tqdm import tqdm
 
     from cnnf_tf import __version__, data
@@ -57,8 +57,8 @@ def main() -> None:
         "versions": {
             "cnnf_tf": __version__,
             "keras": keras.__version__,
+            "scikit-learn": sklearn.__version__,
             "tensorflow": tf.__version__,
-            "tensorflow_probability": tfp.__version__,
         },
         "errors": "shares of the test images in [0, 1]; mean and sample standard deviation over seeds",
     }
@@ -97,20 +97,21 @@ def _baseline(
     config: ConfigDict, method: str, images: Any, labels: Any, facts: Any, seed: int
 ) -> tuple[Callable[[Any], Any], dict[str, Any]]:
     """Fits one of the closed-form or convex models, which need no seed."""
-    del seed
-    from cnnf_tf.experiments.learning_curves.baselines import GaussianNaiveBayes, LogisticRegression
+    del facts, seed
+    from cnnf_tf.experiments.learning_curves import baselines
+
+    def flat(pictures: Any) -> Any:
+        return pictures.reshape(len(pictures), -1)
 
     if method == "logistic_regression":
-        regression = LogisticRegression.fit(images, labels, num_classes=facts.num_classes, l2=config.study.l2)
-        return regression.predict, {"iterations": regression.iterations}
-    bayes = GaussianNaiveBayes.fit(
-        images,
-        labels,
-        num_classes=facts.num_classes,
-        var_smoothing=config.study.var_smoothing,
-        shared_variance=method == "gaussian_naive_bayes",
-    )
-    return bayes.predict, {}
+        model = baselines.logistic_regression(flat(images), labels, l2=config.study.l2)
+        details = {"iterations": int(model.n_iter_.max())}
+    else:
+        shared = method == "gaussian_naive_bayes"
+        smoothing = config.study.var_smoothing
+        model = baselines.gaussian_naive_bayes(flat(images), labels, var_smoothing=smoothing, shared_variance=shared)
+        details = {}
+    return lambda pictures: model.predict(flat(pictures)), details
 
 
 def _network(
