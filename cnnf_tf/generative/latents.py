@@ -98,7 +98,7 @@ def _find(layer: FeedbackLayer, shape: Shape, path: tuple[str, ...]) -> Iterator
 def _collect(layer: FeedbackLayer, entry: Any) -> Iterator[Any]:
     """The latents inside `entry`, in the order of `_find`."""
     if isinstance(layer, FeedbackComposite):
-        for child, own in zip(layer.children(), layer.entries("latents", entry), strict=True):
+        for child, own in zip(layer.children(), layer.entries("latent", entry), strict=True):
             yield from _collect(child, own)
     elif layer.has_latents:
         yield entry

@@ -122,7 +122,7 @@ class FeedbackComposite(FeedbackLayer):
             size = len(structure) if isinstance(structure, (list, tuple)) else type(structure).__name__
             raise ValueError(
                 f"{self.name!r} has {count} layers and wants a list of as many entries as {argument}, got {size}; pass "
-                "what `call` or `feedback` of the same network returned."
+                f"{argument}s of this very network, nested as it returns them."
             )
         return list(structure)
 

@@ -145,7 +145,7 @@ class ArgumentsTest(tf.test.TestCase, parameterized.TestCase):
             lambda z: map_latents(self.network, self.features, [0, 1], z),
         ):
             with self.assertRaisesRegex(
-                ValueError, "'conv_network' has 7 layers and wants .* as many entries as latents, got 3;"
+                ValueError, "'conv_network' has 7 layers and wants .* as many entries as latent, got 3;"
             ):
                 call(other)
             with self.assertRaisesRegex(ValueError, r"'ada_relu1' must be .* \[batch, 4, 4, 2\], got shape \(2, 8, 8"):
