@@ -1,31 +1,30 @@
-"""CNN-F: convolutional networks with recurrent generative feedback, in Keras and TensorFlow.
+"""CNN-F: convolutional networks with recurrent generative feedback, in Keras.
 
 "Neural networks with recurrent generative feedback", Huang et al., NeurIPS 2020 (arXiv:2007.09200).
 """
 
+import importlib as _importlib
 import os as _os
+from typing import Any as _Any
+
+from cnnf_tf.version import __version__
 
 _os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import keras as _keras  # noqa: E402
+_MODULES = ("data", "layers", "models")
+_NAMES = ("CNNF", "Trajectory", "load_pretrained", "pretrained_names")  # of cnnf_tf.models
 
-if _keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        f"cnnf_tf wants Keras on the TensorFlow backend, got {_keras.backend.backend()!r}; set "
-        "KERAS_BACKEND=tensorflow before Keras is first imported."
-    )
+__all__ = ["__version__", *_MODULES, *_NAMES]  # noqa: PLE0604
 
-from cnnf_tf import data, layers, models  # noqa: E402
-from cnnf_tf.models import CNNF, Trajectory, load_pretrained, pretrained_names  # noqa: E402
-from cnnf_tf.version import __version__  # noqa: E402
 
-__all__ = [
-    "CNNF",
-    "Trajectory",
-    "__version__",
-    "data",
-    "layers",
-    "load_pretrained",
-    "models",
-    "pretrained_names",
-]
+def __getattr__(name: str) -> _Any:
+    """Loads a public name on first use (PEP 562)."""
+    if name in _MODULES:
+        return _importlib.import_module(f"cnnf_tf.{name}")
+    if name in _NAMES:
+        return getattr(_importlib.import_module("cnnf_tf.models"), name)
+    raise AttributeError(f"module 'cnnf_tf' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -12,7 +12,7 @@ Going down, the signal is put where z_P points and zero elsewhere. On the first 
 
 from typing import Any
 
-from keras import ops
+from keras import ops, tree
 
 from cnnf_tf.layers import kernels
 from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, one_of, positive_int, register
@@ -74,7 +74,11 @@ class AdaPool2D(FeedbackLayer):
             picked = ops.ones_like(pooled) if sign is None else ops.abs(sign)
             latent = kernels.max_pool_adjoint(signed, pooled, picked, size)
             output = pooled if sign is None else sign * pooled
-            return (output, latent), lambda upstream, _: kernels.unpool(upstream, latent, size)
+
+            def gradient(*upstream: Any) -> Tensor:  # one for each output: TensorFlow lists them, JAX gives a tuple
+                return kernels.unpool(tree.flatten(upstream)[0], latent, size)
+
+            return (output, latent), gradient
 
         output, latent = pool(features)
         return output, ops.stop_gradient(latent)

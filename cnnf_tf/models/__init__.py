@@ -1,41 +1,28 @@
 """The loop, the Keras model around it, the paper's networks, pretrained models, the objective, the authors' weights."""
 
-from cnnf_tf.models.adaptive import AdaptiveResult, adaptive_unroll, check_tolerance, infer_adaptive
-from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.loading import load_model, model_sha256
-from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, wide_resnet
-from cnnf_tf.models.objective import Losses, Scored, batch_losses, reconstruction_loss, trajectory_losses
-from cnnf_tf.models.pretrained import load_pretrained, pretrained_card, pretrained_names
-from cnnf_tf.models.traversal import leaves
-from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
+import importlib as _importlib
+from typing import Any as _Any
 
-__all__ = [
-    "AdaptiveResult",
-    "CNNF",
-    "NETWORKS",
-    "READOUTS",
-    "Feedback",
-    "Losses",
-    "Network",
-    "Scored",
-    "State",
-    "Trajectory",
-    "adaptive_unroll",
-    "batch_losses",
-    "check_tolerance",
-    "fashion_cnn",
-    "feedback_pass",
-    "first_pass",
-    "infer_adaptive",
-    "leaves",
-    "load_model",
-    "load_pretrained",
-    "model_sha256",
-    "pretrained_card",
-    "pretrained_names",
-    "reconstruction_loss",
-    "step",
-    "trajectory_losses",
-    "unroll",
-    "wide_resnet",
-]
+_MODULES = {
+    "adaptive": ("AdaptiveResult", "adaptive_unroll", "check_tolerance", "infer_adaptive"),
+    "cnnf": ("CNNF",),
+    "loading": ("load_model", "model_sha256"),
+    "networks": ("NETWORKS", "Network", "fashion_cnn", "wide_resnet"),
+    "objective": ("Losses", "Scored", "batch_losses", "reconstruction_loss", "trajectory_losses"),
+    "pretrained": ("load_pretrained", "pretrained_card", "pretrained_names"),
+    "traversal": ("leaves",),
+    "unroll": ("READOUTS", "Feedback", "State", "Trajectory", "feedback_pass", "first_pass", "step"),
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names}
+
+# A name that is also its module's: importing the module would put the module here.
+from cnnf_tf.models.unroll import unroll  # noqa: E402
+
+__all__ = sorted([*_PLACES, "unroll"])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> _Any:
+    """Loads a public name on first use (PEP 562): not every backend has every module."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'cnnf_tf.models' has no attribute {name!r}")
+    return getattr(_importlib.import_module(f"cnnf_tf.models.{_PLACES[name]}"), name)

@@ -1,8 +1,8 @@
 """Linear maps and their adjoints as TensorFlow's native kernels.
 
 Given the latents the network is linear, and the signal that comes down is a vector-Jacobian product. So each adjoint
-here is the gradient kernel of its forward op: exact, fast, and differentiable in turn. This is the one file of the
-layers that speaks TensorFlow rather than `keras.ops`, which has no such kernels.
+here is the gradient kernel of its forward op: exact, fast, and differentiable in turn. `keras.ops` has no such kernels,
+so the layers speak to this file, or to its sister for another backend.
 """
 
 from collections.abc import Callable
