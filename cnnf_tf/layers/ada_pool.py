@@ -12,7 +12,7 @@ Going down, the signal is put where z_P points and zero elsewhere. On the first 
 
 from typing import Any
 
-from keras import ops, tree
+from keras import ops
 
 from cnnf_tf.layers import kernels
 from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, one_of, positive_int, register
@@ -57,31 +57,11 @@ class AdaPool2D(FeedbackLayer):
         """Returns `(pooled, z_P)`; z_P is shaped and typed like `features`, at most one 1 in each window."""
         del step_size, training
         sign = None if signal is None else RULES[self.rule](signal)
-        return self._pool(features, sign)
+        return kernels.adaptive_pool(features, sign, self.pool_size)
 
     def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
         """`z_P * unpool(signal)`, shaped like z_P."""
         return kernels.unpool(self.in_compute_dtype(signal), self.in_compute_dtype(latent), self.pool_size)
-
-    def _pool(self, features: Tensor, sign: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The pooled features and z_P. Given z_P pooling is linear, and its gradient is the feedback through z_P."""
-
-        @ops.custom_gradient
-        def pool(features: Tensor) -> tuple[tuple[Tensor, Tensor], Any]:
-            size = self.pool_size
-            signed = features if sign is None else kernels.times_upsampled(features, sign, size)
-            pooled = kernels.max_pool(signed, size)
-            picked = ops.ones_like(pooled) if sign is None else ops.abs(sign)
-            latent = kernels.max_pool_adjoint(signed, pooled, picked, size)
-            output = pooled if sign is None else sign * pooled
-
-            def gradient(*upstream: Any) -> Tensor:  # one for each output: TensorFlow lists them, JAX gives a tuple
-                return kernels.unpool(tree.flatten(upstream)[0], latent, size)
-
-            return (output, latent), gradient
-
-        output, latent = pool(features)
-        return output, ops.stop_gradient(latent)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"pool_size": self.pool_size, "rule": self.rule}

@@ -7,6 +7,7 @@ if keras.backend.backend() == "jax":
 else:
     from cnnf_tf.layers.kernels import tensorflow as _kernels
 
+adaptive_pool = _kernels.adaptive_pool
 average_pool = _kernels.average_pool
 conv2d = _kernels.conv2d
 conv2d_adjoint = _kernels.conv2d_adjoint
@@ -21,6 +22,7 @@ upsample = _kernels.upsample
 where_positive = _kernels.where_positive
 
 __all__ = [
+    "adaptive_pool",
     "average_pool",
     "conv2d",
     "conv2d_adjoint",

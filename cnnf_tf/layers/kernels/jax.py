@@ -59,6 +59,18 @@ def max_pool_adjoint(features: Array, pooled: Array, signal: Array, size: int) -
     return _with_left_over(put.reshape(batch, height * size, width * size, channels), features.shape[1:3])
 
 
+def adaptive_pool(features: Array, sign: Array | None, size: int) -> tuple[Array, Array]:
+    """The unit of each window with the largest `features * upsample(sign)`, and a constant that is 1 at its place.
+
+    A sign is 1, -1, or 0, which picks none; None is 1. Given the place pooling is linear, and its gradient `unpool`.
+    """
+    signed = lax.stop_gradient(features if sign is None else times_upsampled(features, sign, size))
+    pooled = max_pool(signed, size)
+    picked = jnp.ones_like(pooled) if sign is None else jnp.abs(sign)
+    latent = lax.stop_gradient(max_pool_adjoint(signed, pooled, picked, size))
+    return sum_pool(features * latent, size), latent
+
+
 def upsample(signal: Array, size: int, input_size: tuple[int, int]) -> Array:
     """Transpose of the sum over windows: repeats each value over its window; left-over rows and columns are zero."""
     batch, height, width, channels = signal.shape

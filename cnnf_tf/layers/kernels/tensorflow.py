@@ -78,6 +78,25 @@ def max_pool_adjoint(features: tf.Tensor, pooled: tf.Tensor, signal: tf.Tensor, 
     )
 
 
+def adaptive_pool(features: tf.Tensor, sign: tf.Tensor | None, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The unit of each window with the largest `features * upsample(sign)`, and a constant that is 1 at its place.
+
+    A sign is 1, -1, or 0, which picks none; None is 1. Given the place pooling is linear, and its gradient `unpool`.
+    """
+
+    @tf.custom_gradient
+    def pool(features: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tf.Tensor]]:
+        signed = features if sign is None else times_upsampled(features, sign, size)
+        pooled = max_pool(signed, size)
+        picked = tf.ones_like(pooled) if sign is None else tf.abs(sign)
+        latent = max_pool_adjoint(signed, pooled, picked, size)
+        output = pooled if sign is None else sign * pooled
+        return (output, latent), lambda upstream, _: unpool(upstream, latent, size)
+
+    output, latent = pool(features)
+    return output, tf.stop_gradient(latent)
+
+
 def upsample(signal: tf.Tensor, size: int, input_size: tuple[int, int]) -> tf.Tensor:
     """Transpose of the sum over windows: repeats each value over its window; left-over rows and columns are zero.
 
