@@ -33,23 +33,32 @@ def signs():
 
 def convolutions():
     for strides, pad, size, sides in itertools.product((1, 2, 3), (0, 1, 2), (1, 3, 5), ((7, 8), (9, 6))):
-        rng = np.random.default_rng(0)
-        features, kernel = rng.normal(size=(2, *sides, 3)), rng.normal(size=(size, size, 3, 4))
-        padded = np.pad(features, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-        height, width = ((side + 2 * pad - size) // strides + 1 for side in sides)
-        expected = np.zeros((2, height, width, 4))
-        for row, column in itertools.product(range(height), range(width)):
-            top, left = row * strides, column * strides
-            window = padded[:, top : top + size, left : left + size]
-            expected[:, row, column] = np.einsum("bijc,ijcf->bf", window, kernel)
-        np.testing.assert_allclose(kernels.conv2d(features, kernel, strides, pad), expected, rtol=1e-10, atol=1e-10)
-        signal = rng.normal(size=expected.shape)
-        down = kernels.conv2d_adjoint(jnp.array(signal), kernel, strides, pad, (*sides, 3))
-        assert down.shape == (2, *sides, 3)
-        np.testing.assert_allclose(np.sum(down * features), np.sum(signal * expected), rtol=1e-9, atol=1e-9)
-        to_kernel = jax.grad(lambda k: jnp.sum(kernels.conv2d_adjoint(jnp.array(signal), k, strides, pad, (*sides, 3))))
-        ones = jax.grad(lambda k: jnp.sum(signal * kernels.conv2d(jnp.ones_like(features), k, strides, pad)))
-        np.testing.assert_allclose(to_kernel(kernel), ones(kernel), rtol=1e-9, atol=1e-9)
+        _convolution(strides, pad, size, sides)
+
+
+def _convolution(strides, pad, size, sides):
+    rng = np.random.default_rng(0)
+    features, kernel = rng.normal(size=(2, *sides, 3)), rng.normal(size=(size, size, 3, 4))
+    padded = np.pad(features, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    height, width = ((side + 2 * pad - size) // strides + 1 for side in sides)
+    expected = np.zeros((2, height, width, 4))
+    for row, column in itertools.product(range(height), range(width)):
+        top, left = row * strides, column * strides
+        window = padded[:, top : top + size, left : left + size]
+        expected[:, row, column] = np.einsum("bijc,ijcf->bf", window, kernel)
+    np.testing.assert_allclose(kernels.conv2d(features, kernel, strides, pad), expected, rtol=1e-10, atol=1e-10)
+    signal = jnp.array(rng.normal(size=expected.shape))
+
+    def adjoint(kernel):
+        return kernels.conv2d_adjoint(signal, kernel, strides, pad, (*sides, 3))
+
+    assert adjoint(kernel).shape == (2, *sides, 3)
+    np.testing.assert_allclose(np.sum(adjoint(kernel) * features), np.sum(signal * expected), rtol=1e-9, atol=1e-9)
+    down = jax.grad(lambda kernel: jnp.sum(adjoint(kernel)))(kernel)
+    up = jax.grad(lambda kernel: jnp.sum(signal * kernels.conv2d(jnp.ones_like(features), kernel, strides, pad)))(
+        kernel
+    )
+    np.testing.assert_allclose(down, up, rtol=1e-9, atol=1e-9)
 
 
 def dense():
@@ -123,10 +132,52 @@ def gradients():
                     moved = [images, kernel]
                     moved[index] = argument + sign * 1e-8 * direction  # few latents flip on the way
                     both.append(loss(*moved, unrecorded))
-                np.testing.assert_allclose(np.sum(found[index] * direction), (both[0] - both[1]) / 2e-8, rtol=1e-4, atol=1e-6)
+                np.testing.assert_allclose(
+                    np.sum(found[index] * direction), (both[0] - both[1]) / 2e-8, rtol=1e-4, atol=1e-6
+                )
 
         along(images, network.layers[0].kernel.value, None, np.random.default_rng(1))
         jax.jit(jax.grad(loss, (0, 1)))(images, network.layers[0].kernel.value, jnp.array(3))
+
+
+def screening():
+    """The screening's loop under `lax.scan` and its objective are those of the models."""
+    import keras
+
+    from cnnf_tf.experiments.screening import images as images_lib
+    from cnnf_tf.experiments.screening import training
+    from cnnf_tf.experiments.screening.loop import Model
+    from cnnf_tf.experiments.screening.recipes import Recipe
+    from cnnf_tf.models.networks import fashion_cnn
+    from cnnf_tf.models.objective import trajectory_losses
+    from cnnf_tf.models.unroll import unroll
+
+    recipe = Recipe("test", "", iterations=2, horizon=7, reconstruction_weight=0.3)
+    model = Model(recipe, (12, 12, 1), 0)
+    keras.utils.set_random_seed(0)
+    network = fashion_cnn().network
+    network.build((None, 12, 12, 1))
+    images = jnp.array(np.random.default_rng(0).uniform(size=(4, 12, 12, 1)), jnp.float32)
+    labels = jnp.array([0, 3, 9, 3])
+
+    def cross_entropy(logits):
+        return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(4), labels])
+
+    trajectory = unroll(network, images * 2 - 1, iterations=2, step_size=0.1, unrecorded=jnp.array(3))
+    expected = trajectory_losses(trajectory, cross_entropy, reconstruction_weight=0.3).total
+    numbers = training.numbers_of(recipe, 10)
+    found, _ = training._loss(model, recipe, 2, numbers, model.initial(), images, images, labels, jnp.array(3))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    grey = jnp.full((64, 28, 28, 1), 128, jnp.uint8)
+    for name in images_lib.CORRUPTIONS:
+        noisy = images_lib.corrupt(jax.random.key(0), grey, name, 3)
+        assert noisy.dtype == jnp.uint8
+        change = np.asarray(noisy, "float64") / 255 - 128 / 255
+        if name != "dotted_line":
+            deviation = {"shot_noise": np.sqrt(0.502 / 12), "gaussian_noise": 0.18}[name]
+            np.testing.assert_allclose((change.mean() + 1, change.std() / deviation), 1, atol=0.05)
+        else:
+            np.testing.assert_allclose((change.min(), change.mean()), (0, 0.05), atol=0.045)
 
 
 def golden(name):

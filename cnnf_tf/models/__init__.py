@@ -16,7 +16,7 @@ _MODULES = {
 _PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
 # A name that is also its module's: importing the module would put the module here.
-from cnnf_tf.models.unroll import unroll  # noqa: E402
+from cnnf_tf.models.unroll import unroll  # noqa: E402, F401
 
 __all__ = sorted([*_PLACES, "unroll"])  # noqa: PLE0605
 

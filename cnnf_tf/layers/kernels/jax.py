@@ -17,9 +17,7 @@ def conv2d(features: Array, kernel: Array, strides: int, pad: int) -> Array:
     return lax.conv_general_dilated(features, kernel, (strides, strides), around, dimension_numbers=_LAYOUT)
 
 
-def conv2d_adjoint(
-    signal: Array, kernel: Array, strides: int, pad: int, input_shape: tuple[int, int, int]
-) -> Array:
+def conv2d_adjoint(signal: Array, kernel: Array, strides: int, pad: int, input_shape: tuple[int, int, int]) -> Array:
     """Transpose of `conv2d`: `[b, h', w', filters]` to `[b, *input_shape]`."""
     features = jax.ShapeDtypeStruct((signal.shape[0], *input_shape), signal.dtype)
     (result,) = jax.linear_transpose(lambda features: conv2d(features, kernel, strides, pad), features)(signal)

@@ -1,0 +1,1 @@
+"""What only this checkout runs, for `bin/`: studies, benchmark, demo, model cards, results. Not installed."""
