@@ -40,8 +40,8 @@ Made by `bin/screening.py`. Every recipe is one run with one seed, of float32 wi
 (TF32) where the device has them. Accuracies in percent, at K' by the recipe's readout.
 
 - e: what stands under every attack aimed at that K', and judged by it: PGD through the full unroll and through the
-  first pass, on the margin and on cross-entropy, l-inf, pixels in [0, 1], one random start, steps that shrink from e / 4
-  to 0; an image falls with any iterate. `NAME.json` has what stands after each of them.
+  first pass, on the margin and on cross-entropy, l-inf, pixels in [0, 1], one random start, steps that shrink from
+  e / 4 to 0; an image falls with any iterate. `NAME.json` has what stands after each of them.
 - unroll alone: the same without the attacks through the first pass. Where it is far above the column e = 0.03, the
   gradient through the loop is of no use, and the true robustness may be below that column as well.
 - shot, Gaussian, line: accuracy under corruptions of severity 3, and the PSNR (dB) of h and g(0) at the best of the
