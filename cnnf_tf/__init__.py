@@ -65,11 +65,7 @@ def __dir__() -> list[str]:
 @wrapt.when_imported("keras")
 def _register_layers(keras: Any) -> None:
     """Makes the layers known to Keras; a .keras file names its classes, not the modules to import for them."""
-    if keras.backend.backend() != "tensorflow":
-        raise ImportError(
-            f"cnnf_tf wants Keras on the TensorFlow backend, got {keras.backend.backend()!r}; set "
-            "KERAS_BACKEND=tensorflow before Keras is first imported."
-        )
+    del keras
     importlib.import_module(f"{__name__}.layers")
 
 

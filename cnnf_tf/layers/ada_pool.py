@@ -60,7 +60,7 @@ class AdaPool2D(FeedbackLayer):
         """Returns `(pooled, z_P)`; z_P is shaped and typed like `features`, at most one 1 in each window."""
         del step_size, training
         sign = None if signal is None else RULES[self.rule](signal)
-        return self._pool(features, sign)
+        return kernels.adaptive_pool(features, sign, self.pool_size)
 
     def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
         """`z_P * unpool(signal)`, shaped like z_P."""
@@ -77,22 +77,6 @@ class AdaPool2D(FeedbackLayer):
         """The sum over each window of `z_P * features`."""
         del signal, step_size
         return kernels.sum_pool(features * self.in_compute_dtype(latent), self.pool_size)
-
-    def _pool(self, features: Tensor, sign: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The pooled features and z_P. Given z_P pooling is linear, and its gradient is the feedback through z_P."""
-
-        @ops.custom_gradient
-        def pool(features: Tensor) -> tuple[tuple[Tensor, Tensor], Any]:
-            size = self.pool_size
-            signed = features if sign is None else kernels.times_upsampled(features, sign, size)
-            pooled = kernels.max_pool(signed, size)
-            picked = ops.ones_like(pooled) if sign is None else ops.abs(sign)
-            latent = kernels.max_pool_adjoint(signed, pooled, picked, size)
-            output = pooled if sign is None else sign * pooled
-            return (output, latent), lambda upstream, _: kernels.unpool(upstream, latent, size)
-
-        output, latent = pool(features)
-        return output, ops.stop_gradient(latent)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"pool_size": self.pool_size, "rule": self.rule}

@@ -68,5 +68,6 @@ def _mean_product(first: Tensor, second: Tensor) -> Tensor:
     """
     if first.dtype == "float16":
         first, second = at_least_float32(first), at_least_float32(second)
-    rows = ops.average_pool(first * second, (1, first.shape[2]))
+    row = (1, first.shape[2])
+    rows = ops.average_pool(first * second, row, strides=row)
     return ops.mean(at_least_float32(rows), axis=(1, 2), keepdims=True)

@@ -12,7 +12,6 @@ so each image gets what it would get alone. The state's structure is that of the
 
 from typing import Any, NamedTuple
 
-import tensorflow as tf
 from keras import ops
 
 from cnnf_tf.layers import FeedbackSequential
@@ -99,7 +98,8 @@ def adaptive_unroll(
 ) -> AdaptiveResult:
     """Runs the loop for inference until every image is self-consistent (see the module docstring).
 
-    Works eagerly and in a `tf.function`; not under XLA, since the number of rows changes as images stop.
+    Needs TensorFlow. Works eagerly and in a `tf.function`; not under XLA, since the number of rows changes as images
+    stop.
 
     Args:
       network: the part of the CNN inside the loop, from h to the logits.
@@ -115,6 +115,8 @@ def adaptive_unroll(
     Raises:
       ValueError: a negative or non-integer `max_iterations`, a negative `tolerance`, an unknown `feedback_start`.
     """
+    import tensorflow as tf
+
     if not tf.is_tensor(max_iterations):
         check_iterations(max_iterations)
     if not tf.is_tensor(tolerance):
@@ -159,7 +161,7 @@ def adaptive_unroll(
         goes_on = ~settled & (count < tf.gather(limits, rows))
         return _keep_rows(goes_on, [rows, residual, *after_packed]), result
 
-    def any_batch(tensors: list[Tensor]) -> list[tf.TensorShape]:
+    def any_batch(tensors: list[Tensor]) -> list[Any]:
         return [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in tensors]
 
     _, (last, total, used, report) = tf.while_loop(
@@ -182,6 +184,8 @@ def check_tolerance(tolerance: Any) -> float:
 
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     """The rows where `keep` holds; nothing is copied while that is all of them."""
+
+    import tensorflow as tf
 
     def some() -> list[Tensor]:
         indices = tf.where(keep)[:, 0]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from cnnf_tf.layers import FeedbackSequential
@@ -20,6 +19,9 @@ from cnnf_tf.models.unroll import (
     unroll,
 )
 from cnnf_tf.utils.validation import one_of
+
+if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for inference; `fit` wants TensorFlow
+    import tensorflow as tf
 
 _RANGE_TOLERANCE = 1e-3
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
@@ -170,18 +172,8 @@ class CNNF(keras.Model):
         dtype = keras.backend.standardize_dtype(images.dtype)
         if "float" not in dtype:
             raise ValueError(f"CNNF wants float images with pixels in [0, 1], got {dtype}; divide uint8 by 255 first.")
-        # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
-        low, high = tf.reduce_min(images), tf.reduce_max(images)
-        in_range = tf.logical_and(low >= -_RANGE_TOLERANCE, high <= 1 + _RANGE_TOLERANCE)
-        checks = [
-            tf.debugging.Assert(tf.size(images) > 0, ["CNNF wants at least one image; got an empty batch."]),
-            tf.debugging.Assert(
-                tf.logical_or(in_range, tf.equal(tf.size(images), 0)),
-                ["CNNF wants pixels in [0, 1] (no NaN); got minimum and maximum:", low, high],
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            images = tf.identity(images)
+        if keras.backend.backend() == "tensorflow":
+            images = _checked_pixels(images)
         return ops.cast((images - self.pixel_mean) / self.pixel_scale, self.compute_dtype)
 
     def to_pixels(self, features: Tensor) -> Tensor:
@@ -310,6 +302,22 @@ def _unpack(data: Any) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
     if set(images) != {"images", "clean"}:
         raise ValueError(f'pairs of images want the keys "images" and "clean", got {sorted(images)}.')
     return images["images"], images["clean"], labels, sample_weight
+
+
+def _checked_pixels(images: Tensor) -> Tensor:
+    """The images, once they were seen to be in [0, 1], also inside a graph."""
+    # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
+    low, high = tf.reduce_min(images), tf.reduce_max(images)
+    in_range = tf.logical_and(low >= -_RANGE_TOLERANCE, high <= 1 + _RANGE_TOLERANCE)
+    checks = [
+        tf.debugging.Assert(tf.size(images) > 0, ["CNNF wants at least one image; got an empty batch."]),
+        tf.debugging.Assert(
+            tf.logical_or(in_range, tf.equal(tf.size(images), 0)),
+            ["CNNF wants pixels in [0, 1] (no NaN); got minimum and maximum:", low, high],
+        ),
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(images)
 
 
 def _ends(logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,60 +7,22 @@ rounding decides. There an array is held to 1e-4 wherever the golden file is its
 and elsewhere to a multiple of the golden file's own distance from them.
 """
 
-import functools
-
-import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.utils.dtypes import dtype_policy
 from cnnf_tf.zoo import reference
-from tests import reference_data
+from tests import golden_files
+from tests.golden_files import FILES, TOLERANCE, named_arrays, relative_error
 
-FILES = {
-    "fashion_cnn_ind0": (reference_data.fashion_state, 0, 3),
-    "fashion_cnn_ind1": (reference_data.fashion_state, 1, 3),
-    "fashion_cnn_ind2": (reference_data.fashion_state, 2, 3),
-    "wide_resnet_10_1_ind0": (functools.partial(reference_data.wide_resnet_state, 10, 1), 0, 2),
-    "wide_resnet_16_2_ind1": (functools.partial(reference_data.wide_resnet_state, 16, 2), 1, 2),
-    "wide_resnet_40_2_ind5": (functools.partial(reference_data.wide_resnet_state, 40, 2), 5, 2),
-}
-TOLERANCE = 1e-4
 WELL_CONDITIONED = 1e-5
 MODES = ("eager", "graph", "xla")
-
-
-def channels_first(values):
-    values = np.asarray(values)
-    return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values
-
-
-def named_arrays(trajectory):
-    """The trajectory under the names of the golden files, in their layout."""
-    arrays = {f"block{index}_0": tap for index, tap in enumerate(trajectory.taps[0], start=1)}
-    for t, features in enumerate(trajectory.features):
-        arrays |= {f"feature_{t}": features, f"logits_{t}": trajectory.logits[t]}
-    for t, taps in enumerate(trajectory.tap_reconstructions, start=1):
-        arrays[f"recon_{t}"] = trajectory.reconstructions[t - 1]
-        arrays |= {f"block{index}_recon_{t}": tap for index, tap in enumerate(taps, start=1)}
-    return {name: channels_first(values) for name, values in arrays.items()}
-
-
-def relative_error(values, golden):
-    return float(np.max(np.abs(values - golden)) / np.max(np.abs(golden)))
 
 
 def model_of(name, dtype="float32"):
     make_state, ind, iterations = FILES[name]
     with dtype_policy(dtype):
         return reference.from_state_dict(make_state(), ind=ind, iterations=iterations)
-
-
-def golden_of(name):
-    with np.load(reference_data.TESTDATA / "golden" / f"{name}.npz") as arrays:
-        golden = dict(arrays)
-    images = (golden.pop("x").transpose(0, 2, 3, 1) + 1) / 2
-    return images, golden
 
 
 def run(model, images, mode):
@@ -71,7 +33,7 @@ def run(model, images, mode):
 class GoldenTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(name=[name for name in FILES if name != "wide_resnet_40_2_ind5"], mode=MODES)
     def test_equals_the_authors(self, name, mode):
-        images, golden = golden_of(name)
+        images, golden = golden_files.load(name)
         arrays = run(model_of(name), images, mode)
         self.assertEqual(arrays.keys(), golden.keys())
         for key, expected in golden.items():
@@ -80,7 +42,7 @@ class GoldenTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(*MODES)
     def test_equals_the_authors_as_far_as_rounding_allows(self, mode):
         name = "wide_resnet_40_2_ind5"
-        images, golden = golden_of(name)
+        images, golden = golden_files.load(name)
         exact = run(model_of(name, "float64"), images.astype("float64"), "eager")
         arrays = run(model_of(name), images, mode)
         self.assertEqual(arrays.keys(), golden.keys())
@@ -94,7 +56,7 @@ class GoldenTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_float64_is_the_same_arithmetic(self):
         """The bound above rests on our float64 outputs: where the golden files are well conditioned, they agree."""
-        images, golden = golden_of("wide_resnet_16_2_ind1")
+        images, golden = golden_files.load("wide_resnet_16_2_ind1")
         arrays = run(model_of("wide_resnet_16_2_ind1", "float64"), images.astype("float64"), "eager")
         for key, expected in golden.items():
             self.assertLess(relative_error(arrays[key], expected), WELL_CONDITIONED, key)

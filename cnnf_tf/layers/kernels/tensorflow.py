@@ -1,8 +1,8 @@
 """Linear maps and their adjoints as TensorFlow's native kernels.
 
 Given the latents the network is linear, and the signal that comes down is a vector-Jacobian product. So each adjoint
-here is the gradient kernel of its forward op: exact, fast, and differentiable in turn. This is the one file of the
-layers that speaks TensorFlow rather than `keras.ops`, which has no such kernels.
+here is the gradient kernel of its forward op: exact, fast, and differentiable in turn. `keras.ops` has no such kernels,
+so the layers speak to this file, or to its sister for another backend.
 """
 
 from collections.abc import Callable
@@ -76,6 +76,25 @@ def max_pool_adjoint(features: tf.Tensor, pooled: tf.Tensor, signal: tf.Tensor, 
     return tf.raw_ops.MaxPoolGrad(
         orig_input=features, orig_output=pooled, grad=signal, ksize=window, strides=window, padding="VALID"
     )
+
+
+def adaptive_pool(features: tf.Tensor, sign: tf.Tensor | None, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The unit of each window with the largest `features * upsample(sign)`, and a constant that is 1 at its place.
+
+    A sign is 1, -1, or 0, which picks none; None is 1. Given the place pooling is linear, and its gradient `unpool`.
+    """
+
+    @tf.custom_gradient
+    def pool(features: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tf.Tensor]]:
+        signed = features if sign is None else times_upsampled(features, sign, size)
+        pooled = max_pool(signed, size)
+        picked = tf.ones_like(pooled) if sign is None else tf.abs(sign)
+        latent = max_pool_adjoint(signed, pooled, picked, size)
+        output = pooled if sign is None else sign * pooled
+        return (output, latent), lambda upstream, _: unpool(upstream, latent, size)
+
+    output, latent = pool(features)
+    return output, tf.stop_gradient(latent)
 
 
 def upsample(signal: tf.Tensor, size: int, input_size: tuple[int, int]) -> tf.Tensor:

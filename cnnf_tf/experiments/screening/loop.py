@@ -1,0 +1,135 @@
+"""The loop as a pure function of the weights: `first_pass` and `step` of `cnnf_tf.models.unroll` under `lax.scan`.
+
+A program's size, and the time to compile it, so do not depend on the number of iterations.
+"""
+
+import contextlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+from jax import Array, lax
+
+from cnnf_tf.experiments.screening.recipes import Recipe
+from cnnf_tf.layers import AdaReLU, FeedbackSequential, Tap
+from cnnf_tf.layers.base import move
+from cnnf_tf.models.networks import fashion_cnn
+from cnnf_tf.models.unroll import State, first_pass, step
+
+Weights = list[Array]
+
+
+class Passes(NamedTuple):
+    """What an unrolled loop did; the first axis counts passes."""
+
+    logits: Array
+    """`[K + 1, batch, classes]`."""
+    features: Array
+    """h of each pass, `[K + 1, batch, ...]`."""
+    reconstructions: list[Array]
+    """g(0) and reconstructions of the taps, each `[K, batch, ...]`."""
+    targets: list[Array]
+    """h and the taps of the first pass: what should have been reconstructed."""
+    state: State
+    """After the last pass."""
+
+
+class SoftAdaReLU(AdaReLU):
+    """AdaReLU with the latents' mean instead of their maximiser: z = sigmoid(sharpness f g), and f z comes out."""
+
+    sharpness = 10.0
+
+    def call(self, features: Any, signal: Any = None, *, step_size: Any = 0.0, training: bool = False) -> Any:
+        if signal is None:
+            return super().call(features, None, training=training)
+        features = move(features + self.in_compute_dtype(self.bias), signal, step_size)
+        latent = jax.nn.sigmoid(self.sharpness * features * signal)
+        return features * latent, latent
+
+
+class Model:
+    """The Fashion-MNIST network of a recipe; `weights` are passed to every method."""
+
+    def __init__(self, recipe: Recipe, image_shape: tuple[int, int, int], seed: int):
+        keras.utils.set_random_seed(seed)
+        parts = fashion_cnn(ind=recipe.ind, rule=recipe.rule, taps=recipe.taps)
+        if recipe.soft:
+            _soften(parts.network)
+        shape = (None, *image_shape)
+        self._encoder, self._network = parts
+        self._variables = []
+        if self._encoder is not None:
+            self._encoder.build(shape)
+            shape = self._encoder.output_shape_for(shape)
+            self._variables += self._encoder.trainable_variables
+        self._network.build(shape)
+        self._variables += self._network.trainable_variables
+        self._start = recipe.start
+
+    def initial(self) -> Weights:
+        """The weights that training starts with."""
+        return [jnp.array(variable.value) for variable in self._variables]
+
+    def _with(self, weights: Weights) -> contextlib.AbstractContextManager:
+        return keras.StatelessScope(state_mapping=list(zip(self._variables, weights, strict=True)))
+
+    def run(self, weights: Weights, images: Array, iterations: int, eta: Array, *, remat: bool = False) -> Passes:
+        """K iterations on images in [0, 1], `[batch, height, width, channels]`."""
+        with self._with(weights):
+            features = (images - 0.5) / 0.5
+            if self._encoder is not None:
+                features, _ = self._encoder(features)
+            state = first_pass(self._network, features)
+        targets = [features, *state.taps]
+        return self.go_on(
+            weights, Passes(state.logits[None], features[None], [], targets, state), iterations, eta, remat
+        )
+
+    def go_on(self, weights: Weights, passes: Passes, iterations: int, eta: Array, remat: bool = False) -> Passes:
+        """So many iterations more."""
+        if not iterations:
+            return passes
+
+        def iterate(state: State, _: None) -> tuple[State, Any]:
+            state, feedback = self._step(weights, state, eta)
+            reconstructions = [feedback.reconstruction, *feedback.taps]
+            return state, (state.logits, state.features, reconstructions)
+
+        iterate = jax.checkpoint(iterate) if remat else iterate
+        state, (logits, features, reconstructions) = lax.scan(iterate, passes.state, None, length=iterations)
+        if passes.reconstructions:
+            reconstructions = jax.tree.map(_append, passes.reconstructions, reconstructions)
+        return Passes(
+            _append(passes.logits, logits), _append(passes.features, features), reconstructions, passes.targets, state
+        )
+
+    def skip(self, weights: Weights, passes: Passes, iterations: Array, eta: Array) -> Passes:
+        """The state a number of iterations later, as a constant for gradients."""
+        weights, state = lax.stop_gradient((weights, passes.state))
+        state = lax.fori_loop(
+            0, iterations, lambda _, state: self._step(weights, state, lax.stop_gradient(eta))[0], state
+        )
+        return passes._replace(state=lax.stop_gradient(state))
+
+    def _step(self, weights: Weights, state: State, eta: Array) -> Any:
+        with self._with(weights):
+            return step(self._network, state, step_size=eta, feedback_start=self._start)
+
+
+def readout(name: str, logits: Array) -> Array:
+    """From the logits of all passes to `[batch, classes]`: those of the last, or the mean."""
+    return jnp.mean(logits, axis=0) if name == "average" else logits[-1]
+
+
+def _append(first: Array, second: Array) -> Array:
+    return jnp.concatenate([first, second])
+
+
+def _soften(composite: FeedbackSequential) -> None:
+    """Puts a `SoftAdaReLU` in the place of every AdaReLU."""
+    for index, layer in enumerate(composite.layers):
+        if isinstance(layer, AdaReLU):
+            composite.layers[index] = SoftAdaReLU(name=layer.name)
+        elif isinstance(layer, Tap) and isinstance(layer.layer, AdaReLU):
+            layer.layer = SoftAdaReLU(name=layer.layer.name)
