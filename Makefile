@@ -112,8 +112,9 @@ test: $(EXTRAS_STAMP) ## Install what the tests need and run them all.
 	$(TEST_ENV) $(PY) -m pytest $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: $(EXTRAS_STAMP) ## Check the code with ruff.
+lint: $(EXTRAS_STAMP) ## Check the code with ruff, and the directions of imports with import-linter.
 	$(PY) -m ruff check .
+	PYTHONPATH=. $(VENV)/bin/lint-imports
 
 .PHONY: format
 format: $(EXTRAS_STAMP) ## Format the code with ruff and sort its imports.
@@ -128,10 +129,6 @@ format-check: $(EXTRAS_STAMP) ## Fail if `make format` would change anything.
 typecheck: $(EXTRAS_STAMP) ## Check the types with mypy.
 	$(PY) -m mypy
 
-.PHONY: build-file
-build-file: ## Rewrite BUILD from the imports of the sources (after adding, moving or removing a file).
-	$(PYTHON) tools/build_file.py
-
 .PHONY: docs
 docs: $(DOCS_STAMP) ## Build the site of docs/ and of the docstrings, with search, into site/.
 	$(PY) -m mkdocs build
@@ -143,7 +140,7 @@ docs-serve: $(DOCS_STAMP) ## Show the site on this machine, and follow every cha
 .PHONY: lock
 lock: $(EXTRAS_STAMP) ## Rewrite requirements_lock.txt from what is installed in .venv.
 	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade setuptools
-	$(PY) tests/packaging_test.py --write-lock
+	$(PY) -m tests.packaging_test --write-lock
 
 .PHONY: wheel-check
 wheel-check: $(EXTRAS_STAMP) ## Build wheel and sdist; install the wheel in an empty environment and run it there.

@@ -105,6 +105,7 @@ DEV = [
     *EXPERIMENTS,
     *SERVING,
     "build>=1.0",
+    "import-linter>=2.3",
     "mypy>=1.11",
     "pytest>=8.0",
     "pytest-xdist>=3.5",
