@@ -7,8 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # The extras of setup.py that `make test` and the checks install. Add `torch` to compare with PyTorch as well.
 EXTRAS ?= dev
-# Two processes, whole files at a time: TensorFlow is imported once per process and needs about 1 GB in each.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Two processes, whole files at a time, as files share what is slow to make. TensorFlow needs about 1 GB in each.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_DIR ?= runs/demo
 
 SHELL := /bin/bash
@@ -110,6 +110,10 @@ demo: data ## Install, get the data, and show on one page what the pretrained mo
 .PHONY: test
 test: $(EXTRAS_STAMP) ## Install what the tests need and run them all.
 	$(TEST_ENV) $(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: test-fast
+test-fast: $(EXTRAS_STAMP) ## Run the tests without the slow files: what a commit needs, under two minutes.
+	$(TEST_ENV) $(PY) -m pytest $(PYTEST_ARGS) -m "not slow"
 
 .PHONY: lint
 lint: $(EXTRAS_STAMP) ## Check the code with ruff, and the directions of imports with import-linter.
