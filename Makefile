@@ -118,7 +118,7 @@ test-fast: $(EXTRAS_STAMP) ## Run the tests without the slow files: what a commi
 .PHONY: lint
 lint: $(EXTRAS_STAMP) ## Check the code with ruff, and the directions of imports with import-linter.
 	$(PY) -m ruff check .
-	PYTHONPATH=. $(VENV)/bin/lint-imports
+	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
 
 .PHONY: format
 format: $(EXTRAS_STAMP) ## Format the code with ruff and sort its imports.
