@@ -140,6 +140,7 @@ class BuildFileTest(unittest.TestCase):
     """The checkout itself."""
 
     build: Build
+    maxDiff = None
 
     @classmethod
     def setUpClass(cls) -> None:
