@@ -7,8 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # The extras of setup.py that `make test` and the checks install. Add `torch` to compare with PyTorch as well.
 EXTRAS ?= dev
-# Two processes, whole files at a time: TensorFlow is imported once per process and needs about 1 GB in each.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# Two processes, whole files at a time, as files share what is slow to make. TensorFlow needs about 1 GB in each.
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 DEMO_DIR ?= runs/demo
 
 SHELL := /bin/bash
@@ -111,9 +111,14 @@ demo: data ## Install, get the data, and show on one page what the pretrained mo
 test: $(EXTRAS_STAMP) ## Install what the tests need and run them all.
 	$(TEST_ENV) $(PY) -m pytest $(PYTEST_ARGS)
 
+.PHONY: test-fast
+test-fast: $(EXTRAS_STAMP) ## Run the tests without the slow files: what a commit needs, under two minutes.
+	$(TEST_ENV) $(PY) -m pytest $(PYTEST_ARGS) -m "not slow"
+
 .PHONY: lint
-lint: $(EXTRAS_STAMP) ## Check the code with ruff.
+lint: $(EXTRAS_STAMP) ## Check the code with ruff, and the directions of imports with import-linter.
 	$(PY) -m ruff check .
+	PYTHONPATH=. $(VENV)/bin/lint-imports --no-cache
 
 .PHONY: format
 format: $(EXTRAS_STAMP) ## Format the code with ruff and sort its imports.
@@ -128,10 +133,6 @@ format-check: $(EXTRAS_STAMP) ## Fail if `make format` would change anything.
 typecheck: $(EXTRAS_STAMP) ## Check the types with mypy.
 	$(PY) -m mypy
 
-.PHONY: build-file
-build-file: ## Rewrite BUILD from the imports of the sources (after adding, moving or removing a file).
-	$(PYTHON) tools/build_file.py
-
 .PHONY: docs
 docs: $(DOCS_STAMP) ## Build the site of docs/ and of the docstrings, with search, into site/.
 	$(PY) -m mkdocs build
@@ -143,7 +144,7 @@ docs-serve: $(DOCS_STAMP) ## Show the site on this machine, and follow every cha
 .PHONY: lock
 lock: $(EXTRAS_STAMP) ## Rewrite requirements_lock.txt from what is installed in .venv.
 	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade setuptools
-	$(PY) tests/packaging_test.py --write-lock
+	$(PY) -m tests.packaging_test --write-lock
 
 .PHONY: wheel-check
 wheel-check: $(EXTRAS_STAMP) ## Build wheel and sdist; install the wheel in an empty environment and run it there.

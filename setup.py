@@ -105,9 +105,10 @@ DEV = [
     *EXPERIMENTS,
     *SERVING,
     "build>=1.0",
+    "import-linter>=2.3",
     "mypy>=1.11",
     "pytest>=8.0",
-    "pytest-xdist>=3.5",
+    "pytest-xdist>=3.7",
     RUFF,
 ]
 

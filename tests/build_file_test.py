@@ -1,20 +1,133 @@
-"""BUILD agrees with the sources: every file has one target, every import has its dependency, imports point one way."""
+"""BUILD agrees with the sources: every file has one target, which names or reaches all that the file imports."""
 
-import difflib
+import collections
+import dataclasses
+import functools
 import pathlib
 import re
 import sys
 import tempfile
+import textwrap
 import unittest
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-# Run by itself, this file needs the checkout on the path.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from tests.imports import DISTRIBUTION_OF, ROOT, imported_names
 
-from tools.build_file import ROOT, Sources, build_file_problems, parse_build_file, render_build_file  # noqa: E402
+# What a package imports without declaring it, or as its back end.
+IMPLIED = {
+    "keras": ["tensorflow"],
+    "tensorflow_datasets": ["importlib_resources"],
+    "tensorflow_probability": ["tf_keras"],
+}
+# An extra that is imported only where it is used, and that Bazel does not install.
+NOT_IN_BAZEL = {"torch"}
+SOURCES = ("bin", "cnnf_tf", "configs", "tests", "tools")
 
 
-def _read(path: str) -> str:
-    return (ROOT / path).read_text(encoding="utf-8")
+@dataclasses.dataclass
+class Target:
+    """One rule of BUILD."""
+
+    rule: str
+    name: str
+    srcs: Sequence[str] = ()
+    main: str = ""
+    data: Sequence[str] = ()
+    deps: Sequence[str] = ()
+    testonly: bool = False
+
+
+def matches(path: str, patterns: Sequence[str]) -> bool:
+    """Whether one of Bazel's patterns fits: `*` stays in a folder, `**` does not."""
+    regex = {"**/": "(.*/)?", "**": ".*", "*": "[^/]*"}
+    return any(
+        re.fullmatch("".join(regex.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*\*|\*)", pattern)), path)
+        for pattern in patterns
+    )
+
+
+class Build:
+    """A checkout and the targets of its BUILD, which is Python enough to be run as such."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.root = root
+        paths = [path.relative_to(root) for room in SOURCES for path in root.glob(f"{room}/**/*") if path.is_file()]
+        self.files = sorted(path.as_posix() for path in paths if path.parent.name != "__pycache__")
+        self.sources = [path for path in self.files if path.endswith(".py")]
+        self.targets: dict[str, Target] = {}
+        self._module = {re.sub(r"(/__init__)?\.py$", "", path).replace("/", "."): path for path in self.sources}
+        # Binaries import their siblings by bare name.
+        self._module |= {name.removeprefix("bin."): path for name, path in self._module.items()}
+        rules = ("filegroup", "py_binary", "py_library", "py_test")
+        names = {rule: functools.partial(self._define, rule) for rule in rules} | {"glob": self._glob}
+        names |= dict.fromkeys(("exports_files", "licenses", "load", "package"), lambda *_, **__: None)
+        exec(compile((root / "BUILD").read_text(encoding="utf-8"), "BUILD", "exec"), names)
+
+    def _glob(self, include: Sequence[str], *, exclude: Sequence[str] = (), allow_empty: bool = False) -> list[str]:
+        found = [path for path in self.files if matches(path, include) and not matches(path, exclude)]
+        if not found and not allow_empty:
+            raise ValueError(f"BUILD: no file matches {include}.")
+        return found
+
+    def _define(self, rule: str, name: str, **attributes: Any) -> None:
+        if name in self.targets:
+            raise ValueError(f"BUILD defines :{name} a second time.")
+        self.targets[name] = Target(rule, name, **attributes)
+
+    def owners(self) -> dict[str, list[str]]:
+        """The targets of each source, and of each other file of the package; more than one, or none, is an error."""
+        files = (path for path in self.files if path in self.sources or path.startswith("cnnf_tf/"))
+        owners: dict[str, list[str]] = {path: [] for path in files}
+        for target in self.targets.values():
+            for path in (*target.srcs, *target.data) if target.rule != "filegroup" else ():
+                if not path.startswith((":", "tests/testdata/")):
+                    owners.setdefault(path, []).append(f":{target.name}")
+        return owners
+
+    def wanted(self, path: str) -> Iterator[tuple[str, str]]:
+        """The labels that a file needs, each with the reason."""
+        if re.search(r"\b(tf\.summary|TensorBoard)\b", (self.root / path).read_text(encoding="utf-8")):
+            yield "@pip//tensorboard", f"{path} writes TensorBoard files"
+        owners = self.owners()
+        for dotted, line in imported_names(self.root / path):
+            parts = dotted.split(".")
+            files = (self._module.get(".".join(parts[:end])) for end in range(len(parts), 0, -1))
+            reason = f"{path}:{line} imports {dotted}"
+            if file := next(filter(None, files), None):
+                yield from ((label, reason) for label in owners[file])
+            elif parts[0] in SOURCES:
+                yield "no such file", reason
+            elif parts[0] not in sys.stdlib_module_names | NOT_IN_BAZEL:
+                for module in (parts[0], *IMPLIED.get(parts[0], ())):
+                    yield f"@pip//{DISTRIBUTION_OF.get(module, module)}", reason
+
+    def reachable(self, name: str) -> set[str]:
+        """The target itself and all that its `deps` lead to."""
+        found, new = set(), {f":{name}"}
+        while new:
+            found |= new
+            targets = [self.targets[label[1:]] for label in new if label[1:] in self.targets]
+            new = {label for target in targets for label in target.deps} - found
+        return found
+
+    def problems(self) -> list[str]:
+        """What to change in BUILD, one line each. Libraries of the package name what they import, no more, no less."""
+        problems = [
+            f"{path} is in {' and '.join(names) or 'no target'}; it should be in one."
+            for path, names in self.owners().items()
+            if len(names) != 1
+        ]
+        for target in self.targets.values():
+            if target.rule == "filegroup":
+                continue
+            reasons = {label: reason for path in target.srcs for label, reason in self.wanted(path)}
+            exact = all(path.startswith("cnnf_tf/") for path in target.srcs)
+            there = {*target.deps, f":{target.name}"} if exact else self.reachable(target.name)
+            problems += [f":{target.name} lacks {label} ({reasons[label]})." for label in sorted({*reasons} - there)]
+            for label in sorted(set(target.deps) - reasons.keys()) if exact else ():
+                problems.append(f":{target.name} needs no {label}: none of its sources imports it.")
+        return problems
 
 
 def locked_distributions(text: str) -> set[str]:
@@ -26,47 +139,35 @@ def locked_distributions(text: str) -> set[str]:
 class BuildFileTest(unittest.TestCase):
     """The checkout itself."""
 
-    def setUp(self) -> None:
-        super().setUp()
-        self.sources = Sources(ROOT)
-        self.expected = self.sources.targets()
+    build: Build
+    maxDiff = None
 
-    def _assert_none(self, problems: list[str], remedy: str) -> None:
-        if problems:
-            self.fail("\n".join(["", *problems, "", remedy]))
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.build = Build(ROOT)
 
     def test_files_and_dependencies(self) -> None:
-        actual = parse_build_file(_read("BUILD"))
-        problems = self.sources.problems + build_file_problems(self.expected, actual)
-        self._assert_none(problems, "Or let it be written: python tools/build_file.py")
+        self.assertEqual(self.build.problems(), [])
 
-    def test_formatting(self) -> None:
-        there = _read("BUILD")
-        wanted = render_build_file(self.expected, parse_build_file(there))
-        diff = difflib.unified_diff(there.splitlines(), wanted.splitlines(), "BUILD", "BUILD as generated", lineterm="")
-        self._assert_none(list(diff), "Let it be written: python tools/build_file.py")
-
-    def test_import_directions(self) -> None:
-        self._assert_none(
-            self.sources.direction_problems(),
-            "Imports point one way: see ALLOWED_IMPORTS in tools/build_file.py.",
-        )
+    def test_every_test_and_binary_is_a_target(self) -> None:
+        found = collections.Counter(target.rule for target in self.build.targets.values())
+        tests = [path for path in self.build.sources if path.endswith("_test.py")]
+        self.assertEqual(found["py_test"], len(tests))
+        self.assertEqual(found["py_binary"], sum(matches(path, ["bin/*.py"]) for path in self.build.sources) - 1)
 
     def test_test_files_run_by_themselves(self) -> None:
         """Bazel runs a test file as a program: without a call of `main()` at its end it would pass without testing."""
         guard = re.compile(r'^if __name__ == "__main__":\n(?:    .*\n|\n)*    +.*\bmain\(', re.MULTILINE)
-        silent = [path for path in self.sources.paths if path.endswith("_test.py") and not guard.search(_read(path))]
-        self._assert_none(silent, 'End these files with: if __name__ == "__main__": tf.test.main()')
+        tests = [path for path in self.build.sources if path.endswith("_test.py")]
+        silent = [path for path in tests if not guard.search((ROOT / path).read_text(encoding="utf-8"))]
+        self.assertEqual(silent, [], 'End these files with: if __name__ == "__main__": tf.test.main()')
 
     def test_third_party_packages_are_locked(self) -> None:
-        locked = locked_distributions(_read("requirements_lock.txt"))
-        problems = [
-            f"requirements_lock.txt lacks {label.removeprefix('@pip//')}: {target.reasons[label]}."
-            for target in self.expected.values()
-            for label in target.deps
-            if label.startswith("@pip//") and label.removeprefix("@pip//") not in locked
-        ]
-        self._assert_none(problems, "See the head of requirements_lock.txt for how it is made.")
+        locked = locked_distributions((ROOT / "requirements_lock.txt").read_text(encoding="utf-8"))
+        labels = {label for target in self.build.targets.values() for label in target.deps}
+        missing = {label.removeprefix("@pip//") for label in labels if label.startswith("@pip//")} - locked
+        self.assertEqual(missing, set(), "See the head of requirements_lock.txt for how it is made.")
 
 
 class CheckerTest(unittest.TestCase):
@@ -77,98 +178,77 @@ class CheckerTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = pathlib.Path(folder.name)
-        self._add("cnnf_tf/__init__.py", "from cnnf_tf.layers import Conv\n")
         self._add("cnnf_tf/layers/__init__.py", "from cnnf_tf.layers.conv import Conv\n")
         self._add("cnnf_tf/layers/conv.py", "import math\nimport keras\n")
-        self._add("cnnf_tf/models/__init__.py", "from ..layers import Conv\n")
-        self._add("cnnf_tf/version.py", "")
+        self._add("cnnf_tf/models/__init__.py", "from cnnf_tf import layers\n")
         self._add("bin/_app.py", "from absl import app\n")
         self._add("bin/train.py", "import _app\nfrom cnnf_tf import layers, models\n")
-        self._add("tests/layers/conv_test.py", "from cnnf_tf import layers\nDATA = 'tests/testdata/x.npz'\n")
+        self._add("tests/layers/conv_test.py", "from cnnf_tf import layers\n")
+        build = """
+            [py_library(name = room, srcs = glob(["cnnf_tf/%s/*.py" % room]), deps = deps) for room, deps in [
+                ("layers", ["@pip//keras", "@pip//tensorflow"]),
+                ("models", [":layers"]),
+            ]]
+            py_library(name = "app", srcs = glob(["bin/_*.py"]), deps = ["@pip//absl_py", ":models"])
+            py_binary(name = "train", srcs = ["bin/train.py"], deps = [":app"])
+            [py_test(name = path, srcs = [path], deps = [":app"]) for path in glob(["tests/**/*_test.py"])]
+            """
+        self._add("BUILD", textwrap.dedent(build))
 
     def _add(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_text(text, encoding="utf-8")
 
-    def _problems(self, build_file: str) -> str:
-        return "\n".join(build_file_problems(Sources(self.root).targets(), parse_build_file(build_file)))
-
     def test_targets(self) -> None:
-        targets = Sources(self.root).targets()
-        self.assertEqual(
-            {name: target.deps for name, target in targets.items()},
-            {
-                "app": ["@pip//absl_py"],
-                "cnnf_tf": [":layers"],
-                "layers": ["@pip//keras", "@pip//tensorflow"],
-                "models": [":layers"],
-                "version": [],
-                "train": [":app", ":layers", ":models"],
-                "binaries": [],
-                "layers_conv_test": [":layers"],
-            },
-        )
-        self.assertEqual(targets["layers"].srcs, ["cnnf_tf/layers/__init__.py", "cnnf_tf/layers/conv.py"])
-        self.assertEqual(targets["layers_conv_test"].data, [":testdata"])
-        self.assertEqual(Sources(self.root).direction_problems(), [])
-
-    def test_written_file_reads_back_without_problems(self) -> None:
-        text = render_build_file(Sources(self.root).targets(), {})
-        self.assertEqual(self._problems(text), "")
-        edited = text.replace('name = "train",', 'name = "train",\n    tags = ["manual"],')
-        again = render_build_file(Sources(self.root).targets(), parse_build_file(edited))
-        self.assertEqual(parse_build_file(again)["train"].others, {"tags": ["manual"]})
+        build = Build(self.root)
+        self.assertEqual(build.problems(), [])
+        self.assertEqual(build.targets["layers"].srcs, ["cnnf_tf/layers/__init__.py", "cnnf_tf/layers/conv.py"])
+        self.assertEqual(build.owners()["tests/layers/conv_test.py"], [":tests/layers/conv_test.py"])
 
     def test_says_what_to_change(self) -> None:
-        text = render_build_file(Sources(self.root).targets(), {})
         self._add("cnnf_tf/models/new.py", "import numpy as np\n")
-        self._add("tests/new_test.py", "")
+        self._add("cnnf_tf/models/deep/new.py", "")
+        self._add("cnnf_tf/models/style.css", "")
+        self._add("tests/new_test.py", "import grpc\n")
         self.assertEqual(
-            self._problems(text),
-            'BUILD: py_library(name = "models"): add "cnnf_tf/models/new.py" to srcs.\n'
-            'BUILD: py_library(name = "models"): add "@pip//numpy" to deps (cnnf_tf/models/new.py:1 imports numpy).\n'
-            'BUILD lacks a rule; add:\npy_test(\n    name = "new_test",\n    srcs = ["tests/new_test.py"],\n'
-            '    main = "tests/new_test.py",\n)\n',
+            Build(self.root).problems(),
+            [
+                "cnnf_tf/models/deep/new.py is in no target; it should be in one.",
+                "cnnf_tf/models/style.css is in no target; it should be in one.",
+                ":models lacks @pip//numpy (cnnf_tf/models/new.py:1 imports numpy).",
+                ":tests/new_test.py lacks @pip//grpcio (tests/new_test.py:1 imports grpc).",
+            ],
         )
 
     def test_superfluous_and_double_entries(self) -> None:
-        text = render_build_file(Sources(self.root).targets(), {})
-        text = text.replace('deps = [":layers"],', 'deps = [":layers", ":version"],', 1)
-        text = text.replace('srcs = ["cnnf_tf/models/__init__.py"],', 'srcs = ["cnnf_tf/version.py"],')
-        text += 'py_library(name = "old", srcs = ["cnnf_tf/old.py"])\n'
-        problems = self._problems(text)
-        self.assertIn("cnnf_tf/version.py is in :models and :version; one is enough.", problems)
-        self.assertIn('remove ":version" from deps (none of its sources needs it).', problems)
-        self.assertIn('remove "cnnf_tf/version.py" from srcs (no such file belongs to it).', problems)
-        self.assertIn('BUILD: remove py_library(name = "old"): it has no source file.', problems)
+        self._add("cnnf_tf/models/__init__.py", "")
+        more = 'py_library(name = "old", srcs = ["bin/train.py"], deps = [":app"])\n'
+        self._add("BUILD", (self.root / "BUILD").read_text() + more)
+        self.assertEqual(
+            Build(self.root).problems(),
+            [
+                "bin/train.py is in :train and :old; it should be in one.",
+                ":models needs no :layers: none of its sources imports it.",
+            ],
+        )
 
-    def test_wrong_directions(self) -> None:
-        faults = {
-            "cnnf_tf/layers/a.py": ("from cnnf_tf import models\n", "but layers may import utils."),
-            "cnnf_tf/data/b.py": ("import cnnf_tf.layers.conv\n", "but data may import utils."),
-            "cnnf_tf/models/c.py": ("from absl import flags\n", "flags are read in bin/ only."),
-            "cnnf_tf/models/d.py": ("import bin.train\n", "but bin/ is not to be imported from cnnf_tf/."),
-            "cnnf_tf/models/e.py": ("import cnnf_tf\n", "which imports everything: import the module."),
-            "cnnf_tf/rumour/f.py": ("", "does not say what rumour may import."),
-            "cnnf_tf/registry.py": ("from cnnf_tf import layers\n", "a top-level module may import no other room."),
-            "bin/g.py": ("import tests.build_file_test\n", "tests/"),
-        }
-        self._add("tests/build_file_test.py", "")
-        for path, (text, message) in faults.items():
-            with self.subTest(path):
-                self._add(path, text)
-                problems = [line for line in Sources(self.root).direction_problems() if line.startswith(path)]
-                self.assertLen(problems, 1)
-                self.assertIn(message, problems[0])
-
-    def assertLen(self, container: list[str], length: int) -> None:  # noqa: N802 - named like its siblings
-        self.assertEqual(len(container), length, container)
+    def test_a_name_or_a_pattern_without_meaning(self) -> None:
+        there = (self.root / "BUILD").read_text()
+        for more, message in (
+            ('py_library(name = "app")\n', "defines :app a second time"),
+            ('py_library(name = "zoo", srcs = glob(["cnnf_tf/zoo/*.py"]))\n', "no file matches .'cnnf_tf/zoo/"),
+        ):
+            self._add("BUILD", there + more)
+            with self.assertRaisesRegex(ValueError, message):
+                Build(self.root)
 
     def test_missing_module_is_named(self) -> None:
         self._add("cnnf_tf/models/a.py", "import cnnf_tf.nowhere\nfrom tests import nothing\n")
-        sources = Sources(self.root)
-        sources.targets()
-        self.assertEqual(sources.problems, ["cnnf_tf/models/a.py:2 imports tests.nothing, but there is no such file."])
+        self._add("cnnf_tf/models/__init__.py", "from cnnf_tf import layers\n")
+        self.assertEqual(
+            Build(self.root).problems(),
+            [":models lacks no such file (cnnf_tf/models/a.py:2 imports tests.nothing)."],
+        )
 
 
 if __name__ == "__main__":

@@ -2,12 +2,11 @@
 
 The requirements are read from setup.py without running pip, so this needs the standard library and setuptools only.
 
-    python tests/packaging_test.py --write-lock
+    python -m tests.packaging_test --write-lock
 
 writes requirements_lock.txt from the packages of the running interpreter; `make lock` does so in .venv.
 """
 
-import ast
 import importlib.metadata
 import pathlib
 import re
@@ -17,10 +16,8 @@ import unittest
 from typing import Any
 from unittest import mock
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from tests.imports import DISTRIBUTION_OF, ROOT, imported_names
 
-# Distributions whose name is not the name of the module they bring: the table is kept where BUILD is made.
-DISTRIBUTION_OF = runpy.run_path(str(ROOT / "tools" / "build_file.py"))["DISTRIBUTION_OF"]
 LOCK_HEADER = """\
 # The versions that the tests were last run with: Python {python}, Linux, extra `dev`. Written by `make lock`.
 # Bazel installs them (see MODULE.bazel); `pip install --constraint requirements_lock.txt -e .[dev]` gives the same.
@@ -52,29 +49,16 @@ def third_party_imports(folder: str) -> dict[str, str]:
     own = {"bin", "cnnf_tf", "configs", "tests", "tools", *(path.stem for path in (ROOT / "bin").glob("*.py"))}
     found: dict[str, str] = {}
     for path in sorted((ROOT / folder).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [node.module or ""]
-            else:
-                continue
-            for name in names:
-                top = name.partition(".")[0]
-                if top not in own and top not in sys.stdlib_module_names:
-                    found.setdefault(top, f"{path.relative_to(ROOT)}:{node.lineno}")
+        for dotted, line in imported_names(path):
+            top = dotted.partition(".")[0]
+            if top not in own and top not in sys.stdlib_module_names:
+                found.setdefault(top, f"{path.relative_to(ROOT)}:{line}")
     return found
 
 
 def module_level_imports(path: pathlib.Path) -> set[str]:
     """Top-level names of what merely importing a file imports."""
-    names = set()
-    for node in ast.parse(path.read_text(encoding="utf-8"), filename=str(path)).body:
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add((node.module or "").partition(".")[0])
-    return names
+    return {dotted.partition(".")[0] for dotted, _ in imported_names(path, nested=False)}
 
 
 class SetupTest(unittest.TestCase):

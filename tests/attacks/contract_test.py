@@ -149,7 +149,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_on_two_replicas(self, name):
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
-            model = tiny.model()
+            model = tiny.model(iterations=1)
         images, labels = tiny.images(6), model(tiny.images(6)).numpy().argmax(-1)
         bound = make(name, 0.05).bind(attacks.predictor(model))
         dataset = tf.data.Dataset.from_tensor_slices((images, labels, np.arange(6))).batch(4)

@@ -21,7 +21,6 @@ class BenchmarkTest(binaries.BinaryTestCase, parameterized.TestCase):
             "--modes=function",
             "--repeats=1",
             f"--output={output}",
-            timeout=600,
         )
         self.assert_runs(result)
         values = json.loads((output / "benchmark.json").read_text())

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from cnnf_tf import CNNF, layers
+from tests.limits import HANGING
 from tests.reference_data import TESTDATA
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -27,13 +28,12 @@ def command(binary: str, *arguments: object) -> list[str]:
     return [sys.executable, f"bin/{binary}.py", *map(str, arguments)]
 
 
-def run(binary: str, *arguments: object, timeout: int = 300, environment: Mapping[str, str] | None = None) -> Result:
+def run(binary: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Result:
     """Runs a binary as a user does, to its end.
 
     Args:
       binary: its name, without folder and ending.
       *arguments: of the command line.
-      timeout: seconds it may take.
       environment: variables to change.
 
     Returns:
@@ -45,24 +45,20 @@ def run(binary: str, *arguments: object, timeout: int = 300, environment: Mappin
         env=os.environ | (environment or {}),
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=HANGING,
         check=False,
     )
 
 
 def run_forked(
-    binary: str, *arguments: object, timeout: int = 300, environment: Mapping[str, str] | None = None
+    binary: str, *arguments: object, environment: Mapping[str, str] | None = None, root: pathlib.Path = ROOT
 ) -> Result:
     """The same, in a fork of a process that has imported TensorFlow already: seconds cheaper.
 
     For every further run of a binary, above all those it refuses; one that succeeds should be a true `run`.
     """
-    request = {
-        "arguments": [binary, *map(str, arguments)],
-        "environment": dict(environment or {}),
-        "timeout": timeout,
-    }
-    server = _fork_server()
+    request = {"arguments": [binary, *map(str, arguments)], "environment": dict(environment or {}), "timeout": HANGING}
+    server = _fork_server(root)
     print(json.dumps(request), file=server.stdin, flush=True)
     line = server.stdout.readline()
     if not line:
@@ -71,9 +67,9 @@ def run_forked(
 
 
 @functools.cache
-def _fork_server() -> subprocess.Popen:
+def _fork_server(root: pathlib.Path) -> subprocess.Popen:
     """Started by the first who needs it; it ends with this process, which holds its stdin."""
-    program = [sys.executable, str(pathlib.Path(__file__).with_name("fork_server.py"))]
+    program = [sys.executable, str(pathlib.Path(__file__).with_name("fork_server.py")), str(root)]
     server = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(server.communicate)
     return server

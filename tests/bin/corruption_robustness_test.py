@@ -13,6 +13,7 @@ import tensorflow as tf
 from cnnf_tf import data
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, run, run_forked
+from tests.limits import HANGING
 from tests.models import tiny
 
 FILES = ("corruption_robustness.csv", "corruption_robustness.png", "corruption_robustness.svg", "results.json")
@@ -107,7 +108,7 @@ class CorruptionRobustnessTest(binaries.BinaryTestCase):
         arguments += (f"--output={killed}",)
         line = binaries.command("corruption_robustness", *arguments)
         with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            path, deadline = killed / "results.json", time.monotonic() + 200
+            path, deadline = killed / "results.json", time.monotonic() + HANGING
             while process.poll() is None and time.monotonic() < deadline:
                 if path.exists() and len(json.loads(path.read_text())["cells"]) >= 3:
                     break

@@ -12,6 +12,7 @@ from cnnf_tf import data
 from cnnf_tf.serving import versions
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, run, run_forked
+from tests.limits import HANGING
 
 
 class ExportTest(binaries.BinaryTestCase, parameterized.TestCase):
@@ -21,7 +22,7 @@ class ExportTest(binaries.BinaryTestCase, parameterized.TestCase):
     def test_from_keras_file_to_predictions(self):
         base = self.folder() / "clothes"
         arguments = (*self.arguments(), f"--output={base}")
-        result = run("export", *arguments, timeout=600)
+        result = run("export", *arguments)
         self.assert_runs(result)
         for line in ("reloaded with tf.saved_model.load: ", "reloaded with the C API: ", f"wrote {base / '1'}"):
             self.assertIn(line, result.stdout)
@@ -47,7 +48,7 @@ class ExportTest(binaries.BinaryTestCase, parameterized.TestCase):
         arguments, base = self.arguments(), self.folder() / "clothes"
         line = binaries.command("export", *arguments, f"--output={base}")
         process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + HANGING
         while not list(base.glob(".exporting-*/variables/*")) and process.poll() is None:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Runs binaries in forks of one process that has imported TensorFlow, which costs more than most runs: a program.
+"""Runs binaries of the checkout sys.argv[1] in forks of one process that has imported TensorFlow, which costs seconds.
 
 A line of JSON on stdin, {"arguments": [binary, ...], "environment": {...}, "timeout": seconds}, is answered by a line
 on stdout, [exit code, stdout, stderr]. Every run has a process of its own; only the imports are shared. It ends with
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from typing import Any
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+ROOT = pathlib.Path(sys.argv[1])
 
 
 def answer(request: dict[str, Any]) -> tuple[int, str, str]:

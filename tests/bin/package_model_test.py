@@ -1,11 +1,8 @@
 """bin/package_model.py: from a run to a packaged model and its page; and the binaries that take such a model."""
 
 import json
-import os
 import pathlib
 import shutil
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -129,23 +126,17 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         load_pretrained("from_smoke", folder=other / "models")
 
     def checkout(self):
-        """A copy of the sources, with the packaged model as the only one."""
-        root = self.folder()
+        """A copy of the sources, with the packaged model as the only one, for all tests: its fork server costs most."""
+        root = self.packaged()[0] / "checkout"
+        if root.exists():
+            return root
         for name in ("bin", "cnnf_tf"):
             shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
         shutil.copytree(self.packaged()[0] / "models", root / "cnnf_tf/zoo/weights")
         return root
 
     def run_in(self, root, binary, *arguments):
-        return subprocess.run(
-            [sys.executable, f"bin/{binary}.py", "--model=pretrained:from_smoke", f"--dataset={DATA}", *arguments],
-            cwd=root,
-            env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_forked(binary, "--model=pretrained:from_smoke", f"--dataset={DATA}", *arguments, root=root)
 
     def test_model_and_surrogate_flags_take_it_and_results_go_to_runs(self):
         root = self.checkout()
@@ -183,7 +174,7 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         *((binary, "model") for binary in ("restore", "export", "sample", "out_of_distribution")),
     )
     def test_help_names_the_models(self, binary, *names):
-        text = " ".join(run(binary, "--help").stdout.split())
+        text = " ".join(run_forked(binary, "--help").stdout.split())
         known = ", ".join(pretrained_names()) or "none yet"
         for name in names:
             self.assertRegex(text, rf"--{name}: [^;]*: a \.keras file, [^;]*; or pretrained:NAME, [^()]* \({known}\)\.")

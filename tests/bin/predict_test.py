@@ -9,7 +9,10 @@ from PIL import Image
 
 from tests.bin import binaries
 from tests.bin.binaries import run, run_forked
+from tests.limits import HANGING
 from tests.serving import exported, server
+
+PATIENCE = f"--timeout={HANGING}"
 
 
 class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
@@ -29,7 +32,7 @@ class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
     def test_json_over_rest(self):
         folder = self.images()
         logits = exported.model()(tf.constant(exported.pixels(5), tf.float32) / 255)
-        way = (f"--rest={self.server.rest_url}", f"--name={exported.NAME}", "--model_version=1")
+        way = (f"--rest={self.server.rest_url}", f"--name={exported.NAME}", "--model_version=1", PATIENCE)
         result = run("predict", *way, f"--images={folder / '0.png'},{folder}", "--json", "--batch_size=2")
         self.assert_runs(result)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
@@ -41,7 +44,7 @@ class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
         self.assertBetween(lines[0]["latent_flip_rate"], 0, 1)
 
     def test_table_over_grpc_of_images_made_to_fit(self):
-        server_flags = (f"--server={self.server.grpc_address}", f"--name={exported.NAME}")
+        server_flags = (f"--server={self.server.grpc_address}", f"--name={exported.NAME}", PATIENCE)
         folder = self.images(2, size=16)
         result = run_forked(
             "predict", *server_flags, f"--images={folder}", "--fit", "--max_iterations=4", "--tolerance=0.2"
@@ -53,7 +56,7 @@ class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
         self.assertRegex(rows[0], r"0.png +(circle|square|a third) +\d+\.\d\d % +[234]$")
 
     def test_the_server_says_no(self):
-        server_flags = (f"--server={self.server.grpc_address}", f"--images={self.images(1)}")
+        server_flags = (f"--server={self.server.grpc_address}", f"--images={self.images(1)}", PATIENCE)
         result = run_forked("predict", *server_flags, f"--name={exported.NAME}", "--max_iterations=99")
         self.assert_fails(result, 1, r"INVALID_ARGUMENT: max_iterations must be in \[0, 4\] \(the limit was fixed")
 

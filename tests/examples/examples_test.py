@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.bin.binaries import PNG, ROOT, BinaryTestCase, Result
+from tests.limits import HANGING
 
 EXAMPLES = ROOT / "examples"
 
@@ -22,7 +23,7 @@ def run_example(name: str, *arguments: object, scratch: str) -> Result:
         env=os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": scratch, "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANGING,
         check=False,
     )
 

@@ -4,7 +4,6 @@ import concurrent.futures
 import json
 import pathlib
 import threading
-import time
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +12,7 @@ from PIL import Image
 
 from cnnf_tf.data import image_files
 from cnnf_tf.serving import client, errors, transports
+from tests.limits import HANGING
 
 
 def answer(count):
@@ -172,13 +172,11 @@ class GrpcTest(tf.test.TestCase):
 
     def test_deadline(self):
         released = threading.Event()
-        transport = self.serve(lambda request, context: released.wait(20))
-        start = time.monotonic()
+        transport = self.serve(lambda request, context: released.wait(HANGING))
         with self.assertRaisesRegex(errors.ServingError, "within the timeout of 0.2 s") as raised:
             list(client.Client(transport, timeout=0.2).classify(np.zeros((1, 8, 8, 1), np.uint8)))
         released.set()
         self.assertEqual(raised.exception.code, "DEADLINE_EXCEEDED")
-        self.assertLess(time.monotonic() - start, 10)
 
     def test_nobody_there(self):
         for transport in (

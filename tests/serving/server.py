@@ -26,6 +26,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import NamedTuple
 
+HANGING = 1800  # seconds; as in tests/limits.py
 REAL = shutil.which("tensorflow_model_server")
 KINDS = ("stubs", "tensorflow_model_server") if REAL else ("stubs",)
 
@@ -51,7 +52,7 @@ def running(base: pathlib.Path, name: str, kind: str = "stubs") -> Iterator[Runn
         # TensorFlow logs every bad request as a warning, and the tests send many.
         environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        ready, _, _ = select.select([process.stdout], [], [], 120)
+        ready, _, _ = select.select([process.stdout], [], [], HANGING)
         line = process.stdout.readline() if ready else ""
         ports = line.split()
     else:
@@ -77,12 +78,12 @@ def _free_port() -> int:
 
 
 def _wait_until_available(url: str) -> None:
-    for _ in range(240):
+    for _ in range(2 * HANGING):
         with contextlib.suppress(urllib.error.URLError, OSError):
             if b"AVAILABLE" in urllib.request.urlopen(url, timeout=5).read():
                 return
         time.sleep(0.5)
-    raise RuntimeError(f"{url} is not available after two minutes.")
+    raise RuntimeError(f"{url} is not available.")
 
 
 class _Failure(Exception):

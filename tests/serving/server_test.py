@@ -3,6 +3,7 @@
 CNNF_TF_STRESS_SECONDS=30 makes the stress test as long as a release deserves; it is 3 seconds by default.
 """
 
+import functools
 import json
 import os
 import threading
@@ -15,12 +16,14 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.serving import client, errors, transports
+from tests.limits import HANGING
 from tests.models import tiny
 from tests.serving import exported, server
 
 STRESS_SECONDS = float(os.environ.get("CNNF_TF_STRESS_SECONDS", "3"))
 CLIENTS = 8
 MEGABYTE = 2**20
+Client = functools.partial(client.Client, timeout=HANGING)
 
 
 @parameterized.parameters(*((kind,) for kind in server.KINDS))
@@ -56,18 +59,18 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
 
     def post(self, kind, body):
         url = f"{self.servers[kind].rest_url}/v1/models/{exported.NAME}:predict"
-        return json.load(urllib.request.urlopen(url, json.dumps(body).encode(), timeout=60))
+        return json.load(urllib.request.urlopen(url, json.dumps(body).encode(), timeout=HANGING))
 
     def test_both_ways_answer_as_the_model_does(self, kind):
         for way in ("grpc", "rest"):
-            asking = client.Client(self.transport(kind, way), batch_size=5)
+            asking = Client(self.transport(kind, way), batch_size=5)
             self.assertEqual(asking.image_shape(), tiny.IMAGE_SHAPE)
             self.check(asking.classify(self.pixels), range(12))
             self.check(asking.classify(self.floats), range(12))
             found = list(asking.classify(self.pixels[:6], max_iterations=4, tolerance=0.2))
             self.assertBetween(max(answer.iterations_used for answer in found), 2, 4)
             self.assertIsNone(next(asking.classify(self.pixels[:1], max_iterations=0)).feature_residual)
-            self.check(client.Client(self.transport(kind, way, version=1)).classify(self.pixels[:1]), [0])
+            self.check(Client(self.transport(kind, way, version=1)).classify(self.pixels[:1]), [0])
 
     def test_all_signatures_over_both_ways(self, kind):
         ways = [self.transport(kind, way) for way in ("grpc", "rest")]
@@ -75,7 +78,7 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
             inputs = {"images": self.pixels[:2] if signature.endswith("uint8") else self.floats[:2]}
             if signature == "classify_uint8":
                 inputs |= {"max_iterations": np.int32([1, 4]), "tolerance": np.float32([0, 0.1])}
-            ours, theirs = (way.predict(signature, inputs, timeout=60) for way in ways)
+            ours, theirs = (way.predict(signature, inputs, timeout=HANGING) for way in ways)
             self.assertEqual(set(ours), set(theirs))
             self.assertAllClose(ours["logits"], theirs["logits"], rtol=1e-5, atol=1e-5)
 
@@ -93,7 +96,7 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_bad_requests(self, kind):
         for way in ("grpc", "rest"):
-            transport, asking = self.transport(kind, way), client.Client(self.transport(kind, way), batch_size=99)
+            transport, asking = self.transport(kind, way), Client(self.transport(kind, way), batch_size=99)
             for images, message in (
                 (self.floats[..., 0], r"images must have the shape \[batch, 8, 8, 1\]; got the shape: 12 8 8$"),
                 (self.floats * 2, r"pixels must be floats in \[0, 1\]"),
@@ -101,19 +104,19 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
                 (np.zeros((10_000, 8, 8, 1), np.float32), "at most 20 images .fixed at export.; got: 10000$"),
             ):
                 with self.assertRaisesRegex(errors.ServingError, message) as raised:
-                    transport.predict("serving_default", {"images": images}, timeout=60)
+                    transport.predict("serving_default", {"images": images}, timeout=HANGING)
                 self.assertEqual(raised.exception.code, "INVALID_ARGUMENT")
                 self.check(asking.classify(self.pixels[:2]), [0, 1])
             for most in (5, 2**31 - 1, -1):
                 with self.assertRaisesRegex(errors.ServingError, r"max_iterations must be in \[0, 4\].*export"):
                     list(asking.classify(self.pixels, max_iterations=most))
             with self.assertRaisesRegex(errors.ServingError, "INVALID_ARGUMENT"):
-                transport.predict("serving_default", {"pictures": self.floats}, timeout=60)
+                transport.predict("serving_default", {"pictures": self.floats}, timeout=HANGING)
             with self.assertRaises(errors.ServingError):
-                transport.predict("no_such_signature", {"images": self.floats}, timeout=60)
+                transport.predict("no_such_signature", {"images": self.floats}, timeout=HANGING)
             for other in ({"name": "other"}, {"version": 7}):
                 with self.assertRaisesRegex(errors.ServingError, "NOT_FOUND.*Servable not found"):
-                    list(client.Client(self.transport(kind, way, **other)).classify(self.pixels))
+                    list(Client(self.transport(kind, way, **other)).classify(self.pixels))
             self.check(asking.classify(self.pixels[:2]), [0, 1])
         with self.assertRaises(urllib.error.HTTPError) as raised:
             self.post(kind, {"instances": [[1]]})
@@ -122,9 +125,9 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIsNone(self.servers[kind].process.poll())
 
     def test_empty_batch(self, kind):
-        found = self.transport(kind).predict("serving_default", {"images": self.floats[:0]}, timeout=60)
+        found = self.transport(kind).predict("serving_default", {"images": self.floats[:0]}, timeout=HANGING)
         self.assertEqual((found["logits"].shape, found["label"].shape), ((0, 3), (0,)))
-        self.assertEmpty(list(client.Client(self.transport(kind)).classify(self.pixels[:0])))
+        self.assertEmpty(list(Client(self.transport(kind)).classify(self.pixels[:0])))
 
     def test_stress(self, kind):
         """Eight clients at once, bad requests among good ones: no wrong answer, no crash, memory flat."""
@@ -135,15 +138,18 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
             transport = self.transport(kind, "rest" if index == 0 else "grpc")
             random = np.random.default_rng(index)
             try:
-                while not stop.is_set():
+                while not (stop.is_set() and counts[index]):
                     rows = random.integers(0, 12, random.integers(1, 10))
                     images = (self.pixels, self.floats)[random.integers(2)][rows]
                     most = (None, 2)[random.integers(2)]
-                    self.check(client.Client(transport, batch_size=4).classify(images, max_iterations=most), rows)
+                    self.check(
+                        Client(transport, batch_size=4).classify(images, max_iterations=most),
+                        rows,
+                    )
                     counts[index] += len(rows)
                     if random.random() < 0.2:
                         with self.assertRaisesRegex(errors.ServingError, "INVALID_ARGUMENT"):
-                            transport.predict("serving_default", {"images": self.floats[0, 0]}, timeout=60)
+                            transport.predict("serving_default", {"images": self.floats[0, 0]}, timeout=HANGING)
             except BaseException as error:  # noqa: BLE001 - of a thread; the test looks at it
                 failures.append(error)
 

@@ -13,6 +13,7 @@ from cnnf_tf import training
 from cnnf_tf.training import cluster
 from cnnf_tf.training.cluster import Cluster, read_cluster, wait_for_workers
 from cnnf_tf.training.strategies import with_all_workers
+from tests.limits import HANGING
 
 WORKERS = ["127.0.0.1:2222", "127.0.0.1:2223"]
 
@@ -78,7 +79,7 @@ class ClusterTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEmpty(done)
         threads[0].start()
         for thread in threads:
-            thread.join(20)
+            thread.join(HANGING)
         self.assertCountEqual(done, [0, 1, 2])
         for server in servers:
             server.close()

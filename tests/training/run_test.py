@@ -14,7 +14,6 @@ from cnnf_tf import training
 from cnnf_tf.training import loop
 from cnnf_tf.zoo import load_model
 from tests.training import small
-from tests.training.watch_test import tags
 
 
 class RunTest(tf.test.TestCase, parameterized.TestCase):
@@ -46,7 +45,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_adversarial_scalars_and_pictures_are_in_the_event_files(self):
         folder = small.run(small.config("adversarial", train__steps_per_epoch=21), self.workdir())
-        steps = {name: [step for step, _ in values] for name, values in tags(folder.tensorboard).items()}
+        steps = {name: [step for step, _ in values] for name, values in small.tags(folder.tensorboard).items()}
         for name in ("loss", "accuracy", "clean_accuracy", "first_pass_accuracy", "gradient_norm", "learning_rate"):
             self.assertEqual(steps[f"train/{name}"], [20], name)
         for name in ("loss", "accuracy", "robust_accuracy", "image", "adversarial", "reconstruction/iteration_1"):

@@ -11,6 +11,7 @@ from unittest import mock
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from cnnf_tf import CNNF, layers, training
 from cnnf_tf.data.sources import idx_files as idx
@@ -128,3 +129,13 @@ def batches(count: int, size: int = 8, seed: int = 0) -> list[tuple[tf.Tensor, t
         )
         for _ in range(count)
     ]
+
+
+def tags(folder: pathlib.Path) -> dict[str, list]:
+    """What TensorBoard files hold: `train/loss` and the like, each with its steps."""
+    found = {}
+    for path in folder.rglob("events.out.tfevents*"):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                found.setdefault(f"{path.parent.name}/{value.tag}", []).append((event.step, value.tensor))
+    return found

@@ -9,7 +9,6 @@ from unittest import mock
 
 import numpy as np
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from cnnf_tf import training
 from cnnf_tf.training.watch import Watch
@@ -17,16 +16,6 @@ from tests.models import tiny
 from tests.training import small
 
 REPORT = {"loss": 1.5, "accuracy": 0.25}
-
-
-def tags(folder):
-    """`train/loss` and the like, each with its steps."""
-    found = {}
-    for path in folder.rglob("events.out.tfevents*"):
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                found.setdefault(f"{path.parent.name}/{value.tag}", []).append((event.step, value.tensor))
-    return found
 
 
 class WatchTest(tf.test.TestCase):
@@ -103,7 +92,7 @@ class WatchTest(tf.test.TestCase):
         adversarial = tf.clip_by_value(images + 0.1, 0, 1)
         watch.pictures(40, model, images, adversarial)
         watch.close()
-        found = tags(self.folder.tensorboard)
+        found = small.tags(self.folder.tensorboard)
         self.assertEqual([step for step, _ in found["train/learning_rate"]], [20, 40])
         self.assertAllClose([tf.make_ndarray(value) for _, value in found["train/learning_rate"]], [0.2, 0.4])
         self.assertEqual([step for step, _ in found["train/loss"]], [20, 40])
@@ -125,7 +114,7 @@ class WatchTest(tf.test.TestCase):
         watch = self.watch()
         watch.pictures(1, tiny.model(iterations=0), tiny.images(2), None)
         watch.close()
-        found = tags(self.folder.tensorboard)
+        found = small.tags(self.folder.tensorboard)
         self.assertEqual(set(found), {"validation/image", "validation/reconstruction/iteration_1"})
 
     def test_progress_bar(self):

@@ -1,6 +1,7 @@
 """A small demo: six random images, small untrained networks."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,7 @@ def dataset() -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((images(), LABELS)).batch(4)
 
 
+@functools.cache
 def repair(**kwargs) -> demo.Repair:
     options = {"corruption": "dotted_line", "severity": 3, "seed": 1, "iterations": (1, 2), "num_shown": 2} | kwargs
     return demo.repair(model(), dataset(), **options)
@@ -45,8 +47,9 @@ def attacked(standing: list[bool]) -> demo.Attacked:
     return demo.Attacked(1, "last", zeros, {"full_unroll": report})
 
 
-def small_demo(**kwargs) -> demo.Demo:
-    found = demo.Demo(
+@functools.cache
+def measured_demo() -> demo.Demo:
+    return demo.Demo(
         models={"standard": "m.keras"},
         dataset="idx:x",
         split="test",
@@ -58,4 +61,7 @@ def small_demo(**kwargs) -> demo.Demo:
         passes={"trained clean": evaluate_passes(model(), dataset(), iterations=2)},
         tuning=demo.fine_tune(model(), dataset().repeat(), dataset(), steps=2, seed=0),
     )
-    return dataclasses.replace(found, **kwargs)
+
+
+def small_demo(**kwargs) -> demo.Demo:
+    return dataclasses.replace(measured_demo(), **kwargs)
