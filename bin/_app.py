@@ -215,6 +215,11 @@ class Output:
         """Writes a text file."""
         self.write(name, write_text, text)
 
+    def figures(self, stem: str, draw: Callable[..., list[pathlib.Path]], *arguments: Any, **options: Any) -> None:
+        """Calls `draw(path without suffix, *arguments, **options)`, and says which files it wrote."""
+        for path in draw(self.folder / stem, *arguments, **options):
+            print(f"wrote {path}")
+
 
 def start_tensorflow() -> None:
     """Imports TensorFlow and looks for devices, keeping what its C++ side prints about that off the terminal.
