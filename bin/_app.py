@@ -102,16 +102,17 @@ def define_seed(what: str) -> flags.FlagHolder:
     return flags.DEFINE_integer("seed", 0, f"Seed of {what}.", lower_bound=0, upper_bound=2**31 - 2)
 
 
-def define_iterations(default: int = -1) -> flags.FlagHolder:
+def define_iterations(
+    default: int = -1, what: str = "K', feedback passes to run; may differ from the trained K."
+) -> flags.FlagHolder:
     """Defines --iterations, K'; see `iterations_of`."""
-    text = "K', feedback passes to run; may differ from the trained K. -1: the model's own."
-    return flags.DEFINE_integer("iterations", default, text, lower_bound=-1)
+    return flags.DEFINE_integer("iterations", default, f"{what} -1: the model's own.", lower_bound=-1)
 
 
 def iterations_of(model: Any) -> int:
-    """K' of --iterations for a model."""
-    chosen = flags.FLAGS.iterations
-    return model.iterations if chosen < 0 else chosen
+    """K' of --iterations for a model; its own K where there is no such flag of `define_iterations`."""
+    chosen = flags.FLAGS.iterations if "iterations" in flags.FLAGS else -1
+    return chosen if isinstance(chosen, int) and chosen >= 0 else model.iterations
 
 
 def integers(flag: str, wanted: str = "integers such as 1,3,5") -> tuple[int, ...]:
@@ -124,8 +125,28 @@ def integers(flag: str, wanted: str = "integers such as 1,3,5") -> tuple[int, ..
 
 
 def command() -> str:
-    """The command line, for the record of a result."""
-    return shlex.join(["python", *sys.argv])
+    """The command line, for the record of a result; without --output, which is where the record lies."""
+    return shlex.join(["python", *(text for text in sys.argv if not text.startswith("--output="))])
+
+
+def provenance(model: Any = None) -> dict[str, Any]:
+    """What every result says about its making, for JSON.
+
+    Args:
+      model: the CNN-F that it is about, of --model; None where there is none, or several.
+
+    Returns:
+      The versions and the command. With a model also --model, --dataset, --split, K' of --iterations (or K), the
+      model's own K, and its step size.
+    """
+    from cnnf_tf.utils import environment
+
+    facts: dict[str, Any] = {}
+    if model is not None:
+        facts |= {name: flags.FLAGS[name].value for name in ("model", "dataset", "split")}
+        facts["iterations"] = iterations_of(model)
+        facts |= {"trained_iterations": model.iterations, "step_size": model.step_size}
+    return facts | {"cnnf_tf": cnnf_tf.__version__, "versions": environment.versions(), "command": command()}
 
 
 def load_data(split: str | None = None, **options: Any) -> Any:

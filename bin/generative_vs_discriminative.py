@@ -12,8 +12,6 @@ command line as --config.NAME=VALUE.
 """
 
 import math
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +19,8 @@ from typing import Any
 import _app
 from absl import flags
 from ml_collections import ConfigDict, config_flags
+
+import cnnf_tf
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
@@ -43,29 +43,21 @@ def main() -> None:
     _check(config)
 
     _app.start_tensorflow()
-    import keras
-    import tensorflow as tf
     import tensorflow_probability as tfp
     from tqdm import tqdm
 
-    from cnnf_tf import __version__, data
     from cnnf_tf.experiments.learning_curves.curves import Cell, LearningCurves, nested_subsets
 
     about = {
         "study": "test error against the number of training images, generative versus discriminative",
-        "command": shlex.join(["python", *sys.argv]),
-        "versions": {
-            "cnnf_tf": __version__,
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "tensorflow_probability": tfp.__version__,
-        },
         "errors": "shares of the test images in [0, 1]; mean and sample standard deviation over seeds",
+        **_app.provenance(),
     }
+    about["versions"]["tensorflow_probability"] = tfp.__version__
     curves = LearningCurves(_OUTPUT.value, config.to_dict(), about)
-    study, facts = config.study, data.info(config.data.name, data_dir=_DATA_DIR.value)
-    pool = data.load_arrays(config.data.name, config.data.train_split, data_dir=_DATA_DIR.value)
-    test = data.load_arrays(config.data.name, study.test_split, data_dir=_DATA_DIR.value)
+    study, facts = config.study, cnnf_tf.data.info(config.data.name, data_dir=_DATA_DIR.value)
+    pool = cnnf_tf.data.load_arrays(config.data.name, config.data.train_split, data_dir=_DATA_DIR.value)
+    test = cnnf_tf.data.load_arrays(config.data.name, study.test_split, data_dir=_DATA_DIR.value)
     subsets = {seed: nested_subsets(len(pool[1]), study.num_images, seed) for seed in study.seeds}
 
     # Seed by seed, so that a study cut short has whole curves; cheap methods and small m first.
@@ -120,8 +112,7 @@ def _network(
     import keras
     import tensorflow as tf
 
-    from cnnf_tf import training
-
+    training = cnnf_tf.training
     options = ConfigDict(config.to_dict())
     if method == "cnn":
         options.model.iterations = 0
