@@ -22,6 +22,7 @@ comma := ,
 PY := $(VENV)/bin/python
 CORE_STAMP := $(VENV)/.installed
 EXTRAS_STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+DOCS_STAMP := $(VENV)/.installed-docs
 INSTALL_INPUTS := setup.py pyproject.toml cnnf_tf/version.py
 
 # Each of the pytest processes gets one thread, or else they take the cores from each other.
@@ -82,12 +83,13 @@ define create_venv
 	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade pip
 endef
 
+# Of a checkout, the core is what bin/ needs; that is the extra `experiments`, which a wheel does without.
 $(CORE_STAMP): $(INSTALL_INPUTS)
-	$(call install,.,$@)
+	$(call install,.[experiments],$@)
 
-# Whoever has the extras has the core.
-$(EXTRAS_STAMP): $(INSTALL_INPUTS)
-	$(call install,.[$(EXTRAS)],$@ $(CORE_STAMP))
+# Whoever has extras has the core.
+$(VENV)/.installed-%: $(INSTALL_INPUTS)
+	$(call install,.[experiments$(comma)$(subst -,$(comma),$*)],$@ $(CORE_STAMP))
 
 .PHONY: venv
 venv: $(EXTRAS_STAMP) ## Make .venv with the package (editable) and the development tools.
@@ -130,9 +132,13 @@ typecheck: $(EXTRAS_STAMP) ## Check the types with mypy.
 build-file: ## Rewrite BUILD from the imports of the sources (after adding, moving or removing a file).
 	$(PYTHON) tools/build_file.py
 
-.PHONY: api
-api: ## Rewrite docs/api from the docstrings.
-	$(PYTHON) docs/make_api.py
+.PHONY: docs
+docs: $(DOCS_STAMP) ## Build the site of docs/ and of the docstrings, with search, into site/.
+	$(PY) -m mkdocs build
+
+.PHONY: docs-serve
+docs-serve: $(DOCS_STAMP) ## Show the site on this machine, and follow every change of a page or docstring.
+	$(PY) -m mkdocs serve
 
 .PHONY: lock
 lock: $(EXTRAS_STAMP) ## Rewrite requirements_lock.txt from what is installed in .venv.
@@ -149,5 +155,5 @@ benchmark: $(CORE_STAMP) ## Measure the speed of inference and training on this 
 
 .PHONY: clean
 clean: ## Remove the virtual environment, caches and build products; runs/ and data stay.
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -40,6 +40,9 @@ INSTALL_REQUIRES = [
     "pillow>=10.0",
     # tensorflow-metadata, under TensorFlow Datasets, needs it without saying so; TensorFlow 2.20 would take less.
     "protobuf>=6.31",
+    # ROC curves in cnnf_tf.evaluation and the baselines of the learning curves: 40 MB beside TensorFlow's 600, and no
+    # second way to run `bin/` without them.
+    "scikit-learn>=1.4",
     # TensorFlow 2.21 no longer brings TensorBoard along, and tf.summary needs it.
     "tensorboard>=2.20",
     # Plain `tensorflow`, never `tensorflow-cpu`: tf-keras and tensorflow-serving-api require the former, and pip would
@@ -57,6 +60,9 @@ INSTALL_REQUIRES = [
     "wrapt>=1.16",
 ]
 
+# The formatter's output changes between releases: one minor version for everybody.
+RUFF = "ruff>=0.17,<0.18"
+
 AUTOATTACK = [
     # 1.20 is the first release that takes Keras 3 models and NumPy 2.
     "adversarial-robustness-toolbox>=1.20",
@@ -64,7 +70,6 @@ AUTOATTACK = [
     "foolbox>=3.3.4",
     # The toolbox's AutoAttack imports it without declaring it.
     "multiprocess>=0.70",
-    "scikit-learn>=1.4",
 ]
 
 SERVING = [
@@ -77,17 +82,33 @@ SERVING = [
 # Only to read the authors' PyTorch checkpoints and to compare with PyTorch.
 TORCH = ["torch>=2.0"]
 
+# What cnnf_tf.experiments needs beyond the library. The wheel leaves that folder out, so a user of the library never
+# installs this; the Makefile installs it with the core, so that `make demo` stays one command.
+EXPERIMENTS = ["jinja2>=3.1"]
+
+# What `make docs` needs: the site is made from the sources' text, so that these stay out of everybody's way.
+DOCS = [
+    # Draws the formulas of docs/theory.md as MathML.
+    "latex2mathml>=3.81",
+    # 10 would follow MkDocs 2, which has another configuration and no plugins.
+    "mkdocs-material>=9.8,<10",
+    "mkdocstrings>=1.0",
+    "mkdocstrings-python>=2.0",
+    # Breaks the lines of long signatures.
+    RUFF,
+]
+
 # What `make test`, `make lint`, `make typecheck` and `make wheel-check` need. It holds the light extras, so that
 # their tests run and are not skipped; PyTorch, with gigabytes of GPU libraries on Linux, stays apart.
 DEV = [
     *AUTOATTACK,
+    *EXPERIMENTS,
     *SERVING,
     "build>=1.0",
     "mypy>=1.11",
     "pytest>=8.0",
     "pytest-xdist>=3.5",
-    # The formatter's output changes between releases: one minor version for everybody.
-    "ruff>=0.17,<0.18",
+    RUFF,
 ]
 
 setuptools.setup(
@@ -103,7 +124,14 @@ setuptools.setup(
     package_data={"cnnf_tf": ["zoo/weights/*.json", "zoo/weights/*.npz"]},
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
-    extras_require={"autoattack": AUTOATTACK, "dev": DEV, "serving": SERVING, "torch": TORCH},
+    extras_require={
+        "autoattack": AUTOATTACK,
+        "dev": DEV,
+        "docs": DOCS,
+        "experiments": EXPERIMENTS,
+        "serving": SERVING,
+        "torch": TORCH,
+    },
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",

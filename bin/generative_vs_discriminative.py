@@ -43,7 +43,7 @@ def main() -> None:
     _check(config)
 
     _app.start_tensorflow()
-    import tensorflow_probability as tfp
+    import sklearn
     from tqdm import tqdm
 
     from cnnf_tf.experiments.learning_curves.curves import Cell, LearningCurves, nested_subsets
@@ -53,7 +53,7 @@ def main() -> None:
         "errors": "shares of the test images in [0, 1]; mean and sample standard deviation over seeds",
         **_app.provenance(),
     }
-    about["versions"]["tensorflow_probability"] = tfp.__version__
+    about["versions"]["scikit-learn"] = sklearn.__version__
     curves = LearningCurves(_OUTPUT.value, config.to_dict(), about)
     study, facts = config.study, cnnf_tf.data.info(config.data.name, data_dir=_DATA_DIR.value)
     pool = cnnf_tf.data.load_arrays(config.data.name, config.data.train_split, data_dir=_DATA_DIR.value)
@@ -89,20 +89,21 @@ def _baseline(
     config: ConfigDict, method: str, images: Any, labels: Any, facts: Any, seed: int
 ) -> tuple[Callable[[Any], Any], dict[str, Any]]:
     """Fits one of the closed-form or convex models, which need no seed."""
-    del seed
-    from cnnf_tf.experiments.learning_curves.baselines import GaussianNaiveBayes, LogisticRegression
+    del facts, seed
+    from cnnf_tf.experiments.learning_curves import baselines
+
+    def flat(pictures: Any) -> Any:
+        return pictures.reshape(len(pictures), -1)
 
     if method == "logistic_regression":
-        regression = LogisticRegression.fit(images, labels, num_classes=facts.num_classes, l2=config.study.l2)
-        return regression.predict, {"iterations": regression.iterations}
-    bayes = GaussianNaiveBayes.fit(
-        images,
-        labels,
-        num_classes=facts.num_classes,
-        var_smoothing=config.study.var_smoothing,
-        shared_variance=method == "gaussian_naive_bayes",
-    )
-    return bayes.predict, {}
+        model = baselines.logistic_regression(flat(images), labels, l2=config.study.l2)
+        details = {"iterations": int(model.n_iter_.max())}
+    else:
+        shared = method == "gaussian_naive_bayes"
+        smoothing = config.study.var_smoothing
+        model = baselines.gaussian_naive_bayes(flat(images), labels, var_smoothing=smoothing, shared_variance=shared)
+        details = {}
+    return lambda pictures: model.predict(flat(pictures)), details
 
 
 def _network(

@@ -1,7 +1,9 @@
 """The public names: what is listed exists, nothing else leaks, importing costs little and is enough for Keras."""
 
 import importlib
+import inspect
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -29,11 +31,13 @@ ROOMS = tuple(
 )
 
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
 def python(program: str) -> str:
     """What a fresh interpreter prints."""
     command = [sys.executable, "-c", program]
-    root = pathlib.Path(__file__).resolve().parent.parent
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
 
 class RoomsTest(tf.test.TestCase, parameterized.TestCase):
@@ -56,6 +60,25 @@ class RoomsTest(tf.test.TestCase, parameterized.TestCase):
             value = getattr(package, public)
             if isinstance(value, (type, types.FunctionType, types.ModuleType)):
                 self.assertNotEmpty(value.__doc__ or "", public)
+
+    @parameterized.parameters(*ROOMS)
+    def test_arguments_are_documented(self, name):
+        """Where a docstring lists arguments, all are there; those that a class inherits, in a base of ours."""
+        package = importlib.import_module(name)
+        for public in package.__all__:
+            value = getattr(package, public)
+            if not re.search("(?m)^ *(Args|Attributes):$", getattr(value, "__doc__", None) or ""):
+                continue
+            classes = value.__mro__ if inspect.isclass(value) else [value]
+            text = "\n".join(each.__doc__ or "" for each in classes if each.__module__.startswith("cnnf_tf"))
+            for argument in inspect.signature(value).parameters.values():
+                if argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD):
+                    self.assertRegex(text, rf"(?m)^ +{argument.name}: |`{argument.name}`", f"{public}: {argument}")
+
+    def test_every_room_has_a_page_in_the_reference(self):
+        for room in ROOMS:
+            page = ROOT / "docs" / "api" / f"{room.removeprefix('cnnf_tf.')}.md"
+            self.assertIn(f"\n::: {room}\n", page.read_text(encoding="utf-8"))
 
 
 class LazyImportTest(tf.test.TestCase, parameterized.TestCase):

@@ -149,7 +149,7 @@ def separation(own: Any, other: Any) -> Separation:
 
 
 def auroc(own: Any, other: Any) -> float:
-    """The area under the ROC curve, exactly: P(own > other) + P(own = other) / 2 over all pairs.
+    """The area under the ROC curve: P(own > other) + P(own = other) / 2 over all pairs.
 
     Args:
       own: scores `[n]` that should be high.
@@ -158,11 +158,9 @@ def auroc(own: Any, other: Any) -> float:
     Raises:
       ValueError: empty, not of rank 1, or not finite.
     """
-    own, other = _checked("own", own), np.sort(_checked("other", other))
-    below = np.searchsorted(other, own, side="left")
-    not_above = np.searchsorted(other, own, side="right")
-    # Whole numbers: half the sum of both counts is exact.
-    return float((below.sum() + not_above.sum()) / (2 * own.size * other.size))
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(*_labelled(own, other)))
 
 
 def roc_curve(own: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -171,10 +169,9 @@ def roc_curve(own: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
       ValueError: empty, not of rank 1, or not finite.
     """
-    own, other = np.sort(_checked("own", own)), np.sort(_checked("other", other))
-    thresholds = np.unique(np.concatenate([own, other]))[::-1]
-    accepted = [1 - np.searchsorted(scores, thresholds, side="left") / scores.size for scores in (other, own)]
-    return np.concatenate([[0.0], accepted[0]]), np.concatenate([[0.0], accepted[1]])
+    from sklearn.metrics import roc_curve as shares
+
+    return shares(*_labelled(own, other))[:2]
 
 
 def separation_table(found: dict[str, Separation]) -> str:
@@ -241,17 +238,9 @@ def handwritten_digits(count: int, image_shape: tuple[int, int, int]) -> np.ndar
 
     Returns:
       float32 in [0, 1], `[min(count, 1797), *image_shape]`.
-
-    Raises:
-      ImportError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError(
-            "the data set 'digits' comes with scikit-learn, which is not installed; run `pip install scikit-learn`, or "
-            "take another data set, for example uniform_noise."
-        ) from error
+    from sklearn.datasets import load_digits
+
     images = load_digits().images[:count, ..., None].astype(np.float32) / 16
     height, width, channels = image_shape
     return match_channels(np.clip(tf.image.resize(images, (height, width)), 0, 1), channels)
@@ -273,6 +262,12 @@ def _state(trajectory: Trajectory) -> tuple[Tensor, Tensor, Any]:
 
 def _images(batch: Any) -> Any:
     return batch[0] if isinstance(batch, (tuple, list)) else batch
+
+
+def _labelled(own: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
+    """1 for the own scores and 0 for the others, beside all of them."""
+    own, other = _checked("own", own), _checked("other", other)
+    return np.repeat([1, 0], [own.size, other.size]), np.concatenate([own, other])
 
 
 def _checked(name: str, scores: Any) -> np.ndarray:

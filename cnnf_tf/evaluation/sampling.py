@@ -15,7 +15,6 @@ from cnnf_tf.generative import DeconvolutionalGenerativeModel, LatentSite, flatt
 from cnnf_tf.generative.descent import answer_all
 from cnnf_tf.generative.exactness import inexactness
 from cnnf_tf.generative.model_arguments import stateless_seed
-from cnnf_tf.layers import AdaReLU
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF
 
@@ -132,14 +131,16 @@ def render_through(
 
 
 def latent_site(generative: DeconvolutionalGenerativeModel, name: str | None = None) -> LatentSite:
-    """A layer of latents with a place in the image: the one of that name, else the lowest AdaReLU.
+    """A layer of latents with a place in the image: the one of that name, else the lowest rectifier.
+
+    A rectifier is what has one latent for each unit of its output.
 
     Raises:
       ValueError: no such layer; the message lists those there are.
     """
     sites = {site.name: site for site in generative.sites if len(site.shape) == 3}
     if name is None:
-        name = next((key for key, site in sites.items() if isinstance(site.layer, AdaReLU)), None)
+        name = next((key for key, site in sites.items() if _one_for_each_output(site)), None)
     if name not in sites:
         raise ValueError(f"layer: wanted one of the latent layers with height and width, {list(sites)}, got {name!r}.")
     return sites[name]
@@ -205,6 +206,10 @@ def _draw(generative: DeconvolutionalGenerativeModel, label: int, count: int, se
     """g(0) and latents of ancestral samples of a class."""
     sample = generative.sample(count, label, seed=tf.constant([seed, label], tf.int32))
     return generative.reconstruct(sample.label, sample.latents), sample.latents
+
+
+def _one_for_each_output(site: LatentSite) -> bool:
+    return tuple(site.layer.output_shape_for((None, *site.shape))[1:]) == site.shape
 
 
 def _check_pixels(model: CNNF) -> None:

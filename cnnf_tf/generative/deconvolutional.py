@@ -21,8 +21,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from cnnf_tf.generative.descent import answer_all, descend
-from cnnf_tf.generative.exactness import inexactness, last_layer
+from cnnf_tf.generative.descent import answer_all
+from cnnf_tf.generative.exactness import inexactness
 from cnnf_tf.generative.joint import joint_distribution
 from cnnf_tf.generative.labels import check_labels
 from cnnf_tf.generative.latents import LatentSite, flatten_latents, input_shape, latent_sites
@@ -34,7 +34,7 @@ from cnnf_tf.generative.model_arguments import (
     check_scale,
     stateless_seed,
 )
-from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
+from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor
 
 tfd = tfp.distributions
@@ -49,7 +49,7 @@ class Sample(NamedTuple):
     label: Tensor
     """y, int32 `[n]`."""
     latents: Any
-    """z, nested as the network returns them; the records of taps are None (nothing has gone up)."""
+    """z, nested as the network returns them."""
     features: Tensor
     """h, `[n, ...]`."""
 
@@ -137,25 +137,18 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
     @property
     def prior(self) -> Any:
         """p(y), a `tfd.Categorical` over int32 class ids."""
-        top = last_layer(self.network)
+        bias = self.network.output_bias
         if self._log_prior is not None:
             logits = tf.constant(self._log_prior, self._probability_dtype)
-        elif isinstance(top, FeedbackDense) and top.bias is not None:
-            logits = tf.cast(tf.convert_to_tensor(top.bias), self._probability_dtype)
+        elif bias is not None:
+            logits = tf.cast(tf.convert_to_tensor(bias), self._probability_dtype)
         else:
             logits = tf.zeros(self.num_classes, self._probability_dtype)
         return tfd.Categorical(logits=logits, name="label")
 
     def latent_distribution(self, site: LatentSite, signal: Tensor) -> Any:
         """Bernoulli(logits = b * g) of one layer's z, one event for each example; g at the layer's output side."""
-        signal = tf.cast(signal, self._probability_dtype)
-        if not isinstance(site.layer, AdaReLU):
-            # b = 0; the zero logits have the shape of z_P, which is that of the *unpooled* g.
-            logits = tf.zeros(tf.concat([tf.shape(signal)[:1], site.shape], 0), signal.dtype)
-        elif site.layer.bias is None:
-            logits = tf.zeros_like(signal)
-        else:
-            logits = tf.cast(tf.convert_to_tensor(site.layer.bias), signal.dtype) * signal
+        logits = site.layer.latent_logits(tf.cast(signal, self._probability_dtype))
         return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype), len(site.shape), name=site.name)
 
     def features_distribution(self, reconstruction: Tensor) -> Any:
@@ -165,7 +158,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
 
     def walk(self, label: Tensor) -> Walk:
         """Down from class ids `[batch]`, a distribution for every latent layer on the way."""
-        walk = descend(self.network, tf.one_hot(label, self.num_classes, dtype=self.network.compute_dtype))
+        walk = self.network.descend(tf.one_hot(label, self.num_classes, dtype=self.network.compute_dtype))
         sites, latent = iter(reversed(self.sites)), None
         while True:
             try:

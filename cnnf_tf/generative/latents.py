@@ -1,22 +1,15 @@
 """Where the latents of a network live, and the way between their nested structure and a dictionary by layer name.
 
-`network(features)` returns latents nested like the network: None for a layer without latents, a list for a composite,
-`[latent, record]` for a `Tap`. Probabilities are easier to speak about by name: `{"ada_relu1": z, "ada_pool": z, ...}`.
+`network(features)` returns latents nested like the network: None for a layer without latents, and for a composite a
+list with one entry for each layer inside. Probabilities are easier to speak about by name:
+`{"ada_relu1": z, "ada_pool": z, ...}`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cnnf_tf.layers import (
-    AdaPool2D,
-    AdaReLU,
-    FeedbackComposite,
-    FeedbackLayer,
-    FeedbackResidual,
-    FeedbackSequential,
-    Tap,
-)
+from cnnf_tf.layers import FeedbackComposite, FeedbackLayer, FeedbackSequential
 from cnnf_tf.layers.base import Shape, Tensor
 
 
@@ -26,9 +19,9 @@ class LatentSite(NamedTuple):
     name: str
     """The layer's name; preceded by the names of the composites around it, joined by "_", where two share a name."""
     layer: FeedbackLayer
-    """An `AdaReLU` (z_R) or an `AdaPool2D` (z_P)."""
+    """An `AdaReLU` (z_R), an `AdaPool2D` (z_P), or another layer that `has_latents`."""
     shape: Shape
-    """Shape of z without the batch: that of the layer's input."""
+    """Shape of z without the batch."""
 
 
 def input_shape(network: FeedbackSequential) -> Shape:
@@ -51,7 +44,7 @@ def latent_sites(network: FeedbackSequential) -> list[LatentSite]:
     """The layers with latents, bottom to top (of a residual block, main branch before shortcut).
 
     Raises:
-      ValueError: the network is not built, holds a composite that is unknown here, or one layer in two places.
+      ValueError: the network is not built, or holds one layer of latents in two places.
     """
     found = list(_find(network, (None, *input_shape(network)), ()))
     counts = Counter(path[-1] for path, _, _ in found)
@@ -68,7 +61,7 @@ def flatten_latents(network: FeedbackSequential, latents: Any) -> dict[str, Tens
     Raises:
       ValueError: latents that are not nested or shaped like those of this network.
     """
-    values = list(_collect(network, latents, network.name))
+    values = list(_collect(network, latents))
     sites = latent_sites(network)
     for site, value in zip(sites, values, strict=True):
         shape = getattr(value, "shape", None)
@@ -82,7 +75,7 @@ def flatten_latents(network: FeedbackSequential, latents: Any) -> dict[str, Tens
 
 
 def nest_latents(network: FeedbackSequential, by_name: dict[str, Tensor]) -> list[Any]:
-    """The inverse of `flatten_latents`; the records of taps, which are no latents, are None.
+    """The inverse of `flatten_latents`.
 
     Raises:
       ValueError: names other than those of this network's latents.
@@ -91,73 +84,32 @@ def nest_latents(network: FeedbackSequential, by_name: dict[str, Tensor]) -> lis
     wanted = [site.name for site in sites]
     if set(by_name) != set(wanted):
         raise ValueError(f"latents by name must have the names {wanted}, got {list(by_name)}.")
-    values = iter([by_name[name] for name in wanted])
-    return _nest(network, lambda: next(values))
-
-
-def unknown_composite(layer: FeedbackLayer) -> ValueError:
-    """The error for a composite that only its own code can walk."""
-    return ValueError(
-        f"the generative model knows the composites FeedbackSequential, FeedbackResidual and Tap, got "
-        f"{type(layer).__name__} {layer.name!r}."
-    )
+    return _nest(network, iter([by_name[name] for name in wanted]))
 
 
 def _find(layer: FeedbackLayer, shape: Shape, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Shape]]:
-    if isinstance(layer, FeedbackSequential):
-        for child in layer.layers:
-            yield from _find(child, shape, (*path, child.name))
-            shape = child.output_shape_for(shape)
-    elif isinstance(layer, FeedbackResidual):
-        for child in layer.children():
-            yield from _find(child, shape, (*path, child.name))
-    elif isinstance(layer, Tap):
-        yield from _find(layer.layer, shape, (*path, layer.layer.name))
-    elif isinstance(layer, FeedbackComposite):
-        raise unknown_composite(layer)
-    elif isinstance(layer, (AdaReLU, AdaPool2D)):
-        yield path, layer, tuple(shape[1:])
+    if isinstance(layer, FeedbackComposite):
+        for child, below in zip(layer.children(), layer.child_shapes(shape), strict=True):
+            yield from _find(child, below, (*path, child.name))
+    elif layer.has_latents:
+        yield path, layer, tuple(layer.latent_shape(shape)[1:])
 
 
-def _collect(layer: FeedbackLayer, entry: Any, name: str) -> Iterator[Any]:
+def _collect(layer: FeedbackLayer, entry: Any) -> Iterator[Any]:
     """The latents inside `entry`, in the order of `_find`."""
-    if isinstance(layer, FeedbackSequential):
-        for child, own in zip(layer.layers, _entries(entry, len(layer.layers), name), strict=True):
-            yield from _collect(child, own, child.name)
-    elif isinstance(layer, FeedbackResidual):
-        main, shortcut = _entries(entry, 2, name)
-        yield from _collect(layer.main, main, f"{name}/main")
-        if layer.shortcut is not None:
-            yield from _collect(layer.shortcut, shortcut, f"{name}/shortcut")
-    elif isinstance(layer, Tap):
-        yield from _collect(layer.layer, _entries(entry, 2, name)[0], layer.layer.name)
-    elif isinstance(layer, FeedbackComposite):
-        raise unknown_composite(layer)
-    elif isinstance(layer, (AdaReLU, AdaPool2D)):
+    if isinstance(layer, FeedbackComposite):
+        for child, own in zip(layer.children(), layer.entries("latent", entry), strict=True):
+            yield from _collect(child, own)
+    elif layer.has_latents:
         yield entry
     elif entry is not None:
         raise ValueError(
-            f"layer {name!r} ({type(layer).__name__}) has no latents and wants None in their place, got "
+            f"layer {layer.name!r} ({type(layer).__name__}) has no latents and wants None in their place, got "
             f"{type(entry).__name__}; pass latents of this very network."
         )
 
 
-def _entries(entry: Any, count: int, name: str) -> list[Any]:
-    if not isinstance(entry, (list, tuple)) or len(entry) != count:
-        got = f"{len(entry)} entries" if isinstance(entry, (list, tuple)) else type(entry).__name__
-        raise ValueError(
-            f"latents of {name!r} must be a list of {count} entries, got {got}; pass latents of this very network, "
-            "nested as it returns them."
-        )
-    return list(entry)
-
-
-def _nest(layer: FeedbackLayer, take: Callable[[], Tensor]) -> Any:
-    if isinstance(layer, FeedbackSequential):
-        return [_nest(child, take) for child in layer.layers]
-    if isinstance(layer, FeedbackResidual):
-        main = _nest(layer.main, take)
-        return [main, None if layer.shortcut is None else _nest(layer.shortcut, take)]
-    if isinstance(layer, Tap):
-        return [_nest(layer.layer, take), None]
-    return take() if isinstance(layer, (AdaReLU, AdaPool2D)) else None
+def _nest(layer: FeedbackLayer, values: Iterator[Tensor]) -> Any:
+    if isinstance(layer, FeedbackComposite):
+        return [_nest(child, values) for child in layer.children()]
+    return next(values) if layer.has_latents else None

@@ -91,7 +91,7 @@ def map_latents(
       step_size: eta of the residual form, in which every AdaReLU first moves its f towards g; 0 is the exact maximum.
 
     Returns:
-      z, nested as the network returns it (taps record what passed).
+      z, nested as the network returns it.
 
     Raises:
       ValueError: latents of another network, a bad label.

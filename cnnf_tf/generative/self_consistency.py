@@ -45,7 +45,6 @@ def self_consistency(trajectory: Trajectory, network: FeedbackSequential) -> Sel
     label_changed = ops.cast(labels[1:] != labels[:-1], dtype)
     if not trajectory.reconstructions:
         return SelfConsistency(label_changed, label_changed, label_changed)
-    # What taps recorded is no latent.
     latents = [list(flatten_latents(network, entry).values()) for entry in trajectory.latents]
     pairs = zip(latents[:-1], latents[1:], strict=True)
     flips = [latent_flip_rate(before, after, label_changed[0]) for before, after in pairs]

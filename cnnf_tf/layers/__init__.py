@@ -3,12 +3,15 @@
 from cnnf_tf.layers.ada_pool import AdaPool2D
 from cnnf_tf.layers.ada_relu import AdaReLU
 from cnnf_tf.layers.average_pool import FeedbackAveragePooling2D
-from cnnf_tf.layers.base import FeedbackComposite, FeedbackLayer
-from cnnf_tf.layers.composites import FeedbackResidual, FeedbackSequential, Tap
+from cnnf_tf.layers.base import FeedbackLayer
+from cnnf_tf.layers.composite import FeedbackComposite
 from cnnf_tf.layers.conv import FeedbackConv2D
 from cnnf_tf.layers.dense import FeedbackDense
 from cnnf_tf.layers.flatten import FeedbackFlatten
 from cnnf_tf.layers.instance_norm import InstanceNorm
+from cnnf_tf.layers.residual import FeedbackResidual
+from cnnf_tf.layers.sequential import FeedbackSequential
+from cnnf_tf.layers.tap import Tap
 
 __all__ = [
     "AdaPool2D",

@@ -37,6 +37,8 @@ class AdaPool2D(FeedbackLayer):
       rule: "map" (default) or "reference"; see the module docstring.
     """
 
+    has_latents = True
+
     def __init__(self, pool_size: int = 2, *, rule: str = "map", **kwargs: Any):
         super().__init__(**kwargs)
         self.pool_size = positive_int("pool_size", pool_size)
@@ -63,6 +65,18 @@ class AdaPool2D(FeedbackLayer):
     def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
         """`z_P * unpool(signal)`, shaped like z_P."""
         return kernels.unpool(self.in_compute_dtype(signal), self.in_compute_dtype(latent), self.pool_size)
+
+    def linear_call(
+        self,
+        features: Tensor,
+        latent: Tensor = None,
+        signal: Tensor | None = None,
+        *,
+        step_size: float | Tensor = 0.0,
+    ) -> Tensor:
+        """The sum over each window of `z_P * features`."""
+        del signal, step_size
+        return kernels.sum_pool(features * self.in_compute_dtype(latent), self.pool_size)
 
     def _pool(self, features: Tensor, sign: Tensor | None) -> tuple[Tensor, Tensor]:
         """The pooled features and z_P. Given z_P pooling is linear, and its gradient is the feedback through z_P."""

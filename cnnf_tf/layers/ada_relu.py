@@ -49,6 +49,8 @@ class AdaReLU(FeedbackLayer):
       use_bias: own a bias per channel (per unit after a dense layer).
     """
 
+    has_latents = True
+
     def __init__(self, *, rule: str = "map", use_bias: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
         self.rule = one_of("rule", rule, RULES)
@@ -76,6 +78,29 @@ class AdaReLU(FeedbackLayer):
     def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
         """`z_R * signal`."""
         return self.in_compute_dtype(signal) * self.in_compute_dtype(latent)
+
+    def latent_logits(self, signal: Tensor) -> Tensor:
+        return ops.zeros_like(signal) if self.bias is None else ops.cast(self.bias, signal.dtype) * signal
+
+    def linear_call(
+        self,
+        features: Tensor,
+        latent: Tensor = None,
+        signal: Tensor | None = None,
+        *,
+        step_size: float | Tensor = 0.0,
+    ) -> Tensor:
+        """`z_R * (features + b)`, in residual form `z_R * ((1 - eta) (features + b) + eta signal)`."""
+        if self.bias is not None:
+            features = features + self.in_compute_dtype(self.bias)
+        if signal is not None:
+            features = move(features, signal, step_size)
+        return features * self.in_compute_dtype(latent)
+
+    @property
+    def inexactness(self) -> str | None:
+        talk = 'AdaReLU with rule="talk" does not maximise the generative model'
+        return talk if self.rule == "talk" else None
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rule": self.rule, "use_bias": self.use_bias}

@@ -46,5 +46,9 @@ class FeedbackAveragePooling2D(FeedbackLayer):
             signal = signal / self.pool_size**2
         return kernels.upsample(signal, self.pool_size, self._input_size)
 
+    @property
+    def inexactness(self) -> str | None:
+        return None if self.adjoint else "average pooling without adjoint=True does not come down as its transpose"
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"pool_size": self.pool_size, "adjoint": self.adjoint}

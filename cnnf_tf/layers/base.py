@@ -7,13 +7,18 @@ replication and export need no care.
 
     output, latent = layer(features, signal, step_size=eta)
     signal_below   = layer.feedback(signal, latent)              # a plain layer
-    signal_below, signals = composite.feedback(signal, latents)  # a composite
+    signal_below, signals = composite.feedback(signal, latents)  # a composite, see `layers.composite`
 
 `signal` in `call` is the signal g that reached the *output side* of this same layer in the last feedback pass; it is
 None on the first pass. Layers that do not adapt ignore it and return `latent=None`. Composites return the nested
 structure of latents and of signals: the same structure goes in and comes out.
+
+A linear layer has no more to say. A layer with latents also sets `has_latents`, and says in `latent_logits` and
+`linear_call` what they mean to the generative model. `output_bias` and `inexactness` are for layers that break the
+theorem of docs/theory.md. So the loop, the generative model and files need not know what kind of layer it is.
 """
 
+from collections.abc import Generator
 from typing import Any
 
 import keras
@@ -25,11 +30,18 @@ Tensor = Any
 """A backend tensor or KerasTensor; an alias for readers, not a check."""
 Shape = tuple[Any, ...]
 """A static shape; the batch may be None."""
+Descent = Generator[Tensor, Tensor, tuple[Tensor, Any]]
+"""What `FeedbackLayer.descend` returns."""
 
 
 @register
 class FeedbackLayer(keras.layers.Layer):
     """Base of all layers: identity in both directions unless overridden."""
+
+    has_latents: bool = False
+    """Whether `call` returns latents, zeros and ones, rather than None."""
+
+    # Up and down.
 
     def call(
         self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
@@ -58,29 +70,76 @@ class FeedbackLayer(keras.layers.Layer):
         """Static shape of `output` for features of `input_shape` (batch may be None)."""
         return input_shape
 
+    # What the generative model asks.
+
+    def latent_shape(self, input_shape: Shape) -> Shape:
+        """Static shape of the latents for features of `input_shape`: one for each unit unless overridden."""
+        return input_shape
+
+    def latent_logits(self, signal: Tensor) -> Tensor:
+        """Logits of the latents' Bernoulli given g at the output side, `[batch, ...]` in the dtype of `signal`.
+
+        `b * g` in general, b being the bias that the latents switch; zeros (b = 0: fair coins) unless overridden.
+        """
+        shape = self.latent_shape(self.get_build_config()["input_shape"])
+        return keras.ops.zeros((keras.ops.shape(signal)[0], *shape[1:]), signal.dtype)
+
+    def linear_call(
+        self, features: Tensor, latent: Any = None, signal: Any = None, *, step_size: float | Tensor = 0.0
+    ) -> Tensor:
+        """`call` with the latents given: an affine map, whose linear part `feedback` is the adjoint of.
+
+        Args:
+          features: f from the layer below, in the compute dtype.
+          latent: zeros and ones, in any pattern; not only one that `call` would choose.
+          signal: as in `call`, for layers that move f towards g.
+          step_size: as in `call`; without effect where `signal` is None.
+
+        Returns:
+          The output. At the latents that `call` chose, it is that of `call`.
+        """
+        del latent, signal, step_size
+        return self(features)[0]
+
+    @property
+    def output_bias(self) -> Any:
+        """What this layer adds to its output that has no part in `feedback`, or None.
+
+        In the layer that makes the logits it is the prior of the labels; anywhere else it voids the theorem.
+        """
+        return None
+
+    @property
+    def inexactness(self) -> str | None:
+        """Why a network with this layer is not exactly the adjoint of its generative model; None where it is."""
+        return None
+
+    # How to walk it. Composites override these three; other layers need not.
+
+    def pass_up(
+        self, features: Tensor, signal: Any = None, *, step_size: float | Tensor = 0.0, training: bool = False
+    ) -> tuple[Tensor, Any, list[Tensor]]:
+        """`call`, with what the taps inside record: `(output, latent, taps)`, the taps bottom to top."""
+        output, latent = self(features, signal, step_size=step_size, training=training)
+        return output, latent, []
+
+    def pass_down(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, Any, list[Tensor]]:
+        """`feedback`, with what to hand to the next `call` and what taps record: `(signal below, signals, taps)`."""
+        return self.feedback(signal, latent), signal, []
+
+    def descend(self, signal: Tensor) -> Descent:
+        """`feedback` one layer of latents at a time, for latents that are not known before.
+
+        Going down, latents have a distribution only once the signal above them is there, and the signal below needs
+        the latents. So this is a generator: it yields g at the output side of each layer of latents, top to bottom,
+        wants that layer's z sent back, and returns `(signal below, nested z)`.
+        """
+        latent = (yield signal) if self.has_latents else None
+        return self.feedback(signal, latent), latent
+
     def in_compute_dtype(self, tensor: Tensor) -> Tensor:
         """Casts to the layer's compute dtype: `feedback` does not pass through Keras' autocasting."""
         return keras.ops.cast(tensor, self.compute_dtype)
-
-
-class FeedbackComposite(FeedbackLayer):
-    """Base of layers made of layers; its latents and signals are nested structures."""
-
-    def feedback(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, Any]:
-        """As `FeedbackLayer.feedback`, but also returns the nested signals, one for each inner layer."""
-        raise NotImplementedError
-
-    def children(self) -> list[FeedbackLayer]:
-        """The layers inside, bottom to top."""
-        raise NotImplementedError
-
-    def taps(self, structure: Any) -> list[Tensor]:
-        """What the `Tap` layers inside recorded, bottom to top.
-
-        Args:
-          structure: this composite's latents (gives the tapped features) or signals (gives their reconstructions).
-        """
-        raise NotImplementedError
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

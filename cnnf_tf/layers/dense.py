@@ -51,6 +51,10 @@ class FeedbackDense(FeedbackLayer):
         del latent
         return kernels.matmul_adjoint(self.in_compute_dtype(signal), self.in_compute_dtype(self.kernel))
 
+    @property
+    def output_bias(self) -> Any:
+        return self.bias
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "units": self.units,

@@ -41,6 +41,10 @@ class InstanceNorm(FeedbackLayer):
         signal = self.in_compute_dtype(signal)
         return _normalise(signal) if self.down else signal
 
+    @property
+    def inexactness(self) -> str | None:
+        return "instance normalisation is not linear"
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"up": self.up, "down": self.down}
 

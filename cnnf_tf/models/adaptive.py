@@ -19,7 +19,17 @@ from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models.agreement import feature_residual, latent_flip_rate
 from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, State, check_iterations, check_step_size, first_pass, step
+from cnnf_tf.models.unroll import (
+    FEEDBACK_STARTS,
+    READOUTS,
+    State,
+    check_iterations,
+    check_step_size,
+    first_pass,
+    pack,
+    step,
+    unpack,
+)
 from cnnf_tf.utils.validation import one_of
 
 
@@ -111,15 +121,14 @@ def adaptive_unroll(
         check_tolerance(tolerance)
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
 
-    state = first_pass(network, features)
-    carried = _Carried(network, state)
+    state = first_pass(network, features).carried()
     logits = at_least_float32(state.logits)
     rows = tf.range(tf.shape(logits)[0])
     limits = tf.broadcast_to(tf.cast(max_iterations, tf.int32), tf.shape(rows))
     tolerances = tf.broadcast_to(tf.cast(tolerance, logits.dtype), tf.shape(rows))
     unknown = tf.fill([tf.shape(rows)[0], 3], tf.constant(-1, logits.dtype))
     never = tf.fill(tf.shape(rows), tf.constant(float("inf"), logits.dtype))
-    running = _keep_rows(limits > 0, [rows, never, *carried.pack(state)])
+    running = _keep_rows(limits > 0, [rows, never, *pack(state)])
     result = [logits, logits, tf.zeros_like(rows), unknown]
 
     def some_run(running: list[Tensor], result: list[Tensor]) -> Tensor:
@@ -129,12 +138,12 @@ def adaptive_unroll(
     def iterate(running: list[Tensor], result: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         rows, residual_before, *packed = running
         last, total, used, report = result
-        before = carried.unpack(packed)
+        before = unpack(state, packed)
         after, feedback = step(network, before, step_size=step_size, feedback_start=feedback_start)
         logits = at_least_float32(after.logits)
         changed = tf.cast(_label(before) != _label(after), logits.dtype)
-        after_packed = carried.pack(after)
-        flips = latent_flip_rate(packed[2:], after_packed[2:], changed)
+        after_packed = pack(after.carried())
+        flips = latent_flip_rate(pack(before.latents), pack(after.latents), changed)
         residual = tf.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
 
         place = rows[:, None]
@@ -169,30 +178,6 @@ def check_tolerance(tolerance: Any) -> float:
     if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not tolerance >= 0:
         raise ValueError(f"tolerance must be a number >= 0 (0 never stops early), got {tolerance!r}.")
     return float(tolerance)
-
-
-class _Carried:
-    """Between `State` and the flat list of tensors that the loop carries: h, logits, and the latents one by one.
-
-    What taps recorded is left behind: no pass down needs it.
-    """
-
-    def __init__(self, network: FeedbackSequential, state: State):
-        records = {id(record) for record in network.taps(state.latents)}
-        leaves = tf.nest.flatten(state.latents)
-        self._structure = tf.nest.map_structure(lambda leaf: None, state.latents)
-        self._places = [i for i, leaf in enumerate(leaves) if leaf is not None and id(leaf) not in records]
-
-    def pack(self, state: State) -> list[Tensor]:
-        leaves = tf.nest.flatten(state.latents)
-        return [state.features, state.logits, *(leaves[place] for place in self._places)]
-
-    def unpack(self, packed: list[Tensor]) -> State:
-        features, logits, *latents = packed
-        leaves = tf.nest.flatten(self._structure)
-        for place, latent in zip(self._places, latents, strict=True):
-            leaves[place] = latent
-        return State(features, logits, tf.nest.pack_sequence_as(self._structure, leaves))
 
 
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:

@@ -40,6 +40,12 @@ class State(NamedTuple):
     """`[batch, classes]`."""
     latents: Any
     """z, nested like the network."""
+    taps: Sequence[Tensor] = ()
+    """What the taps recorded on the way up, bottom to top: for the objective, no iteration needs it."""
+
+    def carried(self) -> "State":
+        """What the next iteration needs: all but the taps."""
+        return self._replace(taps=())
 
 
 class Feedback(NamedTuple):
@@ -49,6 +55,8 @@ class Feedback(NamedTuple):
     """g(0), shaped like h."""
     signals: Any
     """g at every layer's output side, nested like the network."""
+    taps: list[Tensor]
+    """What the taps recorded on the way down, bottom to top."""
 
 
 class Trajectory(NamedTuple):
@@ -72,14 +80,13 @@ class Trajectory(NamedTuple):
 
 def first_pass(network: FeedbackSequential, features: Tensor, *, training: bool = False) -> State:
     """The plain CNN."""
-    logits, latents = network(features, training=training)
-    return State(features, logits, latents)
+    return State(features, *network.pass_up(features, training=training))
 
 
 def feedback_pass(network: FeedbackSequential, state: State, *, feedback_start: str = "logits") -> Feedback:
     """One pass down from the state's logits through its latents."""
     start = FEEDBACK_STARTS[one_of("feedback_start", feedback_start, FEEDBACK_STARTS)]
-    return Feedback(*network.feedback(start(state.logits), state.latents))
+    return Feedback(*network.pass_down(start(state.logits), state.latents))
 
 
 def step(
@@ -93,8 +100,8 @@ def step(
     """One iteration: down, move h, up again."""
     feedback = feedback_pass(network, state, feedback_start=feedback_start)
     features = move(state.features, feedback.reconstruction, step_size)
-    logits, latents = network(features, feedback.signals, step_size=step_size, training=training)
-    return State(features, logits, latents), feedback
+    found = network.pass_up(features, feedback.signals, step_size=step_size, training=training)
+    return State(features, *found), feedback
 
 
 def unroll(
@@ -148,8 +155,8 @@ def unroll(
         logits=ops.stack([at_least_float32(state.logits) for state in states]),
         features=[state.features for state in states],
         reconstructions=[feedback.reconstruction for feedback in feedbacks],
-        taps=[network.taps(state.latents) for state in states],
-        tap_reconstructions=[network.taps(feedback.signals) for feedback in feedbacks],
+        taps=[list(state.taps) for state in states],
+        tap_reconstructions=[feedback.taps for feedback in feedbacks],
         latents=[state.latents for state in states],
         signals=[feedback.signals for feedback in feedbacks],
     )
@@ -160,13 +167,15 @@ def _advance(
 ) -> State:
     """The state a number of iterations later, as a constant for gradients."""
 
-    def iterate(done: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
-        after, _ = step(network, _unpack(state, carried), step_size=step_size, feedback_start=feedback_start)
-        return done + 1, *(ops.stop_gradient(tensor) for tensor in _pack(after))
+    state = state.carried()
 
-    start = [ops.stop_gradient(tensor) for tensor in _pack(state)]
+    def iterate(done: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
+        after, _ = step(network, unpack(state, carried), step_size=step_size, feedback_start=feedback_start)
+        return done + 1, *(ops.stop_gradient(tensor) for tensor in pack(after.carried()))
+
+    start = [ops.stop_gradient(tensor) for tensor in pack(state)]
     _, *carried = ops.while_loop(lambda done, *_: done < iterations, iterate, (0, *start))
-    return _unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
+    return unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
 
 
 def _rematerialized(
@@ -175,24 +184,25 @@ def _rematerialized(
     """The same function, whose gradient runs it once more instead of keeping what it computed."""
 
     def run(state: State) -> tuple[State, Feedback]:
+        state = state.carried()
         nests: list[Any] = []
 
         def flat(*tensors: Tensor) -> list[Tensor]:
-            nests[:] = [iterate(_unpack(state, tensors))]
-            return _pack(nests[0])
+            nests[:] = [iterate(unpack(state, tensors))]
+            return pack(nests[0])
 
-        tensors = remat(flat)(*_pack(state))
-        return _unpack(nests[0], tensors)
+        tensors = remat(flat)(*pack(state))
+        return unpack(nests[0], tensors)
 
     return run
 
 
-def _pack(nest: Any) -> list[Tensor]:
+def pack(nest: Any) -> list[Tensor]:
     """The tensors of a nest, without the places that hold None."""
     return [leaf for leaf in tree.flatten(nest) if leaf is not None]
 
 
-def _unpack(nest: Any, tensors: Sequence[Tensor]) -> Any:
+def unpack(nest: Any, tensors: Sequence[Tensor]) -> Any:
     """A nest like the given one, with other tensors."""
     left = iter(tensors)
     return tree.pack_sequence_as(nest, [None if leaf is None else next(left) for leaf in tree.flatten(nest)])

@@ -5,7 +5,7 @@ RETRIED = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED"})
 
 
 class ServingError(OSError):
-    """A request that was not answered.
+    """A request that was not answered; `message` says why.
 
     Attributes:
       code: name of the gRPC status code: "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE", "DEADLINE_EXCEEDED", ...

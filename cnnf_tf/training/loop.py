@@ -13,8 +13,7 @@ from cnnf_tf.attacks import PGD
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.held_out import HeldOut, averaged_weights
-from cnnf_tf.training.objectives import Objective, build_objective
-from cnnf_tf.training.overfitting import OverfittingGuard
+from cnnf_tf.training.objectives import Curriculum, Objective
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
 from cnnf_tf.training.watch import Watch
@@ -32,7 +31,7 @@ class Loop:
       folder: opened and locked.
       model: new.
       optimizer: new and built.
-      objective: what to minimise; should the guard trip, another takes its place.
+      curriculum: what each step minimises.
       steps_per_epoch: number of steps that count as one epoch.
     """
 
@@ -42,7 +41,7 @@ class Loop:
         folder: Workdir,
         model: CNNF,
         optimizer: keras.optimizers.Optimizer,
-        objective: Objective,
+        curriculum: Curriculum,
         *,
         steps_per_epoch: int,
     ):
@@ -57,10 +56,8 @@ class Loop:
         self._checkpoints = Checkpoints(folder.checkpoints)
         self._sums: dict[str, float] = {}
         self._summed = 0
-        self._adversarial = config.adversarial if "adversarial" in config else None
-        drop = self._adversarial.guard_drop if self._adversarial else 1.0
-        self._guard = OverfittingGuard(drop, chance=1 / model.num_classes)
-        self._training_steps = {False: self._training_step(objective)}  # a second one for the guard's attack
+        self._curriculum = curriculum
+        self._training_steps: dict[Objective, TrainingStep] = {}
 
     def run(
         self,
@@ -115,15 +112,7 @@ class Loop:
         self._say(f"{folder.root}: {total} steps of {config.data.batch_size} images are done; saved {folder.best}.")
 
     def _train(self, done: int, images: Any, labels: Any, watch: Watch) -> None:
-        guarded = self._guard.tripped or self._late(done)
-        if guarded not in self._training_steps:
-            if self._late(done):
-                self._say(
-                    f"step {done}: training goes on with attacks of {self._config.adversarial.guard_steps} steps."
-                )
-            objective = build_objective(self._model, self._config, guarded=guarded)
-            self._training_steps[guarded] = self._training_step(objective)
-        step = self._training_steps[guarded]
+        step = self._training_step(self._curriculum.at(done))
         learning_rate = float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
         report = {name: float(value) for name, value in step(images, labels, step=done, seed=self._config.seed).items()}
         bad = [name for name in ("loss", "gradient_norm") if not np.isfinite(report[name])]
@@ -143,55 +132,42 @@ class Loop:
 
     def _evaluate(self, done: int, held_out: HeldOut, watch: Watch, pictures: tuple[Any, tf.Tensor]) -> None:
         means = {name: total / self._summed for name, total in self._sums.items()}
+        steps = range(done - self._summed, done)
         self._sums, self._summed = {}, 0
         watch.stop_clock(done)
         with averaged_weights(self._model, self._optimizer):
-            validation = held_out.score()
+            validation = self._agreed(held_out.score())
+            change = self._curriculum.evaluated(steps, validation)
             # History first: should a kill fall between the two, the steps are run again and the line is replaced.
-            entry = watch.evaluation(done, done / self._steps_per_epoch, means, validation)
+            record = change.record if change else {}
+            entry = watch.evaluation(done, done / self._steps_per_epoch, means, validation, record)
             images, labels = pictures
             images = (images["images"] if isinstance(images, Mapping) else images)[:_NUM_PICTURES]
             watch.pictures(done, self._model, images, held_out.attacked(images, labels[:_NUM_PICTURES]))
             if all(_score(entry) >= _score(earlier) for earlier in watch.history):
                 save_model(self._model, self._folder.best)
             save_model(self._model, self._folder.last)
-        self._mind_overfitting(done, validation)
+        if change:
+            self._say(change.message)
         watch.restart_clock(done)
 
-    def _mind_overfitting(self, done: int, validation: Mapping[str, float]) -> None:
-        attack, robust = self._adversarial, validation.get("robust_accuracy")
-        if attack is None or not attack.guard_steps or robust is None:
-            return
-        # Each worker measured for itself, but all must come to the same decision.
-        robust = float(from_chief(self._strategy, [], [robust])[0])
-        if self._guard.update(robust) and not self._late(done):
-            self._say(
-                f"step {done}: held-out robust accuracy fell from {self._guard.best:.1%} to {robust:.1%}: catastrophic "
-                f"overfitting to the {attack.steps}-step attack. Training goes on with {attack.guard_steps} steps."
-            )
-
-    def _late(self, done: int) -> bool:
-        """Whether the guard's attack is due in any case."""
-        attack = self._adversarial
-        if attack is None or not attack.guard_steps:
-            return False
-        return done >= attack.guard_from * self._total_steps
-
     def _training_step(self, objective: Objective) -> TrainingStep:
-        options = self._config.train
-        return TrainingStep(
-            self._model,
-            self._optimizer,
-            objective,
-            clip_norm=options.optimizer.clip_norm,
-            weight_decay=options.optimizer.weight_decay,
-            accumulation=options.accumulation,
-        )
+        if objective not in self._training_steps:
+            options = self._config.train
+            self._training_steps[objective] = TrainingStep(
+                self._model,
+                self._optimizer,
+                objective,
+                clip_norm=options.optimizer.clip_norm,
+                weight_decay=options.optimizer.weight_decay,
+                accumulation=options.accumulation,
+            )
+        return self._training_steps[objective]
 
     def _held_out(self, validation: tf.data.Dataset | None) -> HeldOut:
         attack, count = None, 0
-        if self._adversarial:
-            options = self._adversarial
+        if "adversarial" in self._config:
+            options = self._config.adversarial
             attack, count = PGD(radius=options.radius, steps=options.robust_steps), options.robust_images
         return HeldOut(self._model, validation, attack=attack, robust_images=count, seed=self._config.seed)
 
@@ -201,12 +177,7 @@ class Loop:
         return [variable.value for variable in variables.values()]
 
     def _checkpoint(self, done: int) -> None:
-        state = {
-            "sums": self._sums,
-            "summed": self._summed,
-            "best_robust": self._guard.best,
-            "guard_tripped": self._guard.tripped,
-        }
+        state = {"sums": self._sums, "summed": self._summed} | self._curriculum.state
         self._checkpoints.write(done, [variable.numpy() for variable in self._variables()], state=json.dumps(state))
 
     def _restore(self) -> int:
@@ -221,10 +192,18 @@ class Loop:
                 variable.assign(array)
             state = json.loads(str(extra["state"]))
             self._sums, self._summed = state["sums"], state["summed"]
-            self._guard.best, self._guard.tripped = state["best_robust"], state["guard_tripped"]
-        numbers = from_chief(self._strategy, variables, [done, self._guard.best, self._guard.tripped])
-        self._guard.best, self._guard.tripped = float(numbers[1]), bool(numbers[2])
-        return int(numbers[0])
+            self._curriculum.restore(state)
+        names = list(self._curriculum.state)
+        done, *numbers = from_chief(self._strategy, variables, [done, *self._curriculum.state.values()])
+        self._curriculum.restore(dict(zip(names, numbers, strict=True)))
+        return int(done)
+
+    def _agreed(self, validation: dict[str, float]) -> dict[str, float]:
+        """The first worker's metrics: each worker measured for itself, but all must come to the same decisions."""
+        if not validation:
+            return {}
+        values = from_chief(self._strategy, [], list(validation.values()))
+        return dict(zip(validation, map(float, values), strict=True))
 
     def _save_bad_batch(self, done: int, images: Any, labels: Any) -> None:
         def join(value: Any) -> np.ndarray:

@@ -132,6 +132,48 @@ class AdversarialObjective(Objective):
         return Prepared(self._attack.perturb(images, labels, seed=seed, indices=indices), images)
 
 
+class Change(NamedTuple):
+    """A change of the objective, made by a `Curriculum`."""
+
+    record: dict[str, Any]
+    """What to write beside the metrics of the evaluation, by name."""
+    message: str
+
+
+class Curriculum:
+    """Which objective each step of a training minimises: the same one throughout, unless a subclass says otherwise.
+
+    Args:
+      objective: of every step.
+    """
+
+    def __init__(self, objective: Objective):
+        self._objective = objective
+
+    def at(self, step: int) -> Objective:
+        """The objective of the step after so many steps."""
+        del step
+        return self._objective
+
+    def evaluated(self, steps: range, validation: Mapping[str, float]) -> Change | None:
+        """Told of every evaluation; returns what changes now, or changed in the steps since the last evaluation.
+
+        Args:
+          steps: those since the last evaluation; `steps.stop` are done.
+          validation: metrics of the validation split, the same on all workers.
+        """
+        del steps, validation
+        return None
+
+    @property
+    def state(self) -> dict[str, float]:
+        """Numbers for a checkpoint: with them `restore` makes another one of the same arguments go on as this one."""
+        return {}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        """Takes the numbers of a checkpoint, others among them."""
+
+
 def build_objective(model: CNNF, config: ConfigDict, *, guarded: bool = False) -> Objective:
     """The objective that a configuration asks for.
 

@@ -1,4 +1,12 @@
-"""Notices catastrophic overfitting: training on a single-step attack that only ever defeats that attack."""
+"""Notices catastrophic overfitting, to an attack of few steps that training then only ever defeats, and answers it."""
+
+import math
+from collections.abc import Mapping
+
+from ml_collections import ConfigDict
+
+from cnnf_tf.models import CNNF
+from cnnf_tf.training.objectives import Change, Curriculum, Objective, build_objective
 
 
 class OverfittingGuard:
@@ -28,3 +36,65 @@ class OverfittingGuard:
         self.tripped |= trips
         self.best = max(self.best, robust_accuracy)
         return trips
+
+
+class GuardedCurriculum(Curriculum):
+    """Changes to a stronger attack once the guard trips, or late in the training in any case, whichever is first.
+
+    The change is written beside the metrics of the evaluation that ends the steps it falls into, as `guard`: the `step`
+    from which on training takes the stronger attack, and `why`: "fade" (robust accuracy fell, from `best`) or "due".
+
+    Args:
+      objective: what to train on first.
+      model: the model to train.
+      config: see `training.run`; with `adversarial.guard_steps` > 0.
+      total_steps: of the training.
+    """
+
+    def __init__(self, objective: Objective, model: CNNF, config: ConfigDict, *, total_steps: int):
+        super().__init__(objective)
+        self._model, self._config = model, config
+        self._guard = OverfittingGuard(config.adversarial.guard_drop, chance=1 / model.num_classes)
+        self._due = math.ceil(config.adversarial.guard_from * total_steps)
+        self._stronger: Objective | None = None
+
+    def at(self, step: int) -> Objective:
+        if not self._guard.tripped and step < self._due:
+            return super().at(step)
+        if self._stronger is None:
+            self._stronger = build_objective(self._model, self._config, guarded=True)
+        return self._stronger
+
+    def evaluated(self, steps: range, validation: Mapping[str, float]) -> Change | None:
+        options, guard, robust = self._config.adversarial, self._guard, validation["robust_accuracy"]
+        if steps.stop < self._due and guard.update(robust):
+            return Change(
+                {"guard": {"step": steps.stop, "why": "fade", "best": round(guard.best, 6)}},
+                f"step {steps.stop}: held-out robust accuracy fell from {guard.best:.1%} to {robust:.1%}: catastrophic "
+                f"overfitting to the {options.steps}-step attack. Training goes on with {options.guard_steps} steps.",
+            )
+        if self._due in steps and not guard.tripped:
+            return Change(
+                {"guard": {"step": self._due, "why": "due"}},
+                f"step {self._due}: training goes on with attacks of {options.guard_steps} steps.",
+            )
+        return None
+
+    @property
+    def state(self) -> dict[str, float]:
+        return {"best_robust": self._guard.best, "guard_tripped": self._guard.tripped}
+
+    def restore(self, state: Mapping[str, float]) -> None:
+        self._guard.best, self._guard.tripped = float(state["best_robust"]), bool(state["guard_tripped"])
+
+
+def build_curriculum(model: CNNF, config: ConfigDict, *, total_steps: int) -> Curriculum:
+    """The objectives that a configuration asks for, one after the other; the arguments are those of the class above.
+
+    Raises:
+      ValueError: an argument of the attack out of its range.
+    """
+    objective = build_objective(model, config)
+    if "adversarial" in config and config.adversarial.guard_steps:
+        return GuardedCurriculum(objective, model, config, total_steps=total_steps)
+    return Curriculum(objective)

@@ -16,8 +16,8 @@ from cnnf_tf.data.sources.splits import parse_split
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.config_checks import check_config
 from cnnf_tf.training.loop import Loop
-from cnnf_tf.training.objectives import build_objective
 from cnnf_tf.training.optimizers import build_optimizer
+from cnnf_tf.training.overfitting import build_curriculum
 from cnnf_tf.training.strategies import is_chief, with_all_workers
 from cnnf_tf.training.workdir import Workdir, open_workdir
 from cnnf_tf.utils.dtypes import dtype_policy
@@ -81,13 +81,13 @@ def run(
             **average,
         )
         optimizer.build(model.trainable_variables)
-        objective = build_objective(model, config)
+        curriculum = build_curriculum(model, config, total_steps=steps_per_epoch * config.train.epochs)
         with contextlib.ExitStack() as stack:
             if not is_chief(strategy):  # all workers train alike, but only the files of the first one are kept
                 workdir = stack.enter_context(tempfile.TemporaryDirectory())
             folder = open_workdir(workdir, config)
             stack.enter_context(folder.locked())
-            loop = Loop(config, folder, model, optimizer, objective, steps_per_epoch=steps_per_epoch)
+            loop = Loop(config, folder, model, optimizer, curriculum, steps_per_epoch=steps_per_epoch)
             progress = sys.stdout.isatty() if progress is None else progress
             loop.run(train, validation, progress=progress, command=command)
     return folder

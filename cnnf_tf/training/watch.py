@@ -2,6 +2,7 @@
 
 import json
 import time
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,7 +66,12 @@ class Watch:
             self._scalars(self._train, done, dict(report) | {"learning_rate": learning_rate})
 
     def evaluation(
-        self, done: int, epoch: float, train: Mapping[str, float], validation: Mapping[str, float]
+        self,
+        done: int,
+        epoch: float,
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        more: Mapping[str, Any] = types.MappingProxyType({}),
     ) -> dict[str, Any]:
         """After each evaluation, which began with `stop_clock`; returns the line that was added to the history.
 
@@ -74,11 +80,12 @@ class Watch:
           epoch: epochs done.
           train: means over the steps since the last evaluation.
           validation: metrics of the validation split.
+          more: what else to write into the line.
         """
         entry = {"epoch": int(epoch) if epoch == int(epoch) else round(epoch, 4), "step": done}
         entry |= {"seconds": round(self._seconds, 2), "images_per_second": round(self._images_per_second, 1)}
         entry |= {name: round(float(value), 6) for name, value in train.items()}
-        entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()}
+        entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()} | dict(more)
         self.history.append(entry)
         write_text(self._folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
         self._scalars(self._validation, done, validation)

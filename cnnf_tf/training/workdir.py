@@ -6,7 +6,7 @@ lock              locked while a run is going on
 checkpoints/      what a killed run goes on from
 last.keras        the model after the newest evaluation or epoch
 best.keras        the best model on the validation split (the newest, where there is none)
-metrics.jsonl     one line for each evaluation
+metrics.jsonl     one line for each evaluation; `guard` in the one where adversarial training took a stronger attack
 tensorboard/      scalars, images, adversarial images and reconstructions
 bad_batch.npz     only after a loss that is not a number: the batch that did it (of several workers, the first's part)
 """

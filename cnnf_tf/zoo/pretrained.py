@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.layers import FeedbackLayer
-from cnnf_tf.layers.base import FeedbackComposite
 from cnnf_tf.models.cnnf import CNNF
+from cnnf_tf.models.traversal import named_leaves
 from cnnf_tf.utils.dtypes import dtype_policy
 from cnnf_tf.utils.files import atomic_path
 
@@ -154,20 +153,16 @@ def named_variables(model: CNNF) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
 
-    def visit(layer: FeedbackLayer, path: str) -> None:
-        if isinstance(layer, FeedbackComposite):
-            for child in layer.children():
-                visit(child, f"{path}/{child.name}")
-            return
-        for variable in layer.weights:
-            key = f"{path}/{variable.name}"
-            if key in found:
-                raise ValueError(f"two weights of the model have the name {key!r}; give its layers different names.")
-            found[key] = variable
-
     for part in ("encoder", "network"):
-        if getattr(model, part) is not None:
-            visit(getattr(model, part), part)
+        layer = getattr(model, part)
+        for path, leaf in [] if layer is None else named_leaves(layer, part):
+            for variable in leaf.weights:
+                key = f"{path}/{variable.name}"
+                if key in found:
+                    raise ValueError(
+                        f"two weights of the model have the name {key!r}; give its layers different names."
+                    )
+                found[key] = variable
     return found
 
 

@@ -1,8 +1,6 @@
 """Scores against the generative model called one image at a time, AUROC against brute force, the other data sets."""
 
 import pathlib
-import sys
-from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -107,22 +105,11 @@ class OtherImagesTest(tf.test.TestCase):
         self.assertNotAllClose(images, ood.uniform_noise(3, (4, 5, 2), seed=2))
 
     def test_digits(self):
-        try:
-            import sklearn  # noqa: F401
-        except ImportError:
-            self.skipTest("scikit-learn is not installed")
         images = ood.handwritten_digits(6, (28, 28, 3))
         self.assertEqual(images.shape, (6, 28, 28, 3))
         self.assertBetween(images.min(), 0, 1)
         self.assertGreater(images.max(), 0.9)
         self.assertLen(ood.handwritten_digits(5000, (8, 8, 1)), 1797)
-
-    def test_digits_without_scikit_learn(self):
-        with (
-            mock.patch.dict(sys.modules, {"sklearn": None, "sklearn.datasets": None}),
-            self.assertRaisesRegex(ImportError, "'digits' comes with scikit-learn.*pip install scikit-learn"),
-        ):
-            ood.handwritten_digits(1, (8, 8, 1))
 
     def test_channels(self):
         images = np.random.default_rng(0).random((2, 3, 3, 3))

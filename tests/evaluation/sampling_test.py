@@ -77,7 +77,7 @@ class SamplingTest(tf.test.TestCase, parameterized.TestCase):
         found = evaluation.compare_latents(model, generative, tiny.images(4), site=site, seed=0)
         trajectory = model.infer(tiny.images(4))
         self.assertAllEqual(found.labels, trajectory.logits[-1].numpy().argmax(-1))
-        latent, _ = trajectory.latents[-1][2]  # inside a tap
+        (latent,) = trajectory.latents[-1][2]  # inside a tap
         self.assertAllClose(found.inferred_map, latent.numpy().mean(-1))
         one_hot = tf.one_hot(found.labels, 3)
         below = model.network.feedback(one_hot, trajectory.latents[-1])[0]

@@ -27,13 +27,8 @@ def signals_by_name(network, signals):
     """g at every latent layer's output side: read from the loop's own nested signals, not from this room's walk."""
 
     def collect(layer, entry):
-        if isinstance(layer, layers.FeedbackSequential):
-            return [pair for child, own in zip(layer.layers, entry, strict=True) for pair in collect(child, own)]
-        if isinstance(layer, layers.FeedbackResidual):
-            pairs = zip((layer.main, layer.shortcut), entry, strict=True)
-            return [pair for child, own in pairs if child is not None for pair in collect(child, own)]
-        if isinstance(layer, layers.Tap):
-            return collect(layer.layer, entry[0])
+        if isinstance(layer, layers.FeedbackComposite):
+            return [pair for child, own in zip(layer.children(), entry, strict=True) for pair in collect(child, own)]
         return [entry.numpy()] if isinstance(layer, (layers.AdaReLU, layers.AdaPool2D)) else []
 
     return dict(zip([site.name for site in latent_sites(network)], collect(network, signals), strict=True))

@@ -6,7 +6,6 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import layers
-from cnnf_tf.layers.base import FeedbackComposite
 from cnnf_tf.utils.dtypes import dtype_policy
 from tests import descriptors
 
@@ -15,7 +14,7 @@ CASES = [(descriptor.name, descriptor) for descriptor in descriptors.LAYERS]
 
 def down(layer, signal, latent):
     """The signal below and what goes into the next `call`."""
-    if isinstance(layer, FeedbackComposite):
+    if isinstance(layer, layers.FeedbackComposite):
         return layer.feedback(signal, latent)
     return layer.feedback(signal, latent), signal
 
@@ -85,6 +84,21 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         signal = tf.random.stateless_normal(output.shape, (3, 4))
         gradient = tape.gradient(output, features, signal)
         self.assertAllClose(down(layer, signal, latent)[0], gradient, rtol=1e-4, atol=1e-5)
+
+    @parameterized.named_parameters(CASES)
+    def test_latents_are_as_described(self, descriptor):
+        """Shape, logits of one for each latent, and the affine form, which at the latents of a pass is that pass."""
+        layer, features = descriptors.built(descriptor), tf.constant(descriptors.batch(descriptor))
+        output, latent = layer(features)
+        self.assertAllClose(layer.linear_call(features, latent), output, rtol=1e-5, atol=1e-6)
+        if isinstance(layer, layers.FeedbackComposite):
+            self.assertLen(latent, len(layer.children()))
+            return
+        self.assertEqual(layer.has_latents, latent is not None)
+        if layer.has_latents:
+            self.assertEqual(latent.shape, layer.latent_shape(features.shape))
+            self.assertEqual(layer.latent_logits(output).shape, latent.shape)
+            self.assertAllInSet(latent.numpy(), [0.0, 1.0])
 
     @parameterized.named_parameters(CASES)
     def test_config_round_trip(self, descriptor):

@@ -72,13 +72,13 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_finished_images_leave_the_work(self):
         model, images = tiny.model(), tiny.images(12)
-        rows, feedback = [], model.network.feedback
+        rows, pass_down = [], model.network.pass_down
 
         def counted(signal, latent=None):
             rows.append(len(signal))
-            return feedback(signal, latent)
+            return pass_down(signal, latent)
 
-        model.network.feedback = counted
+        model.network.pass_down = counted
         found = infer_adaptive(model, images, max_iterations=8, tolerance=0.05)
         self.assertEqual(sum(rows), int(tf.reduce_sum(found.iterations_used)))
         self.assertLen(rows, int(tf.reduce_max(found.iterations_used)))

@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import training
-from cnnf_tf.training import loop, objectives
+from cnnf_tf.training import loop, objectives, overfitting
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.held_out import HeldOut
 from cnnf_tf.training.step import TrainingStep
@@ -193,22 +193,26 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
 
         def build_and_note(model, config, *, guarded=False):
             objective = build(model, config, guarded=guarded)
-            attacks.append(objective._attack.attack.steps)
+            if guarded:
+                attacks.append(objective._attack.attack.steps)
             return objective
 
         def run(workdir):
-            with mock.patch.object(loop, "build_objective", build_and_note):
+            with mock.patch.object(overfitting, "build_objective", build_and_note):
                 return self.run_small(workdir, "adversarial", **changes)
 
         unbroken, said = run(self.workdir())
         self.assertEqual(attacks, [3])
         self.assertEqual(said.count("step 3: training goes on with attacks of 3 steps.\n"), 1)
+        decisions = {entry["step"]: entry["guard"] for entry in unbroken.history() if "guard" in entry}
+        self.assertEqual(decisions, {4: {"step": 3, "why": "due"}})
         workdir = self.workdir()
         with self.killed_after(4), self.assertRaises(Killed):
             run(workdir)
         attacks.clear()
         resumed, _ = run(workdir)
         self.assertEqual(attacks, [3])
+        self.assertEqual([entry.get("guard") for entry in resumed.history()], [None, {"step": 3, "why": "due"}, None])
         self.assert_same_end(resumed, unbroken)
 
     def test_guard_changes_the_attack_once_and_for_good(self):
@@ -219,7 +223,8 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
 
         def build_and_note(model, config, *, guarded=False):
             objective = build(model, config, guarded=guarded)
-            attacks.append(objective._attack.attack.steps)
+            if guarded:
+                attacks.append(objective._attack.attack.steps)
             return objective
 
         def run(workdir, steps):
@@ -227,7 +232,7 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
             with (
                 mock.patch.object(HeldOut, "score", side_effect=score),
                 mock.patch.object(HeldOut, "attacked", return_value=None),
-                mock.patch.object(loop, "build_objective", build_and_note),
+                mock.patch.object(overfitting, "build_objective", build_and_note),
             ):
                 return self.run_small(workdir, "adversarial", **changes)
 
@@ -246,6 +251,9 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         resumed, said = run(workdir, 4)
         self.assertEqual(attacks, [3])
         self.assertNotIn("catastrophic", said)
+        for folder in (unbroken, resumed):
+            decision = {"step": 4, "why": "fade", "best": 0.5}
+            self.assertEqual([entry.get("guard") for entry in folder.history()], [None, decision, None])
         self.assert_same_end(resumed, unbroken)
         # The best model is the one before.
         best, last = (load_model(path).get_weights()[0] for path in (resumed.best, resumed.last))

@@ -79,14 +79,18 @@ class RestorationQuality:
         """For JSON."""
         return dataclasses.asdict(self)
 
-    def table(self) -> str:
-        """A table with a row for the corrupted images, each baseline, and each iteration."""
-        entries = [("corrupted", self.corrupted), *self.baselines.items()]
+    def rows(self) -> dict[str, Quality]:
+        """By kind of image: the corrupted ones, those of each baseline, and those of each iteration."""
+        rows = {"corrupted": self.corrupted, **self.baselines}
         for name, qualities in self.restored.items():
             pairs = zip(self.iterations, qualities, strict=True)
-            entries += [(f"{name}, iteration {iteration}", quality) for iteration, quality in pairs]
-        rows = [("image", "PSNR (dB)", "SSIM")]
-        return aligned([*rows, *((name, f"{quality.psnr:.2f}", f"{quality.ssim:.4f}") for name, quality in entries)])
+            rows |= {f"{name}, iteration {iteration}": quality for iteration, quality in pairs}
+        return rows
+
+    def table(self) -> str:
+        """A table of the `rows`."""
+        rows = [(name, f"{quality.psnr:.2f}", f"{quality.ssim:.4f}") for name, quality in self.rows().items()]
+        return aligned([("image", "PSNR (dB)", "SSIM"), *rows])
 
 
 def restore(model: CNNF, images: tf.Tensor, *, iterations: Sequence[int], restored: str = "features") -> tf.Tensor:

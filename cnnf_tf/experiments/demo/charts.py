@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from cnnf_tf.experiments.demo.measures import SHOWN, Contest, FineTuning, Repair
-from cnnf_tf.experiments.demo.words import words
 from cnnf_tf.utils.files import atomic_path
 from cnnf_tf.utils.intervals import wilson_interval
 from cnnf_tf.utils.plotting import new_figure
@@ -38,6 +37,11 @@ LIGHT = Theme("#3b3935", "white", "#dcd8cf", ("#c2540f", "#2f5fb3", "#2b7a3d", "
 DARK = Theme("#cfccc5", "#16171a", "#3b3d43", ("#ff9d5c", "#8fb4ff", "#7fd491", "#c9a8f5"))
 
 Draw = Callable[[Any, Theme], None]
+
+
+def words(name: str) -> str:
+    """A name such as shot_noise in words."""
+    return name.replace("_", " ").replace("gaussian", "Gaussian")
 
 
 def save_chart(draw: Draw, path: Any) -> tuple[bytes, bytes]:

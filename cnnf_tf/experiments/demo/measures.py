@@ -48,6 +48,13 @@ class Repair:
     restored: np.ndarray
     step_size: float
 
+    @property
+    def best(self) -> tuple[int, float]:
+        """Of the iterations that with the highest PSNR, and how many dB it is above the corrupted images."""
+        scores = [found.psnr for found in self.quality.restored[SHOWN]]
+        best = int(np.argmax(scores))
+        return self.quality.iterations[best], scores[best] - self.quality.corrupted.psnr
+
 
 @dataclasses.dataclass(frozen=True)
 class Attacked:
@@ -299,13 +306,23 @@ def fine_tune(
     pairs, scored = noisy(train, seed), noisy(held_out, seed + 1)
     model.compile(optimizer=keras.optimizers.Adam(learning_rate))
     before = model.evaluate(scored, verbose=0, return_dict=True)
-    watch = _Watch(progress)
+    losses: list[float] = []
+
+    def after_step(batch: int, logs: Mapping[str, Any]) -> None:
+        del batch
+        losses.append(float(logs["loss"]))
+        if progress is not None:
+            progress(1)
+
+    watch = keras.callbacks.LambdaCallback(  # the loss of each step by itself, not the mean since the epoch began
+        on_train_batch_begin=lambda batch, logs: model.reset_metrics(), on_train_batch_end=after_step
+    )
     model.fit(pairs.take(steps), epochs=1, shuffle=False, verbose=0, callbacks=[watch])
     return FineTuning(
         corruption=corruption,
         severity=severity,
         batch_size=int(next(iter(train))[1].shape[0]),
-        losses=watch.losses,
+        losses=losses,
         num_images=sum(int(labels.shape[0]) for _, labels in held_out),
         before=before,
         after=model.evaluate(scored, verbose=0, return_dict=True),
@@ -320,22 +337,3 @@ def _first_of_classes(dataset: tf.data.Dataset, count: int) -> list[tf.Tensor]:
         if len(found) == count:
             break
     return list(found.values())
-
-
-class _Watch(keras.callbacks.Callback):
-    """The loss of each step by itself, not the mean since the epoch began that Keras reports."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        super().__init__()
-        self.losses: list[float] = []
-        self._progress = progress
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        del batch, logs
-        self.model.reset_metrics()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        del batch
-        self.losses.append(float(logs["loss"]))
-        if self._progress is not None:
-            self._progress(1)

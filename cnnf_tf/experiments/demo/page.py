@@ -1,19 +1,22 @@
-"""Writes what a demo found: `index.html`, its pictures and charts as PNG beside it, and the numbers as JSON."""
+"""Writes what a demo found: `index.html` by the template beside this file, its pictures as PNG, the numbers as JSON."""
 
+import base64
+import io
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
-from cnnf_tf.experiments.demo import html, sections
-from cnnf_tf.experiments.demo.measures import Demo
-from cnnf_tf.experiments.demo.words import change, gain
+import numpy as np
+
+from cnnf_tf.evaluation.figures import Picture, picture_grid
+from cnnf_tf.evaluation.restoration.quality import image_qualities, restoration_figure
+from cnnf_tf.experiments.demo import charts
+from cnnf_tf.experiments.demo.measures import Demo, Repair
 from cnnf_tf.utils.files import write_json, write_text
+from cnnf_tf.utils.intervals import wilson_interval
 
-_LEAD = (
-    "A CNN runs up from an image to a label. CNN-F runs back down as well: the same weights, transposed, render what "
-    "the network expects to see, and the next pass up uses it. Everything below was measured while this page was made, "
-    "on few images, so that it takes minutes; the intervals say how little few images tell."
-)
+_ATTACKED_SHOWN = 3  # images that broke, and as many that stand
 
 
 def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str, str]) -> pathlib.Path:
@@ -27,50 +30,116 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
     Returns:
       The page, `index.html` in the folder.
     """
+    import jinja2
+
     folder = pathlib.Path(folder)
-    text = html.page(
-        title="What feedback does to a CNN",
-        lead=[html.paragraph(_LEAD), _first_numbers(demo)],
-        sections=[
-            sections.repair_section(demo.repairs, folder),
-            sections.attack_section(demo, folder),
-            sections.passes_section(demo, folder),
-            sections.training_section(demo, folder),
-        ],
-        footer=[_foot(demo, facts)],
+    lines = {
+        f"{name}, {'last pass' if readout == 'last' else readout}": shares
+        for name, found in demo.passes.items()
+        for readout, shares in found.accuracy.items()
+    }
+    drawings = {
+        "repair": charts.restoration_chart(demo.repairs),
+        "attack": charts.contest_chart(demo.contests),
+        "accuracy": charts.passes_chart(lines),
+        "training": charts.training_chart(demo.tuning),
+    }
+    drawn: dict[str, Any] = {"width": charts.WIDTH}
+    for name, draw in drawings.items():
+        light, dark = charts.save_chart(draw, folder / f"{name}.png")
+        drawn[name] = {"light": _data_uri(light), "dark": _data_uri(dark)}
+    for repair in demo.repairs:
+        quality = repair.quality
+        restoration_figure(
+            folder / f"repair_{quality.corruption}.png",
+            repair.noisy,
+            repair.restored,
+            repair.clean,
+            iterations=quality.iterations,
+            title=f"{charts.words(quality.corruption)}, severity {quality.severity}; restored: h after an iteration",
+        )
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        lstrip_blocks=True,
+        trim_blocks=True,
+    )
+    environment.filters |= {
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
+        "change": lambda decibels: f"{decibels:+.1f}".replace("-", "\N{MINUS SIGN}"),
+        "percent": lambda share: f"{100 * share:.1f}\N{NO-BREAK SPACE}%",
+        "picture": picture,
+        "rows": lambda quality: quality.rows(),
+        "share": _share,
+        "tiles": _tiles,
+        "words": charts.words,
+    }
+    text = environment.get_template("page.html.j2").render(
+        demo=demo, charts=drawn, lines=lines, attacked=_attacked(demo, folder), facts=facts
     )
     write_json(folder / "demo.json", demo.to_dict() | {"facts": dict(facts)})
     write_text(folder / "index.html", text.replace("CNN-F", "CNN\N{NON-BREAKING HYPHEN}F"))
     return folder / "index.html"
 
 
-def _first_numbers(demo: Demo) -> html.Html:
-    gains = [gain(repair)[1] for repair in demo.repairs]
-    meaning = "dB of PSNR that feedback adds, lowest and highest of the corruptions"
-    entries = [("Repair", [f"{change(min(gains))} to {change(max(gains))}"], meaning)]
-    for contest in demo.contests:
-        shares = [
-            html.element("b", str(int(found.standing.sum())), class_=name)
-            for name, found in (("feedback", contest.cnnf), ("plain", contest.cnn))
-        ]
-        count = len(contest.cnnf.images)
-        meaning = f"of {count} images stand radius {contest.radius:g}: CNN-F and a CNN, both {contest.name}"
-        entries.append((f"PGD-{demo.attack_steps}", [shares[0], " and ", shares[1]], meaning))
-    before, after = demo.tuning.before["accuracy"], demo.tuning.after["accuracy"]
-    meaning = f"right on noisy images, before and after {len(demo.tuning.losses)} steps of training"
-    entries.append(("Training", [f"{100 * before:.0f} → {100 * after:.0f} %"], meaning))
-    return html.facts(entries)
+def picture(values: np.ndarray) -> str:
+    """`[height, width, 1 or 3]` in [0, 1] as a PNG, one byte a value, in the address of an image."""
+    from PIL import Image
+
+    pixels = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    stored = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stored, "PNG", optimize=True)
+    return _data_uri(stored.getvalue())
 
 
-def _foot(demo: Demo, facts: Mapping[str, str]) -> html.Html:
-    entries = {
-        "Paper": "Huang et al., Neural networks with recurrent generative feedback, NeurIPS 2020, arXiv:2007.09200",
-        "Data": f"{demo.dataset}, {demo.split}",
-        "Models": ", ".join(dict.fromkeys(demo.models.values())),
-        "Seed": str(demo.seed),
-        **facts,
-    }
-    return html.joined(
-        html.paragraph(html.element("strong", f"{name}: "), html.code(text) if name == "Command" else text)
-        for name, text in entries.items()
-    )
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _share(flags: np.ndarray) -> str:
+    """How many of how many, with the 95 % interval."""
+    low, high = wilson_interval(int(flags.sum()), len(flags))
+    return f"{int(flags.sum())} of {len(flags)} ({100 * low:.0f}–{100 * high:.0f}\N{NO-BREAK SPACE}%)"
+
+
+def _tiles(repair: Repair) -> list[list[tuple[str, np.ndarray, float]]]:
+    """A row for each image: name, pixels and PSNR of the truth, of the corrupted image, and of h after each pass."""
+    columns = {"truth": repair.clean, "corrupted": repair.noisy}
+    columns |= {f"pass {step}": h for step, h in zip(repair.quality.iterations, repair.restored, strict=True)}
+    scores = {name: np.asarray(image_qualities(images, repair.clean))[:, 0] for name, images in columns.items()}
+    return [[(name, columns[name][i], scores[name][i]) for name in columns] for i in range(len(repair.clean))]
+
+
+def _attacked(demo: Demo, folder: pathlib.Path) -> list[dict[str, Any]]:
+    """Some images of the first contest that broke and some that stand: before and after PGD through the whole loop."""
+    contest = demo.contests[0]
+    report = contest.cnnf.reports["full_unroll"]
+    broken = _of_several_classes(report.clean_correct & (report.predictions != report.labels), report.labels)
+    chosen = [
+        {
+            "index": index,
+            "before": contest.cnnf.images[index],
+            "after": report.images[index],
+            "label": demo.class_names[int(report.labels[index])],
+            "answer": demo.class_names[int(report.predictions[index])],
+        }
+        for index in [*broken, *_of_several_classes(contest.cnnf.standing, report.labels)]
+    ]
+    if chosen:
+        picture_grid(
+            folder / "attack_images.png",
+            [
+                [Picture(image["before"], image["label"]) for image in chosen],
+                [Picture(image["after"], image["answer"]) for image in chosen],
+            ],
+            title=f"CNN-F, {contest.name}, before and after PGD of radius {contest.radius:g}",
+            row_titles=["image", "attacked"],
+        )
+    return chosen
+
+
+def _of_several_classes(flags: np.ndarray, labels: np.ndarray) -> list[int]:
+    """The first flagged image of each class, in the order of the images, some of them."""
+    firsts = np.unique(np.where(flags, labels, -1), return_index=True)
+    return sorted(int(index) for label, index in zip(*firsts, strict=True) if label >= 0)[:_ATTACKED_SHOWN]

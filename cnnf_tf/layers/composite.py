@@ -1,0 +1,169 @@
+"""Layers made of layers: a graph of them, which everything that runs through a network walks in the same way.
+
+A composite says what is inside (`children`) and how that is wired (`sources`). The rest follows: going up, a child gets
+the sum of its sources; coming down, where a copy becomes a sum and a sum a copy, the signal at a place is the sum over
+all that read it. So `feedback` is the adjoint of `call`, given the latents, as soon as it is so for every child.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cnnf_tf.layers.base import Descent, FeedbackLayer, Shape, Tensor
+
+Sources = list[tuple[int, ...]]
+"""See `FeedbackComposite.sources`."""
+
+
+class FeedbackComposite(FeedbackLayer):
+    """Base of layers made of layers.
+
+    Its latents and its signals are lists with one entry for each child, nested where a child is itself a composite.
+    `call` returns `(output, latents)` and `feedback` returns `(signal below, signals)`.
+    """
+
+    records: bool = False
+    """Whether `pass_up` records the output, and `pass_down` the signal that leaves below; see `Tap`."""
+
+    def children(self) -> list[FeedbackLayer]:
+        """The layers inside, bottom to top: each reads only the input of the composite and children before it."""
+        raise NotImplementedError(f"{type(self).__name__} {self.name!r} must say which layers are inside: `children`.")
+
+    def sources(self) -> Sources:
+        """What each child reads, and after that what the output is made of; a chain unless overridden.
+
+        Each entry names values that are added up: 0 is the input of the composite, i + 1 the output of child i.
+        `[(0,), (1,)]` is one child, `[(0,), (1, 0)]` one child with a shortcut around it.
+        """
+        return [(place,) for place in range(len(self.children()) + 1)]
+
+    def build(self, input_shape: Shape) -> None:
+        self._input_shapes(input_shape, build=True)
+
+    def output_shape_for(self, input_shape: Shape) -> Shape:
+        return self._input_shapes(input_shape)[-1]
+
+    def child_shapes(self, input_shape: Shape) -> list[Shape]:
+        """Shape of what each child reads, where the composite reads `input_shape`."""
+        return self._input_shapes(input_shape)[:-1]
+
+    def call(
+        self, features: Tensor, signal: Any = None, *, step_size: float | Tensor = 0.0, training: bool = False
+    ) -> tuple[Tensor, list[Any]]:
+        output, latents, _ = self.pass_up(features, signal, step_size=step_size, training=training)
+        return output, latents
+
+    def feedback(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, list[Any]]:
+        below, signals, _ = self.pass_down(signal, latent)
+        return below, signals
+
+    def pass_up(
+        self, features: Tensor, signal: Any = None, *, step_size: float | Tensor = 0.0, training: bool = False
+    ) -> tuple[Tensor, list[Any], list[Tensor]]:
+        if not self.built:
+            self.build(features.shape)
+        children, sources = self.children(), self.sources()
+        signals = self.entries("signal", [None] * len(children) if signal is None else signal)
+        values: list[Tensor] = [features]
+        latents: list[Any] = []
+        taps: list[Tensor] = []
+        for child, read, own in zip(children, sources[:-1], signals, strict=True):
+            arrived = self._sum(values, read)
+            output, latent, recorded = child.pass_up(arrived, own, step_size=step_size, training=training)
+            values.append(output)
+            latents.append(latent)
+            taps += recorded
+        output = self._sum(values, sources[-1])
+        return output, latents, [*taps, output] if self.records else taps
+
+    def pass_down(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, list[Any], list[Tensor]]:
+        children, readers, latents = self.children(), self._readers(), self.entries("latent", latent)
+        below: list[Any] = [None] * len(children) + [signal]
+        signals: list[Any] = [None] * len(children)
+        recorded: list[list[Tensor]] = [[]] * len(children)
+        for place, child in reversed(list(enumerate(children))):
+            arrived = self._sum(below, readers[place + 1])
+            below[place], signals[place], recorded[place] = child.pass_down(arrived, latents[place])
+        lowest = self._sum(below, readers[0])
+        taps = [tap for inside in recorded for tap in inside]
+        return lowest, signals, [*taps, lowest] if self.records else taps
+
+    def descend(self, signal: Tensor) -> Descent:
+        children, readers = self.children(), self._readers()
+        below: list[Any] = [None] * len(children) + [signal]
+        latents: list[Any] = [None] * len(children)
+        for place, child in reversed(list(enumerate(children))):
+            below[place], latents[place] = yield from child.descend(self._sum(below, readers[place + 1]))
+        return self._sum(below, readers[0]), latents
+
+    def linear_call(
+        self, features: Tensor, latent: Any = None, signal: Any = None, *, step_size: float | Tensor = 0.0
+    ) -> Tensor:
+        children, sources, latents = self.children(), self.sources(), self.entries("latent", latent)
+        signals = self.entries("signal", [None] * len(children) if signal is None else signal)
+        values = [features]
+        for child, read, z, g in zip(children, sources[:-1], latents, signals, strict=True):
+            values.append(child.linear_call(self._sum(values, read), z, g, step_size=step_size))
+        return self._sum(values, sources[-1])
+
+    @property
+    def output_bias(self) -> Any:
+        """That of the one child that makes the output by itself; None where the output is a sum."""
+        top = self.sources()[-1]
+        return self.children()[top[0] - 1].output_bias if len(top) == 1 and top[0] else None
+
+    def entries(self, argument: str, structure: Any) -> list[Any]:
+        """The entries of a nested structure, one for each child.
+
+        Raises:
+          ValueError: a structure that is not of this composite, called `argument`.
+        """
+        count = len(self.children())
+        if not isinstance(structure, (list, tuple)) or len(structure) != count:
+            size = len(structure) if isinstance(structure, (list, tuple)) else type(structure).__name__
+            raise ValueError(
+                f"{self.name!r} has {count} layers and wants a list of as many entries as {argument}, got {size}; pass "
+                f"{argument}s of this very network, nested as it returns them."
+            )
+        return list(structure)
+
+    def _input_shapes(self, input_shape: Shape, build: bool = False) -> list[Shape]:
+        """Shape of what each child reads and, at last, of the output."""
+        outputs, found = [input_shape], []
+        for child, read in zip([*self.children(), None], self.sources(), strict=True):
+            found.append(self._common_shape(outputs, read))
+            if child is None:
+                break
+            if build and not child.built:
+                child.build(found[-1])
+            outputs.append(child.output_shape_for(found[-1]))
+        return found
+
+    def _common_shape(self, shapes: Sequence[Shape], places: Sequence[int]) -> Shape:
+        if len({tuple(shapes[place]) for place in places}) > 1:
+            names = ["input", *(child.name for child in self.children())]
+            ends = ", ".join(f"the {names[place]} branch ends in shape {tuple(shapes[place])}" for place in places)
+            raise ValueError(f"{self.name!r} adds its branches, which must be of one shape: {ends}.")
+        return shapes[places[0]]
+
+    def _readers(self) -> list[list[int]]:
+        """The transpose of `sources`: who reads the input, the output of child 0, of child 1, ..."""
+        sources = self.sources()
+        return [
+            [reader for reader, read in enumerate(sources) for source in read if source == value]
+            for value in range(len(sources))
+        ]
+
+    def _sum(self, values: Sequence[Tensor], places: Sequence[int]) -> Tensor:
+        """The sum of the values at some places, in the compute dtype; a single value as it is."""
+        if len(places) == 1:
+            return values[places[0]]
+        first, *others = (self.in_compute_dtype(values[place]) for place in places)
+        return sum(others, start=first)
+
+
+def check_layers(owner: str, layers: Sequence[FeedbackLayer]) -> list[FeedbackLayer]:
+    """Returns `layers` as a list, or raises ValueError where one is no `FeedbackLayer`."""
+    for position, layer in enumerate(layers):
+        if not isinstance(layer, FeedbackLayer):
+            raise ValueError(f"{owner} wants FeedbackLayer instances, got {layer!r} at position {position}.")
+    return list(layers)
