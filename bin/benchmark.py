@@ -19,6 +19,7 @@ benchmark.svg into --output. The short plan is meant for some ten minutes on two
 import functools
 import pathlib
 import time
+from typing import Any
 
 import _app
 from absl import flags
@@ -50,12 +51,10 @@ def main() -> None:
     _app.start_tensorflow()
     from cnnf_tf.experiments import benchmark
 
-    names = {holder.name: tuple(holder.value) for holder in (_CASES, _NETWORKS, _DTYPES, _MODES)}
-    values = {holder.name: holder.value for holder in (_REPEATS, _FULL, _SMOKE)}
+    values: dict[str, Any] = {holder.name: tuple(holder.value) for holder in (_CASES, _NETWORKS, _DTYPES, _MODES)}
+    values |= {holder.name: holder.value for holder in (_REPEATS, _FULL, _SMOKE)}
     try:
-        options = benchmark.BenchmarkOptions(
-            iterations=iterations, batch_size=_BATCH_SIZE.value or None, **names, **values
-        )
+        options = benchmark.BenchmarkOptions(iterations=iterations, batch_size=_BATCH_SIZE.value or None, **values)
     except ValueError as error:
         raise _app.UsageError(str(error)) from error
     output = _app.Output("output", _OUTPUT.value)

@@ -189,8 +189,9 @@ def _errors(found: Any, baseline: Any, readout: str) -> list[dict[str, Any]]:
     for index in range(found.iterations + 1):
         row: dict[str, Any] = {"pass": index}
         for name, relative in (("mce", False), ("relative_mce", True)):
-            options = {"readout": readout, "index": index, "relative": relative}
-            errors = cnnf_tf.evaluation.mean_corruption_error(found, baseline, **options)
+            errors = cnnf_tf.evaluation.mean_corruption_error(
+                found, baseline, readout=readout, index=index, relative=relative
+            )
             row |= {name: errors.mean, f"{name}_of_corruptions": errors.corruptions}
         rows.append(row)
     return rows

@@ -58,8 +58,8 @@ def main() -> None:
     from cnnf_tf.data import image_files
 
     files = image_files.find_images(_IMAGES.value)
-    options = {"timeout": _TIMEOUT.value, "retries": cnnf_tf.serving.Retries(attempts=_ATTEMPTS.value)}
-    client = cnnf_tf.serving.Client(_transport(), batch_size=_BATCH_SIZE.value, **options)
+    retries = cnnf_tf.serving.Retries(attempts=_ATTEMPTS.value)
+    client = cnnf_tf.serving.Client(_transport(), batch_size=_BATCH_SIZE.value, timeout=_TIMEOUT.value, retries=retries)
     shape = client.image_shape()
     rows = [("file", "label", "probability", "iterations")]
     limit = None if _MAX_ITERATIONS.value < 0 else _MAX_ITERATIONS.value

@@ -102,7 +102,9 @@ def main() -> None:
         _check_denoiser_data(model)
     output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value) / "restoration")
 
-    tables, scores, panels = [], {}, {}
+    tables: list[str] = []
+    scores: dict[str, Any] = {}
+    panels: dict[str, Any] = {}
     for name in _CORRUPTION.value:
         baselines = {} if name == "none" else _baselines(model, name)
         if name != "none":
@@ -230,10 +232,15 @@ def _write_restored(
     """Writes each restored image at the model's size: FILE_CORRUPTION_ITERATION.png."""
     import tensorflow as tf
 
-    options = {"iterations": iterations, "restored": _RESTORED.value}
     batches = tf.data.Dataset.from_tensor_slices(_corrupted(tf.constant(images), corruption))
     batches = batches.batch(flags.FLAGS.batch_size)
-    restored = tf.concat([cnnf_tf.evaluation.restore(model, batch, **options) for batch in batches], 1)
+    restored = tf.concat(
+        [
+            cnnf_tf.evaluation.restore(model, batch, iterations=iterations, restored=_RESTORED.value)
+            for batch in batches
+        ],
+        axis=1,
+    )
     stems = [file.stem for file in files]
     if len(set(stems)) < len(stems):  # x.png of two folders
         stems = [f"{number:03d}_{stem}" for number, stem in enumerate(stems, start=1)]

@@ -82,8 +82,8 @@ def main() -> None:
     images, labels = (np.stack(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
     names = [known[y] if y < len(known) else f"class {y}" for y in range(model.num_classes)]
 
-    rows = dict(zip(sampling.TEMPLATES.values(), templates.values(), strict=True))
-    blank = np.full((1, *model.image_shape), 0.5, np.float32)
+    rows: dict[str, Any] = dict(zip(sampling.TEMPLATES.values(), templates.values(), strict=True))
+    blank: Any = np.full((1, *model.image_shape), 0.5, np.float32)
     own = {y: images[labels == y][: _NUM_AVERAGED.value] for y in classes}
     rows["latents inferred from images, average"] = [
         (sampling.render_through(model, generative, own[y], y) if len(own[y]) else blank).mean(0) for y in classes

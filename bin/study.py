@@ -50,7 +50,7 @@ def main() -> None:
     }
     record = StudyRecord(_OUTPUT.value, config.to_dict(), about)
     done = {cell["job"] for cell in record.cells}
-    jobs = {name: job for name, *job in measures.jobs(config, _DATA_DIR.value)}
+    jobs = {name: (model, seed, measure) for name, model, seed, measure in measures.jobs(config, _DATA_DIR.value)}
     needed = dict.fromkeys((model, seed) for name, (model, seed, _) in jobs.items() if name not in done)
     trained = {}
     for number, (model, seed) in enumerate(needed, start=1):

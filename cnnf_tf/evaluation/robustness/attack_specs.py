@@ -116,8 +116,8 @@ def adaptive_threats(
         return {"objective": every_pass_objective(model, iterations=iterations)}
 
     def residual(model: CNNF, iterations: int, readout: str) -> dict[str, Any]:
-        options = {"iterations": iterations, "readout": readout}
-        return {"objective": residual_objective(model, weight=residual_weight, **options)}
+        objective = residual_objective(model, weight=residual_weight, iterations=iterations, readout=readout)
+        return {"objective": objective}
 
     def deeper(model: CNNF, iterations: int, readout: str) -> dict[str, Any]:
         return {"surrogate": predictor(model, iterations=2 * iterations, readout=readout)}

@@ -1,7 +1,7 @@
 """Which cases a benchmark times, and which of them take turns."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from cnnf_tf.experiments.benchmark import cases as known
 from cnnf_tf.experiments.benchmark.cases import Case, Setup
@@ -52,7 +52,12 @@ class BenchmarkOptions:
     smoke: bool = False
 
     def __post_init__(self) -> None:
-        names = {"cases": PARTS, "networks": known.SETUPS, "dtypes": known.POLICIES, "modes": known.MODES}
+        names: dict[str, Collection[str]] = {
+            "cases": PARTS,
+            "networks": known.SETUPS,
+            "dtypes": known.POLICIES,
+            "modes": known.MODES,
+        }
         for name, allowed in names.items():
             values = getattr(self, name)
             if not values or {*values} - {*allowed} or len({*values}) < len(values):

@@ -94,7 +94,7 @@ def _lines(axis: Any, rows: Sequence[Row], against: str, label: Callable[[Row], 
         (line,) = axis.plot(*zip(*points, strict=True), marker=marker, markersize=4, label=name, lw=0 if fit else 1.2)
         small = [point for point in points if point[0] < 10]
         if fit and len(small) >= 2:
-            straight = np.polyfit(*zip(*small, strict=True), 1)
+            straight = np.polyfit([place for place, _ in small], [value for _, value in small], 1)
             places = [place for place, _ in points]
             axis.plot(places, np.polyval(straight, places), color=line.get_color(), lw=0.9, ls="--")
     axis.set_ylim(bottom=0)

@@ -12,7 +12,6 @@ its scripts want a GPU, so the protocol of its steps is written here: inference 
 training as in its `train.py`. This file imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
 """
 
-import functools
 import importlib
 import importlib.util
 import json
@@ -52,14 +51,14 @@ class Reference:
 
     def step(self) -> Step:
         """What to time."""
-        attack, train = self._attack, self._train
-        return {
+        steps: dict[str, Step] = {
             "inference": self._infer,
-            "attack step, first pass": functools.partial(attack, full_unroll=False, steps=1),
-            "attack step, full unroll": functools.partial(attack, full_unroll=True, steps=1),
-            "training": functools.partial(train, adversarial=False),
-            "adversarial training": functools.partial(train, adversarial=True),
-        }[self._case["kind"]]
+            "attack step, first pass": lambda: self._attack(full_unroll=False, steps=1),
+            "attack step, full unroll": lambda: self._attack(full_unroll=True, steps=1),
+            "training": lambda: self._train(adversarial=False),
+            "adversarial training": lambda: self._train(adversarial=True),
+        }
+        return steps[self._case["kind"]]
 
     def _build(self) -> Any:
         ind, options = self._case["ind"], dict(self._setup["options"])

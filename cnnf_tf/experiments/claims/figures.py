@@ -23,8 +23,9 @@ def accuracy_figure(part: str, rows: Rows, stem: str | os.PathLike[str], *, titl
     """(a) to (c) Accuracy under PGD: against its radius, the trained K and the tested K' (a panel for each model)."""
     x, x_label, label = _ACCURACY[part]
     models = list(dict.fromkeys(row["model"] for row in rows))
-    panels = {model: [row for row in rows if row["model"] == model] for model in models}
-    panels = panels if part == "tested" else {title: rows}
+    panels: dict[str, Rows] = {title: rows}
+    if part == "tested":
+        panels = {model: [row for row in rows if row["model"] == model] for model in models}
     figure = new_figure(5.2 * len(models) + 0.4 if part == "tested" else 6.4, 4.6)
     for axis, (heading, own) in zip(
         figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels.items(), strict=True

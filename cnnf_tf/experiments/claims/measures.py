@@ -189,15 +189,14 @@ def jobs(config: ConfigDict, data_dir: str | None) -> Iterator[tuple[str, str, i
         return measure
 
     def attacked(part: str, iterations: int, readout: str, radius: float) -> Measure:
-        some = images[: parts[part].num_images], labels[: parts[part].num_images]
-        where = {"iterations": iterations, "readout": readout, "radius": radius}
-        return lambda model: [
-            where
-            | {
-                "correct": count_standing(model, *some, **where, **parts.attack.to_dict()),
-                "num_images": len(some[0]),
-            }
-        ]
+        pictures, classes = images[: parts[part].num_images], labels[: parts[part].num_images]
+        where: dict[str, Any] = {"iterations": iterations, "readout": readout, "radius": radius}
+
+        def measure(model: CNNF) -> list[dict[str, Any]]:
+            correct = count_standing(model, pictures, classes, **where, **parts.attack.to_dict())
+            return [where | {"correct": correct, "num_images": len(pictures)}]
+
+        return measure
 
     for name, options in parts.models.items():
         own = {part for part in ("radii", "trained", "tested", "needed") if name in parts[part].models}
