@@ -97,6 +97,15 @@ def define_data(
     return flags.DEFINE_string("dataset", "fashion_mnist", names), flags.DEFINE_string("split", "test", split_help)
 
 
+def define_config() -> flags.FlagHolder:
+    """Defines --config, and --config.NAME for each of its values."""
+    from ml_collections import config_flags
+
+    return config_flags.DEFINE_config_file(
+        "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
+    )
+
+
 def define_seed(what: str) -> flags.FlagHolder:
     """Defines --seed; the random numbers of `what` depend on it."""
     return flags.DEFINE_integer("seed", 0, f"Seed of {what}.", lower_bound=0, upper_bound=2**31 - 2)

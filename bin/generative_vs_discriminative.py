@@ -19,13 +19,11 @@ from typing import Any
 
 import _app
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
 import cnnf_tf
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
-)
+_CONFIG = _app.define_config()
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the study: its record, table and figure.")
 _DATA_DIR = _app.define_data_dir()
 

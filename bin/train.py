@@ -19,13 +19,10 @@ docs/scaling.md.
 
 import _app
 from absl import flags
-from ml_collections import config_flags
 
 import cnnf_tf
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
-)
+_CONFIG = _app.define_config()
 _WORKDIR: flags.FlagHolder = flags.DEFINE_string(
     "workdir", None, "Folder for checkpoints, metrics and TensorBoard files of this run."
 )

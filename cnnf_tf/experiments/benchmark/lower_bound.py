@@ -52,6 +52,8 @@ class LinearOp(NamedTuple):
 
 Work = Mapping[LinearOp, int]
 """How often each op is called."""
+Inputs = Callable[[int, tuple[int, ...], str], tf.Tensor]
+"""Random tensors by stream, shape and dtype."""
 
 
 def work(model: CNNF, batch_size: int, *, iterations: int, gradient: str = "") -> Work:
@@ -98,23 +100,14 @@ def _forward_op(layer: FeedbackConv2D | FeedbackDense, batch_size: int) -> Linea
     )
 
 
-class Inputs:
-    """Random tensors by shape and dtype, made once: floors of the same network share them.
+def random_inputs(*, seed: int = 0) -> Inputs:
+    """Standard normal numbers by stream, shape and dtype, made once: floors of the same network share them."""
 
-    Args:
-      seed: of the numbers.
-    """
+    @functools.cache
+    def inputs(stream: int, shape: tuple[int, ...], dtype: str) -> tf.Tensor:
+        return tf.cast(tf.random.stateless_normal(shape, (seed, stream)), dtype)
 
-    def __init__(self, *, seed: int = 0):
-        self._made: dict[tuple[int, tuple[int, ...], str], tf.Tensor] = {}
-        self._seed = seed
-
-    def __call__(self, stream: int, shape: tuple[int, ...], dtype: str) -> tf.Tensor:
-        """Standard normal numbers; equal arguments give the same tensor."""
-        key = (stream, shape, dtype)
-        if key not in self._made:
-            self._made[key] = tf.cast(tf.random.stateless_normal(shape, (self._seed, stream)), dtype)
-        return self._made[key]
+    return inputs
 
 
 def floor(work: Work, inputs: Inputs) -> Callable[[], Any]:

@@ -33,20 +33,14 @@ def benchmark_figure(report: BenchmarkReport, stem: str | os.PathLike[str]) -> l
     figure = new_figure(14, max(7.0, 2 + 0.2 * len(bars)))
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1))
     _ratios(left.subplots(), bars)
-    for axis, title, found, against, label in zip(
-        right.subplots(3, 1),
-        (
-            "inference against K, with straight lines through K < 10",
-            "peak memory against K",
-            "peak memory against the batch",
-        ),
-        (sweep, memory, memory),
-        ("K", "K", "batch size"),
-        (_network_and_ind, _network_and_kind, _network_and_kind),
-        strict=True,
-    ):
+    panels = {
+        "inference against K, with straight lines through K < 10": (sweep, "K", _network_and_ind),
+        "peak memory against K": (memory, "K", _network_and_kind),
+        "peak memory against the batch": (memory, "batch size", _network_and_kind),
+    }
+    for axis, (title, panel) in zip(right.subplots(3, 1), panels.items(), strict=True):
         axis.set_title(title, fontsize=9)
-        _lines(axis, found, against, label)
+        _lines(axis, *panel)
     about = report.about
     figure.suptitle(f"{about['cpu']}, {about['threads']} threads, median of {report.options.repeats}", fontsize=10)
     return save_figure(figure, stem)

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from cnnf_tf.experiments.benchmark.cases import EXPORTERS, Case, Exporter, Workbench
-from cnnf_tf.experiments.benchmark.lower_bound import Inputs, floor
+from cnnf_tf.experiments.benchmark.lower_bound import floor, random_inputs
 from cnnf_tf.experiments.benchmark.memory import peak_memory
 from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, memory_cases, timed_groups
 from cnnf_tf.experiments.benchmark.reference import ReferenceWorker, compared
@@ -67,7 +67,7 @@ def _time_group(
     group: Sequence[Case], bench: Workbench, worker: ReferenceWorker | None, repeats: int
 ) -> list[Measured]:
     """Each round: the floor of a case, the case, the authors' code on it, and then the next case."""
-    inputs = Inputs()
+    inputs = random_inputs()
     runs: dict[Hashable, Run] = {}
     floors: dict[Case, Hashable] = {}
     broken: dict[Case, Failure] = {}

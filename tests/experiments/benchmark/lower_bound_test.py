@@ -115,7 +115,7 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(*OPS)
     def test_the_three_maps_are_of_one_bilinear_form(self, *forward):
         forward = LinearOp(*forward)
-        inputs = benchmark_floor.Inputs()
+        inputs = benchmark_floor.random_inputs()
         other = {Kind.FORWARD: (3, forward.output), Kind.DATA: (1, forward.features), Kind.WEIGHTS: (2, forward.kernel)}
         forms = []
         for kind, (stream, shape) in other.items():
@@ -128,7 +128,9 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
     def test_bfloat16(self):
         for op in self.OPS:
             for kind in Kind:
-                result = benchmark_floor.bare(op._replace(kind=kind, dtype="bfloat16"), benchmark_floor.Inputs())()
+                result = benchmark_floor.bare(
+                    op._replace(kind=kind, dtype="bfloat16"), benchmark_floor.random_inputs()
+                )()
                 self.assertEqual(result.dtype, tf.bfloat16)
 
     def test_floor_runs_each_op_as_often_as_it_says(self):
@@ -141,13 +143,13 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_floor_of_a_model(self):
         work = benchmark_floor.work(tiny.model(), 2, iterations=1, gradient="weights")
-        self.assertNotEqual(float(benchmark_floor.floor(work, benchmark_floor.Inputs())()), 0.0)
+        self.assertNotEqual(float(benchmark_floor.floor(work, benchmark_floor.random_inputs())()), 0.0)
 
     def test_inputs_are_shared_and_seeded(self):
-        inputs = benchmark_floor.Inputs(seed=1)
+        inputs = benchmark_floor.random_inputs(seed=1)
         self.assertIs(inputs(1, (2, 3), "float32"), inputs(1, (2, 3), "float32"))
         self.assertNotAllClose(inputs(1, (2, 3), "float32"), inputs(2, (2, 3), "float32"))
-        again = benchmark_floor.Inputs(seed=1)(1, (2, 3), "float32")
+        again = benchmark_floor.random_inputs(seed=1)(1, (2, 3), "float32")
         self.assertAllEqual(inputs(1, (2, 3), "float32"), again)
 
 
