@@ -82,63 +82,13 @@ def main() -> None:
     images, labels = (np.stack(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
     names = [known[y] if y < len(known) else f"class {y}" for y in range(model.num_classes)]
 
-    rows: dict[str, Any] = dict(zip(sampling.TEMPLATES.values(), templates.values(), strict=True))
-    blank: Any = np.full((1, *model.image_shape), 0.5, np.float32)
-    own = {y: images[labels == y][: _NUM_AVERAGED.value] for y in classes}
-    rows["latents inferred from images, average"] = [
-        (sampling.render_through(model, generative, own[y], y) if len(own[y]) else blank).mean(0) for y in classes
-    ]
-    rows["average image"] = [(own[y] if len(own[y]) else blank).mean(0) for y in classes]
-    output.write(
-        "templates.png",
-        cnnf_tf.evaluation.picture_grid,
-        [[_picture(values) for values in row] for row in rows.values()],
-        title="what each class looks like to the generative model",
-        caption=_TEMPLATES_CAPTION.format(draws=_NUM_AVERAGED.value),
-        row_titles=list(rows),
-        column_titles=[names[y] for y in classes],
-    )
-
-    draws = {"num_samples": _NUM_SAMPLES.value, "seed": _SEED.value}
-    drawn = {y: sampling.sample_pictures(model, generative, y, **draws) for y in classes}
-    output.write(
-        "samples.png",
-        cnnf_tf.evaluation.picture_grid,
-        [
-            [_picture(values) for values in (average, *drawn[y])]
-            for y, average in zip(classes, templates["samples"], strict=True)
-        ],
-        title=f"samples of the generative model, seed {_SEED.value}",
-        caption=_SAMPLES_CAPTION.format(draws=_NUM_AVERAGED.value),
-        row_titles=[names[y] for y in classes],
-        column_titles=["average", *(f"draw {index}" for index in range(1, _NUM_SAMPLES.value + 1))],
-    )
-
-    chosen = np.flatnonzero(np.isin(labels, classes))
-    if not len(chosen):
-        raise ValueError(f"no image of class {classes[0]} among the first {len(images)} of the split {_SPLIT.value!r}.")
-    # One image of each class first, then the others in their own order.
-    _, first = np.unique(labels[chosen], return_index=True)
-    chosen = np.concatenate([chosen[np.sort(first)], np.delete(chosen, first)])[: _NUM_PICTURES.value]
-    found = sampling.compare_latents(model, generative, images[chosen], site=site, seed=_SEED.value)
-    columns = {
-        "image": [_picture(images[index], f"true: {names[labels[index]]}") for index in chosen],
-        "g(0), inferred latents": [
-            _picture(*pair) for pair in zip(found.inferred, (f"label: {names[y]}" for y in found.labels), strict=True)
-        ],
-        "g(0), drawn latents": map(_picture, found.drawn),
-        f"z inferred {site.name}": [_picture(values, colours="viridis") for values in found.inferred_map],
-        f"z drawn {site.name}": [_picture(values, colours="viridis") for values in found.drawn_map],
+    drawn = {
+        "templates.png": _templates(model, generative, templates, {y: images[labels == y] for y in classes}, names),
+        "samples.png": _samples(model, generative, dict(zip(classes, templates["samples"], strict=True)), names),
+        "latents.png": _latents(model, generative, site, images, labels, classes, names),
     }
-    output.write(
-        "latents.png",
-        cnnf_tf.evaluation.picture_grid,
-        list(zip(*columns.values(), strict=True)),
-        title="latents inferred from an image, and latents drawn for its label",
-        caption=_LATENTS_CAPTION.format(layer=site.name),
-        column_titles=list(columns),
-    )
-
+    for name, grid in drawn.items():
+        output.write(name, cnnf_tf.evaluation.picture_grid, **grid)
     report = _app.provenance(model) | {
         "seed": _SEED.value,
         "labels": classes,
@@ -155,6 +105,80 @@ def main() -> None:
 
 def _picture(values: Any, caption: str = "", colours: str = "gray") -> Any:
     return cnnf_tf.evaluation.Picture(values, caption, colours)
+
+
+def _templates(
+    model: Any, generative: Any, templates: dict[str, Any], images: dict[int, Any], names: list[str]
+) -> dict[str, Any]:
+    """templates.png, as `picture_grid` takes it; `images` are the real ones of each class."""
+    import numpy as np
+
+    from cnnf_tf.evaluation import sampling
+
+    rows: dict[str, Any] = dict(zip(sampling.TEMPLATES.values(), templates.values(), strict=True))
+    blank: Any = np.full((1, *model.image_shape), 0.5, np.float32)
+    own = {y: some[: _NUM_AVERAGED.value] if len(some) else None for y, some in images.items()}
+    rows["latents inferred from images, average"] = [
+        (blank if some is None else sampling.render_through(model, generative, some, y)).mean(0)
+        for y, some in own.items()
+    ]
+    rows["average image"] = [(blank if some is None else some).mean(0) for some in own.values()]
+    return {
+        "rows": [[_picture(values) for values in row] for row in rows.values()],
+        "title": "what each class looks like to the generative model",
+        "caption": _TEMPLATES_CAPTION.format(draws=_NUM_AVERAGED.value),
+        "row_titles": list(rows),
+        "column_titles": [names[y] for y in images],
+    }
+
+
+def _samples(model: Any, generative: Any, averages: dict[int, Any], names: list[str]) -> dict[str, Any]:
+    """samples.png: the average of each class, and some draws."""
+    from cnnf_tf.evaluation.sampling import sample_pictures
+
+    count, seed = _NUM_SAMPLES.value, _SEED.value
+    rows = [
+        [average, *sample_pictures(model, generative, y, num_samples=count, seed=seed)]
+        for y, average in averages.items()
+    ]
+    return {
+        "rows": [[_picture(values) for values in row] for row in rows],
+        "title": f"samples of the generative model, seed {seed}",
+        "caption": _SAMPLES_CAPTION.format(draws=_NUM_AVERAGED.value),
+        "row_titles": [names[y] for y in averages],
+        "column_titles": ["average", *(f"draw {index}" for index in range(1, count + 1))],
+    }
+
+
+def _latents(
+    model: Any, generative: Any, site: Any, images: Any, labels: Any, classes: list[int], names: list[str]
+) -> dict[str, Any]:
+    """latents.png: a row for each of some images."""
+    import numpy as np
+
+    from cnnf_tf.evaluation.sampling import compare_latents
+
+    chosen = np.flatnonzero(np.isin(labels, classes))
+    if not len(chosen):
+        raise ValueError(f"no image of class {classes[0]} among the first {len(images)} of the split {_SPLIT.value!r}.")
+    # One image of each class first, then the others in their own order.
+    _, first = np.unique(labels[chosen], return_index=True)
+    chosen = np.concatenate([chosen[np.sort(first)], np.delete(chosen, first)])[: _NUM_PICTURES.value]
+    found = compare_latents(model, generative, images[chosen], site=site, seed=_SEED.value)
+    guesses = [f"label: {names[y]}" for y in found.labels]
+    columns = {
+        "image": [_picture(images[index], f"true: {names[labels[index]]}") for index in chosen],
+        "g(0), inferred latents": list(map(_picture, found.inferred, guesses)),
+        "g(0), drawn latents": list(map(_picture, found.drawn)),
+        f"z inferred {site.name}": [_picture(values, colours="viridis") for values in found.inferred_map],
+        f"z drawn {site.name}": [_picture(values, colours="viridis") for values in found.drawn_map],
+    }
+    return {
+        "rows": list(zip(*columns.values(), strict=True)),
+        "title": "latents inferred from an image, and latents drawn for its label",
+        "caption": _LATENTS_CAPTION.format(layer=site.name),
+        "column_titles": list(columns),
+    }
 
 
 if __name__ == "__main__":
