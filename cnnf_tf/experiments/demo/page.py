@@ -116,7 +116,7 @@ def _attacked(demo: Demo, folder: pathlib.Path) -> list[dict[str, Any]]:
     contest = demo.contests[0]
     report = contest.cnnf.reports["full_unroll"]
     broken = _of_several_classes(report.clean_correct & (report.predictions != report.labels), report.labels)
-    chosen = [
+    chosen: list[dict[str, Any]] = [
         {
             "index": index,
             "before": contest.cnnf.images[index],

@@ -13,7 +13,7 @@ A card is JSON, cnnf_tf/zoo/weights/NAME.json, with the keys
     measured   versions and hardware of the measurements
     limits     where not to trust the model, in a person's words
 
-After M. Mitchell et al., "Model cards for model reporting", FAT* 2019. `model_page` makes a page of it.
+After M. Mitchell et al., "Model cards for model reporting", FAT* 2019. `page.py` makes a page of it.
 """
 
 import shlex
