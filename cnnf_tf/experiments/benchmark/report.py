@@ -71,21 +71,25 @@ class Row:
         case = {"network": case.pop("setup")["network"]} | case
         return case | fields | {"samples": [round(sample, 4) for sample in self.samples]}
 
-    def cells(self) -> list[str]:
-        """For the table."""
-        case, shown = self.case, {name: "" for name in ("range", "other", "ratio", "target")}
-        if self.low is not None:
-            shown["range"] = f"{self.low:.1f}..{self.high:.1f}"
-        if self.other is not None:
-            shown |= {"other": f"{self.other:.1f} {self.unit}", "ratio": f"{self.ratio:.2f}"}
-        if self.target is not None:
-            shown["target"] = f"{'>=' if self.faster else '<='} {self.target:g}"
-        verdict = {None: "", True: "pass", False: "FAIL"}[self.passed]
-        return [
-            *(case.kind, case.setup.network, str(case.ind), str(case.iterations), str(case.batch_size)),
-            *(case.dtype, case.mode, "-" if self.value is None else f"{self.value:.1f} {self.unit}", shown["range"]),
-            *(self.against, shown["other"], shown["ratio"], shown["target"], self.error[:100] or verdict),
-        ]
+    def cells(self) -> dict[str, str]:
+        """For the table, by column."""
+        case, sign = self.case, ">=" if self.faster else "<="
+        return {
+            "case": case.kind,
+            "network": case.setup.network,
+            "ind": str(case.ind),
+            "K": str(case.iterations),
+            "batch": str(case.batch_size),
+            "dtype": case.dtype,
+            "mode": case.mode,
+            "median": "-" if self.value is None else f"{self.value:.1f} {self.unit}",
+            "range": "" if self.low is None else f"{self.low:.1f}..{self.high:.1f}",
+            "against": self.against,
+            "time": "" if self.other is None else f"{self.other:.1f} {self.unit}",
+            "ratio": "" if self.ratio is None else f"{self.ratio:.2f}",
+            "target": "" if self.target is None else f"{sign} {self.target:g}",
+            "": self.error[:100] or {None: "", True: "pass", False: "FAIL"}[self.passed],
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +138,8 @@ class BenchmarkReport:
 
     def table(self) -> str:
         """The table for a terminal."""
-        head = ["case", "network", "ind", "K", "batch", "dtype", "mode", "median", "range", "against", "", "ratio"]
-        return aligned([[*head, "target", ""], *(row.cells() for row in self.rows())])
+        rows = [row.cells() for row in self.rows()]
+        return aligned([[*rows[0]], *([*row.values()] for row in rows)]) if rows else "nothing was measured"
 
 
 def _rows(entry: Measured, times: Mapping[Case, Timing]) -> Iterator[Row]:
