@@ -97,21 +97,31 @@ def define_data(
     return flags.DEFINE_string("dataset", "fashion_mnist", names), flags.DEFINE_string("split", "test", split_help)
 
 
+def define_config() -> flags.FlagHolder:
+    """Defines --config, and --config.NAME for each of its values."""
+    from ml_collections import config_flags
+
+    return config_flags.DEFINE_config_file(
+        "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
+    )
+
+
 def define_seed(what: str) -> flags.FlagHolder:
     """Defines --seed; the random numbers of `what` depend on it."""
     return flags.DEFINE_integer("seed", 0, f"Seed of {what}.", lower_bound=0, upper_bound=2**31 - 2)
 
 
-def define_iterations(default: int = -1) -> flags.FlagHolder:
+def define_iterations(
+    default: int = -1, what: str = "K', feedback passes to run; may differ from the trained K."
+) -> flags.FlagHolder:
     """Defines --iterations, K'; see `iterations_of`."""
-    text = "K', feedback passes to run; may differ from the trained K. -1: the model's own."
-    return flags.DEFINE_integer("iterations", default, text, lower_bound=-1)
+    return flags.DEFINE_integer("iterations", default, f"{what} -1: the model's own.", lower_bound=-1)
 
 
 def iterations_of(model: Any) -> int:
-    """K' of --iterations for a model."""
-    chosen = flags.FLAGS.iterations
-    return model.iterations if chosen < 0 else chosen
+    """K' of --iterations for a model; its own K where there is no such flag of `define_iterations`."""
+    chosen = flags.FLAGS.iterations if "iterations" in flags.FLAGS else -1
+    return chosen if isinstance(chosen, int) and chosen >= 0 else model.iterations
 
 
 def integers(flag: str, wanted: str = "integers such as 1,3,5") -> tuple[int, ...]:
@@ -124,8 +134,28 @@ def integers(flag: str, wanted: str = "integers such as 1,3,5") -> tuple[int, ..
 
 
 def command() -> str:
-    """The command line, for the record of a result."""
-    return shlex.join(["python", *sys.argv])
+    """The command line, for the record of a result; without --output, which is where the record lies."""
+    return shlex.join(["python", *(text for text in sys.argv if not text.startswith("--output="))])
+
+
+def provenance(model: Any = None) -> dict[str, Any]:
+    """What every result says about its making, for JSON.
+
+    Args:
+      model: the CNN-F that it is about, of --model; None where there is none, or several.
+
+    Returns:
+      The versions and the command. With a model also --model, --dataset, --split, K' of --iterations (or K), the
+      model's own K, and its step size.
+    """
+    from cnnf_tf.utils import environment
+
+    facts: dict[str, Any] = {}
+    if model is not None:
+        facts |= {name: flags.FLAGS[name].value for name in ("model", "dataset", "split")}
+        facts["iterations"] = iterations_of(model)
+        facts |= {"trained_iterations": model.iterations, "step_size": model.step_size}
+    return facts | {"cnnf_tf": cnnf_tf.__version__, "versions": environment.versions(), "command": command()}
 
 
 def load_data(split: str | None = None, **options: Any) -> Any:
@@ -214,6 +244,11 @@ class Output:
     def text(self, name: str, text: str) -> None:
         """Writes a text file."""
         self.write(name, write_text, text)
+
+    def figures(self, stem: str, draw: Callable[..., list[pathlib.Path]], *arguments: Any, **options: Any) -> None:
+        """Calls `draw(path without suffix, *arguments, **options)`, and says which files it wrote."""
+        for path in draw(self.folder / stem, *arguments, **options):
+            print(f"wrote {path}")
 
 
 def start_tensorflow() -> None:

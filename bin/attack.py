@@ -19,6 +19,7 @@ from typing import Any
 
 import _app
 from absl import flags
+from tqdm import tqdm
 
 import cnnf_tf
 from cnnf_tf.utils.files import atomic_path
@@ -61,9 +62,6 @@ def main() -> None:
     options = _attack_options()
 
     _app.start_tensorflow()
-    import numpy as np
-    import tensorflow as tf
-    from tqdm import tqdm
 
     attacks = cnnf_tf.attacks
     attack = attacks.ATTACKS[_ATTACK.value](**options)
@@ -92,23 +90,18 @@ def main() -> None:
         )
     seconds = time.perf_counter() - start
 
-    report = {
-        "model": _MODEL.value,
+    made = _app.provenance(model)
+    made["eta"] = made.pop("step_size")  # the attack has a step_size of its own
+    report = made | {
         **attack.settings(),
         "gradient_path": _GRADIENT_PATH.value,
         "surrogate": _SURROGATE.value or None,
         "targeted": _TARGETED.value,
         **settings,
-        "trained_iterations": model.iterations,
-        "eta": model.step_size,
-        "dataset": _DATASET.value,
-        "split": _SPLIT.value,
         "batch_size": flags.FLAGS.batch_size,
         "seed": _SEED.value,
         **found.to_dict(),
         "seconds": round(seconds, 2),
-        "versions": {"cnnf_tf": cnnf_tf.__version__, "tensorflow": tf.__version__, "numpy": np.__version__},
-        "command": _app.command(),
     }
     print(f"\n{_summary(report)}")
     output.write("adversarial.npz", _write_images, found)

@@ -16,10 +16,8 @@ ratios, not the milliseconds: machines differ and are shared. Writes benchmark.j
 benchmark.svg into --output. The short plan is meant for some ten minutes on two cores; --full takes far longer.
 """
 
+import functools
 import pathlib
-import shlex
-import sys
-import tempfile
 import time
 from typing import Any
 
@@ -45,67 +43,32 @@ _REFERENCE = flags.DEFINE_string("reference", None, "Folder of the authors' code
 _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of the report.")
 
 
-def _served(model: Any, directory: pathlib.Path, iterations: int, batch_size: int) -> None:
-    """The SavedModel that bin/export.py makes, with its adaptive loop, a chunk being the whole batch."""
-    import tensorflow as tf
-
-    from cnnf_tf.serving.options import ServingOptions
-    from cnnf_tf.serving.signatures import ServingModule
-
-    names = [str(index) for index in range(model.num_classes)]
-    options = ServingOptions.for_model(model, iterations=iterations, chunk_size=batch_size)
-    with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder) / "class_names.txt"
-        file.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-        module = ServingModule(model, options, class_names=names, class_names_file=str(file))
-        tf.saved_model.save(module, str(directory), signatures=module.endpoints())
-
-
-def _options() -> dict[str, Any]:
-    try:
-        iterations = tuple(int(value) for value in _ITERATIONS.value)
-    except ValueError:
-        raise _app.UsageError(f"--iterations wants integers separated by commas, got {_ITERATIONS.value}.") from None
-    return {
-        "cases": tuple(_CASES.value),
-        "networks": tuple(_NETWORKS.value),
-        "dtypes": tuple(_DTYPES.value),
-        "modes": tuple(_MODES.value),
-        "iterations": iterations,
-        "batch_size": _BATCH_SIZE.value or None,
-        "repeats": _REPEATS.value,
-        "full": _FULL.value,
-        "smoke": _SMOKE.value,
-    }
-
-
 def main() -> None:
-    arguments = _options()
+    iterations = _app.integers("iterations", "integers separated by commas")
     if _REFERENCE.value is not None and not pathlib.Path(_REFERENCE.value).is_dir():
         raise _app.UsageError(f"--reference wants a folder, a clone of the authors' code, got {_REFERENCE.value!r}.")
 
     _app.start_tensorflow()
     from cnnf_tf.experiments import benchmark
-    from cnnf_tf.experiments.benchmark.run import EXPORTERS
-    from cnnf_tf.utils.files import write_json, write_text
 
+    values: dict[str, Any] = {holder.name: tuple(holder.value) for holder in (_CASES, _NETWORKS, _DTYPES, _MODES)}
+    values |= {holder.name: holder.value for holder in (_REPEATS, _FULL, _SMOKE)}
     try:
-        options = benchmark.BenchmarkOptions(**arguments)
+        options = benchmark.BenchmarkOptions(iterations=iterations, batch_size=_BATCH_SIZE.value or None, **values)
     except ValueError as error:
         raise _app.UsageError(str(error)) from error
+    output = _app.Output("output", _OUTPUT.value)
     start = time.perf_counter()
     report = benchmark.run_benchmark(
         options,
         reference=_REFERENCE.value,
-        exporters={**EXPORTERS, "serving": _served},
         progress=lambda line: print(f"[{time.perf_counter() - start:5.0f} s] {line}", flush=True),
     )
-    print(f"\n{report.table()}\n\n{report.summary()}")
-    output = pathlib.Path(_OUTPUT.value)
-    write_json(output / "benchmark.json", {"command": shlex.join(["python", *sys.argv]), **report.to_dict()})
-    write_text(output / "benchmark.txt", f"{report.table()}\n\n{report.summary()}\n")
-    benchmark.benchmark_figure(report, output / "benchmark")
-    print(f"wrote benchmark.json, benchmark.txt, benchmark.png and benchmark.svg into {output}")
+    text = f"{report.table()}\n\n{report.summary()}\n"
+    print(f"\n{text}")
+    output.json("benchmark.json", {"command": _app.command(), **report.to_dict()})
+    output.text("benchmark.txt", text)
+    output.figures("benchmark", functools.partial(benchmark.benchmark_figure, report))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,17 @@ A killed run goes on after its last finished cell (corruption, severity and mode
 again. Equal commands write equal files.
 """
 
+import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import _app
 from absl import flags
+
+import cnnf_tf
+from cnnf_tf.utils.files import write_text
+from cnnf_tf.utils.tables import csv_text
 
 _MODEL = _app.define_model()
 _BASELINE = _app.define_model(
@@ -43,63 +48,44 @@ _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the r
 _ROLES = ("model", "baseline")
 _FIELDS = ("model", "corruption", "severity", "readout", "pass", "num_images", "correct", "accuracy")
 
-Known = dict[str, dict[tuple[str, int], Any]]
-"""For "model" and "baseline" the `PassAccuracy` of each finished corruption and severity."""
-
 
 def main() -> None:
     _app.require(_MODEL, _BASELINE, _OUTPUT)
     severities = _app.integers("severities")
 
     _app.start_tensorflow()
-    from tqdm import tqdm
-
-    from cnnf_tf import data, evaluation
+    from cnnf_tf.evaluation import accuracy
     from cnnf_tf.evaluation import corruptions as lib
-    from cnnf_tf.zoo import load_model
 
     try:
-        corruptions, severities = lib.check_grid(_CORRUPTIONS.value or tuple(data.CORRUPTIONS), severities)
+        corruptions, severities = lib.check_grid(_CORRUPTIONS.value or tuple(cnnf_tf.data.CORRUPTIONS), severities)
     except ValueError as error:
         raise _app.UsageError(f"--{error}") from error
-    models = {"model": load_model(_MODEL.value), "baseline": load_model(_BASELINE.value)}
+    models = {"model": cnnf_tf.load_model(_MODEL.value), "baseline": cnnf_tf.load_model(_BASELINE.value)}
     _check_models(models)
     dataset = _load(models["model"])
     iterations = {"model": _app.iterations_of(models["model"]), "baseline": models["baseline"].iterations}
-    record, known = _open_record(models, iterations, corruptions, severities)
+    config = {"corruptions": corruptions, "severities": severities, "seed": _SEED.value, "iterations": iterations}
+    record = _open_record(models, config)
+    _known(record, iterations)  # refuses a damaged record before any work
+    scorers = {role: accuracy.pass_scorer(models[role], iterations[role]) for role in _ROLES}
+
+    def score(role: str, corruption: str, severity: int) -> list[dict[str, Any]]:
+        place = {"model": role, "corruption": corruption, "severity": severity}
+        images = dataset
+        if (corruption, severity) != lib.CLEAN:
+            images = cnnf_tf.data.corrupted(dataset, corruption, severity, seed=_SEED.value)
+        found = accuracy.evaluate_passes(models[role], images, iterations=iterations[role], scorer=scorers[role])
+        shares = {readout: [round(share, 6) for share in shares] for readout, shares in found.accuracy.items()}
+        return [place | {"num_images": found.num_images, "correct": found.correct, "accuracy": shares}]
 
     grid = [lib.CLEAN, *((corruption, severity) for corruption in corruptions for severity in severities)]
-    batches = max(0, int(dataset.cardinality()))
+    jobs = {(role, *place): functools.partial(score, role, *place) for role in _ROLES for place in grid}
+    record.complete(jobs, name_of=lambda cell: (cell["model"], cell["corruption"], cell["severity"]), verb="scoring")
     results = {}
-    with tqdm(
-        total=batches * len(_ROLES) * len(grid) or None,
-        initial=batches * sum(map(len, known.values())),
-        unit=" batches",
-        desc="scoring",
-        dynamic_ncols=True,
-    ) as bar:
-        for role, model in models.items():
-
-            def finished(corruption: str, severity: int, found: Any, role: str = role) -> None:
-                known[role][corruption, severity] = found
-                # In the order of the grid, so that a run that was cut off ends in the same file.
-                record.cells = [
-                    _cell(name, *at, known[name][at]) for name in _ROLES for at in grid if at in known[name]
-                ]
-                record.write()
-                bar.set_postfix_str(f"{role}, {corruption} {severity}", refresh=False)
-
-            results[role] = evaluation.evaluate_corruptions(
-                model,
-                dataset,
-                corruptions,
-                severities,
-                iterations=iterations[role],
-                seed=_SEED.value,
-                progress=lambda _: bar.update(),
-                known=known[role],
-                finished=finished,
-            )
+    for role, known in _known(record, iterations).items():
+        options = {"iterations": iterations[role], "seed": _SEED.value, "known": known}
+        results[role] = lib.evaluate_corruptions(models[role], dataset, corruptions, severities, **options)
     _report(record, results, models["model"].readout)
 
 
@@ -126,113 +112,87 @@ def _load(model: Any) -> Any:
     return dataset
 
 
-def _open_record(
-    models: Mapping[str, Any], iterations: Mapping[str, int], corruptions: Sequence[str], severities: Sequence[int]
-) -> tuple[Any, Known]:
-    """The record in --output, which can be written, and what it holds already."""
-    import keras
-    import tensorflow as tf
-
-    from cnnf_tf import __version__
-    from cnnf_tf.evaluation import PassAccuracy
-    from cnnf_tf.models import READOUTS
+def _open_record(models: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+    """The record in --output, which can be written."""
+    from cnnf_tf.utils import environment
     from cnnf_tf.utils.resumable_results import StudyRecord
-    from cnnf_tf.zoo import model_sha256
 
     files = {"model": _MODEL.value, "baseline": _BASELINE.value}
-    sha256 = {role: model_sha256(file) for role, file in files.items()}
+    sha256 = {role: cnnf_tf.zoo.model_sha256(file) for role, file in files.items()}
     config = {
         "sha256": sha256,
         "dataset": _DATASET.value,
         "split": _SPLIT.value,
         "num_images": _NUM_IMAGES.value,
-        "corruptions": corruptions,
-        "severities": severities,
-        "seed": _SEED.value,
-        "iterations": iterations,
+        **settings,
     }
-    about = {
-        "study": "accuracy under corruptions, and errors in % of the baseline's",
-        "models": {
-            role: {
-                "file": files[role],
-                "sha256": sha256[role],
-                "trained_iterations": model.iterations,
-                "step_size": model.step_size,
-                "readout": model.readout,
-            }
-            for role, model in models.items()
-        },
-        "versions": {"cnnf_tf": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
+    facts = {
+        role: {
+            "file": files[role],
+            "sha256": sha256[role],
+            "trained_iterations": model.iterations,
+            "step_size": model.step_size,
+            "readout": model.readout,
+        }
+        for role, model in models.items()
     }
+    study = "accuracy under corruptions, and errors in % of the baseline's"
+    about = {"study": study, "models": facts, "versions": environment.versions()}
     with _app.writing_to("output", _OUTPUT.value):
         record = StudyRecord(_OUTPUT.value, config, about)
         record.write()
-    known: Known = {role: {} for role in _ROLES}
+    return record
+
+
+def _known(record: Any, iterations: Mapping[str, int]) -> dict[str, dict[tuple[str, int], Any]]:
+    """For "model" and "baseline" the `PassAccuracy` of each finished corruption and severity."""
+    known: dict[str, dict[tuple[str, int], Any]] = {role: {} for role in _ROLES}
     for cell in record.cells:
         try:
-            correct = {readout: [int(count) for count in cell["correct"][readout]] for readout in READOUTS}
+            correct = {name: [int(count) for count in cell["correct"][name]] for name in cnnf_tf.models.READOUTS}
             if any(len(counts) != 1 + iterations[cell["model"]] for counts in correct.values()):
                 raise ValueError(f"a cell of another number of passes: {cell}")
-            place = (str(cell["corruption"]), int(cell["severity"]))
-            known[cell["model"]][place] = PassAccuracy(int(cell["num_images"]), correct, [], [])
+            found = cnnf_tf.evaluation.PassAccuracy(int(cell["num_images"]), correct, [], [])
+            known[cell["model"]][str(cell["corruption"]), int(cell["severity"])] = found
         except (KeyError, TypeError, ValueError) as error:
             raise record.damaged(error) from error
-    return record, known
-
-
-def _cell(role: str, corruption: str, severity: int, found: Any) -> dict[str, Any]:
-    """For the record: counts and shares of correct images after each pass, by readout."""
-    accuracy = {readout: [round(share, 6) for share in shares] for readout, shares in found.accuracy.items()}
-    place = {"model": role, "corruption": corruption, "severity": severity}
-    return place | {"num_images": found.num_images, "correct": found.correct, "accuracy": accuracy}
+    return known
 
 
 def _report(record: Any, results: Mapping[str, Any], own_readout: str) -> None:
     """Writes what follows from the cells, and prints the tables, that of the model's own readout first."""
-    from cnnf_tf import evaluation
-    from cnnf_tf.evaluation.corruptions import corruption_table
-    from cnnf_tf.models import READOUTS
-    from cnnf_tf.utils.files import write_text
-    from cnnf_tf.utils.tables import csv_text
+    from cnnf_tf.evaluation import corruptions as lib
 
-    found = results["model"]
+    found, baseline = results["model"], results["baseline"]
+    readouts = sorted(cnnf_tf.models.READOUTS, key=lambda name: name != own_readout)
     record.write(
         num_images=found.clean.num_images,
-        errors_in_percent={readout: _errors(results, readout) for readout in READOUTS},
+        errors_in_percent={name: _errors(found, baseline, name) for name in cnnf_tf.models.READOUTS},
     )
     table = record.folder / "corruption_robustness.csv"
     rows = [{"model": role} | row for role in _ROLES for row in results[role].rows()]
     write_text(table, csv_text(_FIELDS, rows))
     kind, _, path = _DATASET.value.partition(":")
     where = f"{found.clean.num_images} images of {pathlib.Path(path).name or kind} {_SPLIT.value}, seed {found.seed}"
-    figures = evaluation.corruption_figure(
-        table.with_suffix(""),
-        found,
-        title=f"{where}, readout {own_readout}",
-        readout=own_readout,
-        baseline=results["baseline"],
-    )
-    for readout in sorted(READOUTS, key=lambda name: name != own_readout) if found.iterations else [own_readout]:
+    style = {"title": f"{where}, readout {own_readout}", "readout": own_readout, "baseline": baseline}
+    figures = lib.corruption_figure(table.with_suffix(""), found, **style)
+    for readout in readouts if found.iterations else readouts[:1]:
         print(f"\n{_MODEL.value} against {_BASELINE.value}, {where}, readout {readout}: accuracy in %, means over")
         print(f"severities {', '.join(map(str, found.severities))}; CE and mCE: errors in % of the baseline's\n")
-        print(corruption_table(found, results["baseline"], readout=readout))
+        print(lib.corruption_table(found, baseline, readout=readout))
     print("\n" + "\n".join(f"wrote {path}" for path in (record.path, table, *figures)))
 
 
-def _errors(results: Mapping[str, Any], readout: str) -> list[dict[str, Any]]:
+def _errors(found: Any, baseline: Any, readout: str) -> list[dict[str, Any]]:
     """mCE and relative mCE of every pass of the model; null where the baseline leaves nothing to compare with."""
-    from cnnf_tf.evaluation import mean_corruption_error
-
     rows = []
-    for index in range(results["model"].iterations + 1):
+    for index in range(found.iterations + 1):
         row: dict[str, Any] = {"pass": index}
         for name, relative in (("mce", False), ("relative_mce", True)):
-            found = mean_corruption_error(
-                results["model"], results["baseline"], readout=readout, index=index, relative=relative
+            errors = cnnf_tf.evaluation.mean_corruption_error(
+                found, baseline, readout=readout, index=index, relative=relative
             )
-            row[name] = found.mean
-            row[f"{name}_of_corruptions"] = found.corruptions
+            row |= {name: errors.mean, f"{name}_of_corruptions": errors.corruptions}
         rows.append(row)
     return rows
 

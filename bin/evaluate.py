@@ -19,6 +19,7 @@ from typing import Any
 
 import _app
 from absl import flags
+from tqdm import tqdm
 
 import cnnf_tf
 
@@ -57,8 +58,6 @@ def main() -> None:
     _app.require(_MODEL)
 
     _app.start_tensorflow()
-    from tqdm import tqdm
-
     evaluation = cnnf_tf.evaluation
     radius = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
     model = cnnf_tf.load_model(_MODEL.value)
@@ -78,15 +77,7 @@ def main() -> None:
     if _SELF_CONSISTENCY.value:
         summary = cnnf_tf.generative.summarize_self_consistency(model, dataset, iterations=iterations)
         table += f"\nself-consistency, means over the same images\n{evaluation.self_consistency_table(summary)}\n"
-    report = {
-        "model": _MODEL.value,
-        "dataset": _DATASET.value,
-        "split": _SPLIT.value,
-        "iterations": iterations,
-        "trained_iterations": model.iterations,
-        "step_size": model.step_size,
-        "cnnf_tf": cnnf_tf.__version__,
-    }
+    report = _app.provenance(model)
     print(f"\n{table}")
     output.text("accuracy.txt", table)
     output.json("accuracy.json", report | result.to_dict())

@@ -16,14 +16,14 @@ import pathlib
 import _app
 from absl import flags
 
+import cnnf_tf
+
 _MODEL = _app.define_model()
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the versions.")
 _NAME = flags.DEFINE_string("name", "", "The model's name in requests; default: the last part of --output.")
 _VERSION = flags.DEFINE_integer("version", 0, "Number of the version; 0: the highest plus one.", lower_bound=0)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --version if it exists.")
-_ITERATIONS = flags.DEFINE_integer(
-    "iterations", -1, "Feedback passes of serving_default and reconstruct; -1: the model's own.", lower_bound=-1
-)
+_app.define_iterations(what="Feedback passes of serving_default and reconstruct;")
 _TOLERANCE = flags.DEFINE_float(
     "tolerance", 0.0, "serving_default stops an image once it moves less than this; 0: never early.", lower_bound=0.0
 )
@@ -38,12 +38,8 @@ _CHUNK_SIZE = flags.DEFINE_integer(
 )
 _MAX_IMAGES = flags.DEFINE_integer("max_images", 16_384, "Most images in one request.", lower_bound=1)
 _CLASS_NAMES = flags.DEFINE_list("class_names", [], "Names of the classes, by comma; default: those of --dataset.")
-_DATASET = flags.DEFINE_string(
-    "dataset", "fashion_mnist", "Real images to check with: TFDS name, idx:PATH or image_folder:PATH."
-)
-_SPLIT = flags.DEFINE_string("split", "test", "Split of the images.")
+_app.define_data("Split of the images.", dataset_help="Real images to check with: ")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 32, "So many images.", lower_bound=1)
-_app.define_data_dir()
 
 
 def main() -> None:
@@ -54,14 +50,11 @@ def main() -> None:
     _app.start_tensorflow()
     import numpy as np
 
-    from cnnf_tf import serving
-    from cnnf_tf.zoo import load_model
-
-    model = load_model(_MODEL.value)
+    model = cnnf_tf.load_model(_MODEL.value)
     try:
-        options = serving.ServingOptions.for_model(
+        options = cnnf_tf.serving.ServingOptions.for_model(
             model,
-            iterations=None if _ITERATIONS.value < 0 else _ITERATIONS.value,
+            iterations=_app.iterations_of(model),
             tolerance=_TOLERANCE.value,
             max_iterations=_MAX_ITERATIONS.value or None,
             chunk_size=_CHUNK_SIZE.value,
@@ -70,7 +63,7 @@ def main() -> None:
     except ValueError as error:
         raise _app.UsageError(str(error)) from error
     dataset = _app.load_data(limit=_NUM_IMAGES.value)
-    exported = serving.export_model(
+    exported = cnnf_tf.serving.export_model(
         model,
         _OUTPUT.value,
         options=options,

@@ -11,20 +11,19 @@ after its last finished cell when the same command is given again. Any value of 
 command line as --config.NAME=VALUE.
 """
 
+import functools
 import math
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import _app
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
-)
+import cnnf_tf
+
+_CONFIG = _app.define_config()
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the study: its record, table and figure.")
 _DATA_DIR = _app.define_data_dir()
 
@@ -43,46 +42,40 @@ def main() -> None:
     _check(config)
 
     _app.start_tensorflow()
-    import keras
     import sklearn
-    import tensorflow as tf
-    from tqdm import tqdm
 
-    from cnnf_tf import __version__, data
-    from cnnf_tf.experiments.learning_curves.curves import Cell, LearningCurves, nested_subsets
+    from cnnf_tf.experiments.learning_curves.curves import LearningCurves, nested_subsets, place
 
     about = {
         "study": "test error against the number of training images, generative versus discriminative",
-        "command": shlex.join(["python", *sys.argv]),
-        "versions": {
-            "cnnf_tf": __version__,
-            "keras": keras.__version__,
-            "scikit-learn": sklearn.__version__,
-            "tensorflow": tf.__version__,
-        },
         "errors": "shares of the test images in [0, 1]; mean and sample standard deviation over seeds",
+        **_app.provenance(),
     }
+    about["versions"]["scikit-learn"] = sklearn.__version__
     curves = LearningCurves(_OUTPUT.value, config.to_dict(), about)
-    study, facts = config.study, data.info(config.data.name, data_dir=_DATA_DIR.value)
-    pool = data.load_arrays(config.data.name, config.data.train_split, data_dir=_DATA_DIR.value)
-    test = data.load_arrays(config.data.name, study.test_split, data_dir=_DATA_DIR.value)
+    study, facts = config.study, cnnf_tf.data.info(config.data.name, data_dir=_DATA_DIR.value)
+    pool = cnnf_tf.data.load_arrays(config.data.name, config.data.train_split, data_dir=_DATA_DIR.value)
+    test = cnnf_tf.data.load_arrays(config.data.name, study.test_split, data_dir=_DATA_DIR.value)
     subsets = {seed: nested_subsets(len(pool[1]), study.num_images, seed) for seed in study.seeds}
+
+    def cells_of(method: str, m: int, seed: int) -> list[dict[str, Any]]:
+        images, labels = (part[subsets[seed][m]] for part in pool)
+        start = time.perf_counter()
+        fit = _network if method in ("cnn", "cnnf") else _baseline
+        predict, details = fit(config, method, images, labels, facts, seed)
+        cell = {
+            "method": method,
+            "num_images": m,
+            "seed": seed,
+            "num_correct": int((predict(test[0]) == test[1]).sum()),
+        }
+        cell |= {"num_test_images": len(test[1]), "num_classes_seen": len(set(labels.tolist()))}
+        return [cell | {"seconds": round(time.perf_counter() - start, 2), "details": details}]
 
     # Seed by seed, so that a study cut short has whole curves; cheap methods and small m first.
     grid = [(method, m, seed) for seed in study.seeds for method in study.methods for m in study.num_images]
-    with tqdm(grid, unit=" cells", desc="studying", dynamic_ncols=True) as bar:
-        for method, m, seed in bar:
-            if (method, m, seed) in curves.cells:
-                continue
-            bar.set_postfix_str(f"{method}, m = {m}, seed {seed}")
-            chosen = subsets[seed][m]
-            start = time.perf_counter()
-            fit = _network if method in ("cnn", "cnnf") else _baseline
-            predict, details = fit(config, method, pool[0][chosen], pool[1][chosen], facts, seed)
-            correct = int((predict(test[0]) == test[1]).sum())
-            seconds = round(time.perf_counter() - start, 2)
-            seen = len(set(pool[1][chosen].tolist()))
-            curves.add(Cell(method, m, seed, correct, len(test[1]), seen, seconds, details))
+    jobs = {where: functools.partial(cells_of, *where) for where in grid}
+    curves.complete(jobs, name_of=place, verb="studying")
 
     seeds = "1 seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
     title = f"{config.data.name}: {len(test[1])} test images, {seeds} (bars: one standard deviation)"
@@ -121,8 +114,7 @@ def _network(
     import keras
     import tensorflow as tf
 
-    from cnnf_tf import training
-
+    training = cnnf_tf.training
     options = ConfigDict(config.to_dict())
     if method == "cnn":
         options.model.iterations = 0

@@ -13,6 +13,8 @@ import pathlib
 import _app
 from absl import flags
 
+from cnnf_tf.utils.files import atomic_path
+
 _INPUT: flags.FlagHolder = flags.DEFINE_string("input", None, "The .pt file, a state dict.")
 _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "The .keras file to write.")
 _IND: flags.FlagHolder = flags.DEFINE_integer(
@@ -35,7 +37,6 @@ def main() -> None:
         raise _app.UsageError(f"--output {_OUTPUT.value!r} exists; give --overwrite to replace it.")
 
     _app.start_tensorflow()
-    from cnnf_tf.utils.files import atomic_path
     from cnnf_tf.zoo import reference
 
     state = reference.load_state_dict(_INPUT.value)

@@ -71,23 +71,17 @@ def main() -> None:
     if output is None:
         return
     synthetic = _OOD_DATASET.value in ("digits", "uniform_noise")
-    report = {
-        "model": _MODEL.value,
+    report = _app.provenance(model) | {
         "note": _NOTE.value,
-        "dataset": _DATASET.value,
-        "split": _SPLIT.value,
         "ood_dataset": _OOD_DATASET.value,
         "ood_split": None if synthetic else _OOD_SPLIT.value,
         **counts,
-        "iterations": iterations,
-        "step_size": model.step_size,
         "state": "h: the network's input; y, z: of the last iteration",
         "sigma": scale,
         "sigma_is": f"maximum likelihood over {_DATASET.value} {_FIT_SPLIT.value}: sqrt(mean (h - g(0))^2), units of h",
         "seed": _SEED.value,
         "notes": notes,
         "scores": {name: value.to_dict() for name, value in found.items()},
-        "cnnf_tf": cnnf_tf.__version__,
     }
     stem = _NAME.value or re.sub(r"\W+", "_", _OOD_DATASET.value)
     title = f"{_DATASET.value} against {_OOD_DATASET.value}"

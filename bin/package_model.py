@@ -22,6 +22,9 @@ from typing import Any
 import _app
 from absl import flags
 
+import cnnf_tf
+from cnnf_tf.utils.files import write_json
+
 _RUN: flags.FlagHolder = flags.DEFINE_string("run", None, "Workdir of bin/train.py.")
 _NAME: flags.FlagHolder = flags.DEFINE_string("name", None, "Name of the packaged model: small letters, digits, _.")
 _WHICH: flags.FlagHolder = flags.DEFINE_enum("which", "best", ["best", "last"], "Which model of the run.")
@@ -31,7 +34,7 @@ _ROBUSTNESS = flags.DEFINE_string(
 )
 _RESTORATION = flags.DEFINE_bool("restoration", False, "Also score restored images; the model's h must be the image.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split of the run's data set to measure on.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of attacks and corruptions.", lower_bound=0, upper_bound=2**31 - 1)
+_SEED = _app.define_seed("attacks and corruptions")
 _COMMAND = flags.DEFINE_string("command", None, "The command of the run, where the run has no run.json.")
 _COMMIT = flags.DEFINE_string("commit", None, "The commit it was trained with, where the run has no run.json.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the model --name if there is one.")
@@ -80,21 +83,18 @@ def _check_name() -> None:
 
 def _package(folder: pathlib.Path, radius: float | None) -> None:
     """Writes weights and card into a folder, and measures the model that is loaded from there."""
-    from cnnf_tf import data
     from cnnf_tf.evaluation.restoration.quality import check_model
     from cnnf_tf.experiments.model_cards import card as model_card
     from cnnf_tf.utils import environment
-    from cnnf_tf.utils.files import write_json
-    from cnnf_tf.zoo import load_model, load_pretrained
     from cnnf_tf.zoo.pretrained import model_arguments, write_weights
 
     name = _NAME.value
     config, training = _read_run()
-    model = load_model(pathlib.Path(_RUN.value) / f"{_WHICH.value}.keras")
+    model = cnnf_tf.load_model(pathlib.Path(_RUN.value) / f"{_WHICH.value}.keras")
     if _RESTORATION.value:
         check_model(model)
-    facts = data.info(config["data"]["name"], data_dir=_DATA_DIR.value)
-    dataset = data.load(facts.name, _SPLIT.value, data_dir=_DATA_DIR.value)
+    facts = cnnf_tf.data.info(config["data"]["name"], data_dir=_DATA_DIR.value)
+    dataset = cnnf_tf.data.load(facts.name, _SPLIT.value, data_dir=_DATA_DIR.value)
     card = model_card.make_card(
         name,
         model=model_arguments(model, name=config["model"]["name"], network=config["model"]["network"]),
@@ -106,7 +106,7 @@ def _package(folder: pathlib.Path, radius: float | None) -> None:
     )
     write_json(folder / f"{name}.json", card)
     card["metrics"] = model_card.measure(
-        load_pretrained(name, folder=folder),
+        cnnf_tf.load_pretrained(name, folder=folder),
         dataset,
         radius=radius,
         restoration=_RESTORATION.value,
@@ -120,9 +120,8 @@ def _package(folder: pathlib.Path, radius: float | None) -> None:
 def _read_run() -> tuple[dict[str, Any], dict[str, Any]]:
     """The configuration of the run, and what the card says about the training."""
     from cnnf_tf.experiments.model_cards import card as model_card
-    from cnnf_tf.training import Workdir
 
-    workdir = Workdir(pathlib.Path(_RUN.value))
+    workdir = cnnf_tf.training.Workdir(pathlib.Path(_RUN.value))
     config, sessions = workdir.read_config(), workdir.sessions()
     given = {"command": _COMMAND.value, "commit": _COMMIT.value}
     if sessions and any(given.values()):

@@ -12,12 +12,15 @@ extra `serving`.
 """
 
 import dataclasses
-import itertools
 import json
 from typing import Any
 
 import _app
 from absl import flags
+from tqdm import tqdm
+
+import cnnf_tf
+from cnnf_tf.utils.tables import aligned
 
 _SERVER = flags.DEFINE_string("server", "", "host:port of the server's gRPC interface (usually port 8500).")
 _REST = flags.DEFINE_string("rest", "", "http://host:port of the server's REST interface (usually port 8501).")
@@ -51,24 +54,18 @@ def main() -> None:
 
     _app.start_tensorflow()
     import numpy as np
-    from tqdm import tqdm
 
     from cnnf_tf.data import image_files
-    from cnnf_tf.serving import client as serving_client
-    from cnnf_tf.utils.tables import aligned
 
     files = image_files.find_images(_IMAGES.value)
-    client = serving_client.Client(
-        _transport(),
-        batch_size=_BATCH_SIZE.value,
-        timeout=_TIMEOUT.value,
-        retries=serving_client.Retries(attempts=_ATTEMPTS.value),
-    )
+    retries = cnnf_tf.serving.Retries(attempts=_ATTEMPTS.value)
+    client = cnnf_tf.serving.Client(_transport(), batch_size=_BATCH_SIZE.value, timeout=_TIMEOUT.value, retries=retries)
     shape = client.image_shape()
     rows = [("file", "label", "probability", "iterations")]
     limit = None if _MAX_ITERATIONS.value < 0 else _MAX_ITERATIONS.value
     with tqdm(total=len(files), unit=" images", disable=_JSON.value or None) as bar:
-        for batch in _batches(files):
+        for start in range(0, len(files), _BATCH_SIZE.value):
+            batch = files[start : start + _BATCH_SIZE.value]
             images = np.stack([image_files.read_image(file, shape, fit=_FIT.value) for file in batch])
             answers = client.classify(images, max_iterations=limit, tolerance=_TOLERANCE.value)
             for file, answer in zip(batch, answers, strict=True):
@@ -82,20 +79,12 @@ def main() -> None:
 
 
 def _transport() -> Any:
-    from cnnf_tf.serving import transports
-
     version = _MODEL_VERSION.value or None
     if _SERVER.value:
-        return transports.GrpcTransport(_SERVER.value, _NAME.value, version=version)
+        return cnnf_tf.serving.GrpcTransport(_SERVER.value, _NAME.value, version=version)
     if _REST.value:
-        return transports.RestTransport(_REST.value, _NAME.value, version=version)
-    return transports.SavedModelTransport(_SAVED_MODEL.value)
-
-
-def _batches(files: list[Any]) -> Any:
-    iterator = iter(files)
-    while batch := list(itertools.islice(iterator, _BATCH_SIZE.value)):
-        yield batch
+        return cnnf_tf.serving.RestTransport(_REST.value, _NAME.value, version=version)
+    return cnnf_tf.serving.SavedModelTransport(_SAVED_MODEL.value)
 
 
 if __name__ == "__main__":

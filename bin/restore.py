@@ -21,8 +21,10 @@ from typing import Any
 
 import _app
 from absl import flags
+from tqdm import tqdm
 
 import cnnf_tf
+from cnnf_tf.utils.files import write_bytes
 
 _MODEL = _app.define_model()
 _CORRUPTION = flags.DEFINE_list(
@@ -76,7 +78,7 @@ def main() -> None:
     import tensorflow as tf
 
     from cnnf_tf.data import image_files
-    from cnnf_tf.evaluation.restoration import quality as restoration
+    from cnnf_tf.evaluation.restoration import quality
 
     known = [*cnnf_tf.data.CORRUPTIONS, "none"]
     for name in _CORRUPTION.value:
@@ -84,9 +86,9 @@ def main() -> None:
             raise _app.UsageError(f"--corruption wants some of {', '.join(sorted(known))}, each once; got {name!r}.")
     files = image_files.find_images(_IMAGES.value)
     model = cnnf_tf.load_model(_MODEL.value)
-    restoration.check_model(model)
+    quality.check_model(model)
     if _CORRUPTION.value != ["none"]:
-        restoration.check_size(model.image_shape)
+        quality.check_size(model.image_shape)
     if files:
         images = np.stack([image_files.read_image(file, model.image_shape, fit=_FIT.value) for file in files])
         images = images.astype(np.float32) / 255
@@ -95,40 +97,47 @@ def main() -> None:
     else:
         dataset = _app.load_data(limit=_SCORE_IMAGES.value or None)
     shown = next(iter(dataset.unbatch().batch(_NUM_IMAGES.value)))[0]
-    restoration.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
+    quality.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
     if _DENOISER_EPOCHS.value:
         _check_denoiser_data(model)
     output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value) / "restoration")
 
-    report: dict[str, Any] = {
-        "model": _MODEL.value,
-        "images": [str(path) for path in files] or None,
-        "dataset": None if files else _DATASET.value,
-        "split": None if files else _SPLIT.value,
-        "severity": _SEVERITY.value,
-        "seed": _SEED.value,
-        "step_size": model.step_size,
-        "trained_iterations": model.iterations,
-        "pictures": _SHOWN[_RESTORED.value],
-        "denoiser_epochs": _DENOISER_EPOCHS.value,
-        "scores": {},
-        "cnnf_tf": cnnf_tf.__version__,
-    }
-    tables, panels = [], {}
+    tables: list[str] = []
+    scores: dict[str, Any] = {}
+    panels: dict[str, Any] = {}
     for name in _CORRUPTION.value:
         baselines = {} if name == "none" else _baselines(model, name)
         if name != "none":
-            table, report["scores"][name] = _score(model, dataset, name, iterations, baselines)
-            tables.append(table)
-            print(f"\n{table}")
-        panels[name] = _panel(model, shown, name, iterations, baselines)
+            tables.append(_score(model, dataset, name, iterations, baselines, scores))
+            print(f"\n{tables[-1]}")
+        noisy = _corrupted(shown, name)
+        panels[name] = {
+            "noisy": noisy.numpy(),
+            "restored": quality.restore(model, noisy, iterations=iterations, restored=_RESTORED.value).numpy(),
+            "clean": None if name == "none" else shown.numpy(),
+            "baselines": {baseline: restorer(noisy).numpy() for baseline, restorer in baselines.items()},
+        }
         if files:
             _write_restored(model, images, files, name, iterations, output)
     for name, panel in panels.items():
-        draw = restoration.restoration_figure
-        output.write(f"{name}.png", draw, **panel, iterations=iterations, title=_title(name))
-    if len(panels.keys() - {"none"}) > 1:
-        output.write("all.png", _draw_together, panels, iterations)
+        options = {"iterations": iterations, "title": _title(name)}
+        output.write(f"{name}.png", quality.restoration_figure, **panel, **options)
+    panels.pop("none", None)
+    if len(panels) > 1:
+        options = {"iterations": iterations, "title": _title("corrupted images")}
+        output.write("all.png", quality.restoration_figure, **_together(panels), **options)
+    made = _app.provenance(model)
+    report = made | {
+        "images": [str(path) for path in files] or None,
+        "dataset": None if files else made["dataset"],
+        "split": None if files else made["split"],
+        "iterations": iterations,
+        "severity": _SEVERITY.value,
+        "seed": _SEED.value,
+        "pictures": _SHOWN[_RESTORED.value],
+        "denoiser_epochs": _DENOISER_EPOCHS.value,
+        "scores": scores,
+    }
     output.json("restoration.json", report)
     if tables:
         output.text("restoration.txt", "\n\n".join(tables) + "\n")
@@ -143,8 +152,7 @@ def _iterations() -> tuple[int, ...]:
 
 
 def _check_denoiser_data(model: Any) -> None:
-    dataset = _app.load_data(_DENOISER_SPLIT.value)
-    shape = tuple(dataset.element_spec[0].shape[1:])
+    shape = tuple(_app.load_data(_DENOISER_SPLIT.value).element_spec[0].shape[1:])
     if shape != model.image_shape:
         raise _app.UsageError(
             f"--denoiser_epochs trains on images of --dataset: they must have the model's shape {model.image_shape}, "
@@ -156,12 +164,10 @@ def _baselines(model: Any, corruption: str) -> dict[str, Any]:
     """The other restorers, by name; trains one if --denoiser_epochs says so."""
     import keras
 
-    from cnnf_tf.evaluation.restoration.baselines import denoising_autoencoder, median_filter
-
-    found: dict[str, Any] = {"median 3x3": median_filter}
+    found: dict[str, Any] = {"median 3x3": cnnf_tf.evaluation.median_filter}
     if _DENOISER_EPOCHS.value:
         keras.utils.set_random_seed(_SEED.value)  # for each anew: a denoiser does not depend on those before it
-        denoiser = denoising_autoencoder(model.image_shape)
+        denoiser = cnnf_tf.evaluation.denoising_autoencoder(model.image_shape)
         print(f"training a denoising autoencoder with {denoiser.count_params()} parameters for {corruption}")
         # Another seed than that of the scored images: the noise it learns from is not the noise it is tested on.
         # A new order in every epoch is new noise for every image, which draws by its place.
@@ -173,80 +179,46 @@ def _baselines(model: Any, corruption: str) -> dict[str, Any]:
 
 
 def _score(
-    model: Any, dataset: Any, corruption: str, iterations: Sequence[int], baselines: dict[str, Any]
-) -> tuple[str, dict[str, Any]]:
-    """A table with its heading, and the values for JSON."""
-    from tqdm import tqdm
-
-    from cnnf_tf.evaluation.restoration import quality as restoration
-
+    model: Any,
+    dataset: Any,
+    corruption: str,
+    iterations: Sequence[int],
+    baselines: dict[str, Any],
+    scores: dict[str, Any],
+) -> str:
+    """Puts the values for JSON into `scores`; returns a table with its heading."""
+    options = {"severity": _SEVERITY.value, "seed": _SEED.value, "iterations": iterations, "baselines": baselines}
     with tqdm(desc=corruption, unit=" images") as bar:
-        result = restoration.evaluate_restoration(
-            model,
-            dataset,
-            corruption=corruption,
-            severity=_SEVERITY.value,
-            seed=_SEED.value,
-            iterations=iterations,
-            baselines=baselines,
-            progress=bar.update,
-        )
+        options |= {"corruption": corruption, "progress": bar.update}
+        result = cnnf_tf.evaluation.evaluate_restoration(model, dataset, **options)
+    scores[corruption] = result.to_dict()
     where = "own images" if _IMAGES.value else f"images of {_DATASET.value} {_SPLIT.value}"
     heading = f"{corruption}, severity {_SEVERITY.value}: {_MODEL.value} on {result.num_images} {where}"
-    return f"{heading}\n{result.table()}", result.to_dict()
-
-
-def _panel(
-    model: Any, images: Any, corruption: str, iterations: Sequence[int], baselines: dict[str, Any]
-) -> dict[str, Any]:
-    """The pictures of one corruption, as `restoration_figure` takes them."""
-    from cnnf_tf.evaluation.restoration import quality as restoration
-
-    noisy = _corrupted(images, corruption)
-    restored = restoration.restore(model, noisy, iterations=iterations, restored=_RESTORED.value)
-    return {
-        "noisy": noisy.numpy(),
-        "restored": restored.numpy(),
-        "clean": None if corruption == "none" else images.numpy(),
-        "baselines": {name: restorer(noisy).numpy() for name, restorer in baselines.items()},
-    }
+    return f"{heading}\n{result.table()}"
 
 
 def _corrupted(images: Any, corruption: str) -> Any:
-    return (
-        images if corruption == "none" else cnnf_tf.data.corrupt(images, corruption, _SEVERITY.value, seed=_SEED.value)
-    )
+    if corruption == "none":
+        return images
+    return cnnf_tf.data.corrupt(images, corruption, _SEVERITY.value, seed=_SEED.value)
 
 
 def _title(corruption: str) -> str:
-    what = (
-        "images as they are" if corruption == "none" else f"{corruption.replace('_', ' ')}, severity {_SEVERITY.value}"
-    )
-    return f"{what}; restored: {_SHOWN[_RESTORED.value]}"
+    severity = f"{corruption.replace('_', ' ')}, severity {_SEVERITY.value}"
+    return f"{'images as they are' if corruption == 'none' else severity}; restored: {_SHOWN[_RESTORED.value]}"
 
 
-def _draw_together(path: Any, panels: dict[str, Any], iterations: Sequence[int]) -> None:
+def _together(panels: dict[str, Any]) -> dict[str, Any]:
     """The first images of every corruption side by side."""
     import numpy as np
 
-    from cnnf_tf.evaluation.restoration import quality as restoration
-
-    chosen = {name: panel for name, panel in panels.items() if name != "none"}
-    count = min(_SHOWN_TOGETHER, *(len(panel["noisy"]) for panel in chosen.values()))
-
-    def together(pictures: str, axis: int) -> Any:
-        parts = [np.moveaxis(panel[pictures], axis, 0)[:count] for panel in chosen.values()]
-        return np.moveaxis(np.concatenate(parts), 0, axis)
-
-    restoration.restoration_figure(
-        path,
-        noisy=together("noisy", 0),
-        restored=together("restored", 1),
-        clean=together("clean", 0),
-        iterations=iterations,
-        title=_title("corrupted images"),
-        column_titles=[name.replace("_", " ") for name in chosen for _ in range(count)],
-    )
+    count = min(_SHOWN_TOGETHER, *(len(panel["noisy"]) for panel in panels.values()))
+    return {
+        "noisy": np.concatenate([panel["noisy"][:count] for panel in panels.values()]),
+        "restored": np.concatenate([panel["restored"][:, :count] for panel in panels.values()], axis=1),
+        "clean": np.concatenate([panel["clean"][:count] for panel in panels.values()]),
+        "column_titles": [name.replace("_", " ") for name in panels for _ in range(count)],
+    }
 
 
 def _write_restored(
@@ -260,19 +232,20 @@ def _write_restored(
     """Writes each restored image at the model's size: FILE_CORRUPTION_ITERATION.png."""
     import tensorflow as tf
 
-    from cnnf_tf.evaluation.restoration import quality as restoration
-    from cnnf_tf.utils.files import write_bytes
-
-    noisy = _corrupted(tf.constant(images), corruption)
-    restored = [
-        restoration.restore(model, batch, iterations=iterations, restored=_RESTORED.value)
-        for batch in tf.data.Dataset.from_tensor_slices(noisy).batch(flags.FLAGS.batch_size)
-    ]
+    batches = tf.data.Dataset.from_tensor_slices(_corrupted(tf.constant(images), corruption))
+    batches = batches.batch(flags.FLAGS.batch_size)
+    restored = tf.concat(
+        [
+            cnnf_tf.evaluation.restore(model, batch, iterations=iterations, restored=_RESTORED.value)
+            for batch in batches
+        ],
+        axis=1,
+    )
     stems = [file.stem for file in files]
     if len(set(stems)) < len(stems):  # x.png of two folders
         stems = [f"{number:03d}_{stem}" for number, stem in enumerate(stems, start=1)]
-    for stem, pictures in zip(stems, tf.unstack(tf.concat(restored, 1), axis=1), strict=True):
-        middle = "" if corruption == "none" else f"_{corruption}"
+    middle = "" if corruption == "none" else f"_{corruption}"
+    for stem, pictures in zip(stems, tf.unstack(restored, axis=1), strict=True):
         for step, picture in zip(iterations, pictures, strict=True):
             png = tf.io.encode_png(tf.cast(tf.round(255 * picture), tf.uint8)).numpy()
             output.write(f"restored/{stem}{middle}_iteration{step}.png", write_bytes, png)

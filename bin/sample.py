@@ -81,78 +81,82 @@ def main() -> None:
     dataset = _app.load_data(limit=_NUM_IMAGES.value)
     images, labels = (np.stack(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
     names = [known[y] if y < len(known) else f"class {y}" for y in range(model.num_classes)]
-    real = images, labels
-    output.write("templates.png", _draw_templates, model, generative, templates, classes, names, *real)
-    output.write("samples.png", _draw_samples, model, generative, templates["samples"], classes, names)
-    output.write("latents.png", _draw_latents, model, generative, site, classes, names, *real)
-    report = {
-        "model": _MODEL.value,
+
+    drawn = {
+        "templates.png": _templates(model, generative, templates, {y: images[labels == y] for y in classes}, names),
+        "samples.png": _samples(model, generative, dict(zip(classes, templates["samples"], strict=True)), names),
+        "latents.png": _latents(model, generative, site, images, labels, classes, names),
+    }
+    for name, grid in drawn.items():
+        output.write(name, cnnf_tf.evaluation.picture_grid, **grid)
+    report = _app.provenance(model) | {
         "seed": _SEED.value,
         "labels": classes,
         "num_samples": _NUM_SAMPLES.value,
         "num_averaged": _NUM_AVERAGED.value,
         "layer": site.name,
-        "dataset": _DATASET.value,
-        "split": _SPLIT.value,
         "num_images": len(images),
-        "iterations": model.iterations,
-        "step_size": model.step_size,
         "pictures": "g(0), the mean of h given label and latents, in pixels; no Gaussian noise",
         "notes": notes,
         "latents_given_label": {str(y): sampling.bernoulli_means(generative, y) for y in classes},
-        "cnnf_tf": cnnf_tf.__version__,
     }
     output.json("samples.json", report)
 
 
-def _draw_templates(
-    path: Any, model: Any, generative: Any, templates: Any, classes: Any, names: Any, images: Any, labels: Any
-) -> None:
+def _picture(values: Any, caption: str = "", colours: str = "gray") -> Any:
+    return cnnf_tf.evaluation.Picture(values, caption, colours)
+
+
+def _templates(
+    model: Any, generative: Any, templates: dict[str, Any], images: dict[int, Any], names: list[str]
+) -> dict[str, Any]:
+    """templates.png, as `picture_grid` takes it; `images` are the real ones of each class."""
     import numpy as np
 
-    from cnnf_tf.evaluation import Picture, picture_grid, sampling
+    from cnnf_tf.evaluation import sampling
 
-    rows = dict(zip(sampling.TEMPLATES.values(), templates.values(), strict=True))
-    inferred, means = [], []
-    for y in classes:
-        own = images[labels == y][: _NUM_AVERAGED.value]
-        blank = np.full(model.image_shape, 0.5, np.float32)
-        means.append(own.mean(0) if len(own) else blank)
-        inferred.append(sampling.render_through(model, generative, own, y).mean(0) if len(own) else blank)
-    rows |= {"latents inferred from images, average": inferred, "average image": means}
-    picture_grid(
-        path,
-        [[Picture(values) for values in row] for row in rows.values()],
-        title="what each class looks like to the generative model",
-        caption=_TEMPLATES_CAPTION.format(draws=_NUM_AVERAGED.value),
-        row_titles=list(rows),
-        column_titles=[names[y] for y in classes],
-    )
-
-
-def _draw_samples(path: Any, model: Any, generative: Any, averages: Any, classes: Any, names: Any) -> None:
-    from cnnf_tf.evaluation import Picture, picture_grid, sampling
-
-    rows = []
-    for y, average in zip(classes, averages, strict=True):
-        drawn = sampling.sample_pictures(model, generative, y, num_samples=_NUM_SAMPLES.value, seed=_SEED.value)
-        rows.append([Picture(average), *(Picture(values) for values in drawn)])
-    picture_grid(
-        path,
-        rows,
-        title=f"samples of the generative model, seed {_SEED.value}",
-        caption=_SAMPLES_CAPTION.format(draws=_NUM_AVERAGED.value),
-        row_titles=[names[y] for y in classes],
-        column_titles=["average", *(f"draw {index}" for index in range(1, _NUM_SAMPLES.value + 1))],
-    )
+    rows: dict[str, Any] = dict(zip(sampling.TEMPLATES.values(), templates.values(), strict=True))
+    blank: Any = np.full((1, *model.image_shape), 0.5, np.float32)
+    own = {y: some[: _NUM_AVERAGED.value] if len(some) else None for y, some in images.items()}
+    rows["latents inferred from images, average"] = [
+        (blank if some is None else sampling.render_through(model, generative, some, y)).mean(0)
+        for y, some in own.items()
+    ]
+    rows["average image"] = [(blank if some is None else some).mean(0) for some in own.values()]
+    return {
+        "rows": [[_picture(values) for values in row] for row in rows.values()],
+        "title": "what each class looks like to the generative model",
+        "caption": _TEMPLATES_CAPTION.format(draws=_NUM_AVERAGED.value),
+        "row_titles": list(rows),
+        "column_titles": [names[y] for y in images],
+    }
 
 
-def _draw_latents(
-    path: Any, model: Any, generative: Any, site: Any, classes: Any, names: Any, images: Any, labels: Any
-) -> None:
+def _samples(model: Any, generative: Any, averages: dict[int, Any], names: list[str]) -> dict[str, Any]:
+    """samples.png: the average of each class, and some draws."""
+    from cnnf_tf.evaluation.sampling import sample_pictures
+
+    count, seed = _NUM_SAMPLES.value, _SEED.value
+    rows = [
+        [average, *sample_pictures(model, generative, y, num_samples=count, seed=seed)]
+        for y, average in averages.items()
+    ]
+    return {
+        "rows": [[_picture(values) for values in row] for row in rows],
+        "title": f"samples of the generative model, seed {seed}",
+        "caption": _SAMPLES_CAPTION.format(draws=_NUM_AVERAGED.value),
+        "row_titles": [names[y] for y in averages],
+        "column_titles": ["average", *(f"draw {index}" for index in range(1, count + 1))],
+    }
+
+
+def _latents(
+    model: Any, generative: Any, site: Any, images: Any, labels: Any, classes: list[int], names: list[str]
+) -> dict[str, Any]:
+    """latents.png: a row for each of some images."""
     import numpy as np
 
-    from cnnf_tf.evaluation import Picture, picture_grid, sampling
+    from cnnf_tf.evaluation.sampling import compare_latents
 
     chosen = np.flatnonzero(np.isin(labels, classes))
     if not len(chosen):
@@ -160,31 +164,21 @@ def _draw_latents(
     # One image of each class first, then the others in their own order.
     _, first = np.unique(labels[chosen], return_index=True)
     chosen = np.concatenate([chosen[np.sort(first)], np.delete(chosen, first)])[: _NUM_PICTURES.value]
-    found = sampling.compare_latents(model, generative, images[chosen], site=site, seed=_SEED.value)
-    rows = []
-    for index, image in enumerate(images[chosen]):
-        rows.append(
-            [
-                Picture(image, f"true: {names[labels[chosen[index]]]}"),
-                Picture(found.inferred[index], f"label: {names[found.labels[index]]}"),
-                Picture(found.drawn[index]),
-                Picture(found.inferred_map[index], colours="viridis"),
-                Picture(found.drawn_map[index], colours="viridis"),
-            ]
-        )
-    picture_grid(
-        path,
-        rows,
-        title="latents inferred from an image, and latents drawn for its label",
-        caption=_LATENTS_CAPTION.format(layer=site.name),
-        column_titles=[
-            "image",
-            "g(0), inferred latents",
-            "g(0), drawn latents",
-            f"z inferred {site.name}",
-            f"z drawn {site.name}",
-        ],
-    )
+    found = compare_latents(model, generative, images[chosen], site=site, seed=_SEED.value)
+    guesses = [f"label: {names[y]}" for y in found.labels]
+    columns = {
+        "image": [_picture(images[index], f"true: {names[labels[index]]}") for index in chosen],
+        "g(0), inferred latents": list(map(_picture, found.inferred, guesses)),
+        "g(0), drawn latents": list(map(_picture, found.drawn)),
+        f"z inferred {site.name}": [_picture(values, colours="viridis") for values in found.inferred_map],
+        f"z drawn {site.name}": [_picture(values, colours="viridis") for values in found.drawn_map],
+    }
+    return {
+        "rows": list(zip(*columns.values(), strict=True)),
+        "title": "latents inferred from an image, and latents drawn for its label",
+        "caption": _LATENTS_CAPTION.format(layer=site.name),
+        "column_titles": list(columns),
+    }
 
 
 if __name__ == "__main__":

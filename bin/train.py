@@ -17,16 +17,12 @@ Several machines: start the same command with --strategy=multi_worker on each, e
 docs/scaling.md.
 """
 
-import shlex
-import sys
-
 import _app
 from absl import flags
-from ml_collections import config_flags
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
-)
+import cnnf_tf
+
+_CONFIG = _app.define_config()
 _WORKDIR: flags.FlagHolder = flags.DEFINE_string(
     "workdir", None, "Folder for checkpoints, metrics and TensorBoard files of this run."
 )
@@ -57,18 +53,11 @@ def main() -> None:
     _app.start_tensorflow()
     import tensorflow as tf
 
-    from cnnf_tf import training
-
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
-    strategy = training.build_strategy(_STRATEGY.value, devices=_DEVICES.value)
-    training.run(
-        _CONFIG.value,
-        _WORKDIR.value,
-        data_dir=_DATA_DIR.value,
-        strategy=strategy,
-        command=shlex.join(["python", *sys.argv]),
-    )
+    strategy = cnnf_tf.training.build_strategy(_STRATEGY.value, devices=_DEVICES.value)
+    options = {"data_dir": _DATA_DIR.value, "strategy": strategy, "command": _app.command()}
+    cnnf_tf.training.run(_CONFIG.value, _WORKDIR.value, **options)
 
 
 if __name__ == "__main__":

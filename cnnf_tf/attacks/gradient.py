@@ -1,8 +1,10 @@
 """Attacks that follow the gradient with respect to the image: PGD and, as PGD with one step, FGSM."""
 
+from typing import Any
+
 import tensorflow as tf
 
-from cnnf_tf.attacks.iterative import IterativeAttack, Schedule, Slots
+from cnnf_tf.attacks.iterative import IterativeAttack, Slots
 from cnnf_tf.attacks.problem import Problem
 
 
@@ -19,7 +21,7 @@ class PGD(IterativeAttack):
       step_size: on the same scale, in the same norm; None for `2.5 * radius / steps`.
       norm: "linf" or "l2".
       random_start: whether to start from a uniform draw from the ball rather than from the clean image.
-      restarts: number of starts, at least 1.
+      restarts: number of starts, at least 1; more than 1 needs a random start.
       loss: "cross_entropy", "margin" or "dlr".
       schedule: multipliers of `step_size`: a function of the fraction of steps done, in [0, 1), or a sequence with a
         number for each step; None for 1.
@@ -28,33 +30,6 @@ class PGD(IterativeAttack):
     Raises:
       ValueError: an argument out of its range.
     """
-
-    def __init__(
-        self,
-        *,
-        radius: float,
-        steps: int,
-        step_size: float | None = None,
-        norm: str = "linf",
-        random_start: bool = True,
-        restarts: int = 1,
-        loss: str = "cross_entropy",
-        schedule: Schedule | None = None,
-        stop_when_broken: bool = True,
-    ):
-        super().__init__(
-            radius=radius,
-            steps=steps,
-            step_size=step_size,
-            norm=norm,
-            random_start=random_start,
-            restarts=restarts,
-            loss=loss,
-            schedule=schedule,
-            stop_when_broken=stop_when_broken,
-        )
-        if self.restarts > 1 and not self.random_start:
-            raise ValueError(f"{self.restarts} restarts without a random start would all be the same; want 1 restart.")
 
     def ascent(
         self, problem: Problem, iterates: tf.Tensor, restart: tf.Tensor, step: tf.Tensor
@@ -92,12 +67,5 @@ class FGSM(PGD):
     def __init__(
         self, *, radius: float, norm: str = "linf", loss: str = "cross_entropy", stop_when_broken: bool = True
     ):
-        super().__init__(
-            radius=radius,
-            steps=1,
-            step_size=radius,
-            norm=norm,
-            random_start=False,
-            loss=loss,
-            stop_when_broken=stop_when_broken,
-        )
+        options: dict[str, Any] = {"norm": norm, "loss": loss, "stop_when_broken": stop_when_broken}
+        super().__init__(radius=radius, steps=1, step_size=radius, random_start=False, **options)

@@ -26,29 +26,26 @@ class IterativeAttack(Attack):
     at its end take no part in the next one.
 
     Args:
-      steps: number of steps in each restart.
-      step_size: length of a step in the attack's norm; None for `2.5 * radius / steps`, with which the border can be
-        reached from every point of the ball (Madry et al., arXiv:1706.06083).
-      random_start: whether to start from a uniform draw from the ball rather than from the clean image.
-      restarts: number of starts, at least 1; more than 1 needs something random.
-      schedule: multipliers of `step_size`; None for 1.
-      radius: see `Attack`, also for `norm`, `loss` and `stop_when_broken`.
+      radius: see `PGD`, also for the rest. With the default `step_size` the border can be reached from every point of
+        the ball (Madry et al., arXiv:1706.06083).
     """
 
     queries_per_step = 1
+    random_steps = False
+    """Whether restarts from the same point differ."""
 
     def __init__(
         self,
         *,
         radius: float,
         steps: int,
-        step_size: float | None,
-        random_start: bool,
-        restarts: int,
-        norm: str,
-        loss: str,
+        step_size: float | None = None,
+        norm: str = "linf",
+        random_start: bool = True,
+        restarts: int = 1,
+        loss: str = "cross_entropy",
         schedule: Schedule | None = None,
-        stop_when_broken: bool,
+        stop_when_broken: bool = True,
     ):
         super().__init__(radius=radius, norm=norm, loss=loss, stop_when_broken=stop_when_broken)
         self.steps = positive_int("steps", steps)
@@ -57,6 +54,8 @@ class IterativeAttack(Attack):
         self.random_start = bool(random_start)
         self.restarts = positive_int("restarts", restarts)
         self.multipliers = _multipliers(schedule, self.steps)
+        if self.restarts > 1 and not (self.random_start or self.random_steps):
+            raise ValueError(f"{self.restarts} restarts without a random start would all be the same; want 1 restart.")
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {

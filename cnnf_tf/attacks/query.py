@@ -39,6 +39,8 @@ class SPSA(IterativeAttack):
       ValueError: an argument out of its range.
     """
 
+    random_steps = True
+
     def __init__(
         self,
         *,
@@ -53,16 +55,12 @@ class SPSA(IterativeAttack):
         chunk_size: int = 8,
         stop_when_broken: bool = True,
     ):
-        super().__init__(
-            radius=radius,
-            steps=steps,
-            step_size=step_size,
-            norm="linf",
-            random_start=random_start,
-            restarts=restarts,
-            loss=loss,
-            stop_when_broken=stop_when_broken,
-        )
+        options: dict[str, Any] = {
+            "random_start": random_start,
+            "restarts": restarts,
+            "stop_when_broken": stop_when_broken,
+        }
+        super().__init__(radius=radius, steps=steps, step_size=step_size, loss=loss, **options)
         self.samples = positive_int("samples", samples)
         self.delta = arguments.non_negative("delta", delta)
         if self.delta == 0:

@@ -18,7 +18,7 @@ from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_scor
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.plotting import new_figure, save_figure
-from cnnf_tf.utils.tables import aligned
+from cnnf_tf.utils.tables import aligned, markdown
 from cnnf_tf.utils.validation import one_of
 
 CLEAN = ("none", 0)
@@ -215,12 +215,8 @@ def mean_corruption_error(
       ValueError: results that cannot be compared, or a pass that one does not have.
     """
     one_of("readout", readout, READOUTS)
-    for name, there, wanted in (
-        ("corruptions", list(result.corrupted), list(baseline.corrupted)),
-        ("severities", result.severities, baseline.severities),
-        ("seed", result.seed, baseline.seed),
-        ("number of images", _num_images(result), _num_images(baseline)),
-    ):
+    facts = ("corruptions", "severities", "seed", "number of images")
+    for name, there, wanted in zip(facts, _facts(result), _facts(baseline), strict=True):
         if there != wanted:
             raise ValueError(
                 f"mean_corruption_error wants the same {name} in both, got {there}, in the baseline {wanted}."
@@ -240,8 +236,10 @@ def mean_corruption_error(
     return CorruptionError(mean=sum(values) / len(values) if len(values) == len(errors) else None, corruptions=errors)
 
 
-def _num_images(result: CorruptionAccuracy) -> list[int]:
-    return sorted({found.num_images for _, _, found in result.cells()})
+def _facts(result: CorruptionAccuracy) -> tuple[Any, ...]:
+    """What two results must share to be compared."""
+    counts = sorted({found.num_images for _, _, found in result.cells()})
+    return [*result.corrupted], result.severities, result.seed, counts
 
 
 def _wrong(result: CorruptionAccuracy, corruption: str, readout: str, index: int, relative: bool) -> int:
@@ -262,36 +260,28 @@ def corruption_table(result: CorruptionAccuracy, baseline: CorruptionAccuracy, *
     Raises:
       ValueError: unknown readout, or results that cannot be compared.
     """
-    passes = range(result.iterations + 1)
+    columns = [(baseline, -1), *((result, index) for index in range(result.iterations + 1))]
     errors = {
         name: [
-            mean_corruption_error(baseline, baseline, readout=readout, relative=relative),
-            *(mean_corruption_error(result, baseline, readout=readout, index=i, relative=relative) for i in passes),
+            mean_corruption_error(found, baseline, readout=readout, index=index, relative=relative)
+            for found, index in columns
         ]
         for name, relative in (("mCE", False), ("relative mCE", True))
     }
-    columns = [(baseline, -1), *((result, index) for index in passes)]
     shares = {"clean": [found.clean.accuracy[readout][index] for found, index in columns]}
     for name in result.corrupted:
         shares[name] = [found.mean_accuracy(name, readout=readout, index=index) for found, index in columns]
     corrupted_shares = list(shares.values())[1:]
     shares["mean of the corruptions"] = [sum(column) / len(column) for column in zip(*corrupted_shares, strict=True)]
-    head = ["", "baseline", "pass 0 (CNN)", *(f"pass {index}" for index in passes[1:]), "CE of the last pass"]
-    lines = [head]
+    passes = [f"pass {index}" for index in range(1, result.iterations + 1)]
+    lines = [["", "baseline", "pass 0 (CNN)", *passes, "CE of the last pass"]]
     for name, values in shares.items():
         error = errors["mCE"][-1].corruptions.get(name)
         lines.append([name, *(f"{100 * value:.2f}" for value in values), "" if error is None else f"{error:.1f}"])
     for name, found_errors in errors.items():
         means = (found.mean for found in found_errors)
         lines.append([name, *("-" if mean is None else f"{mean:.1f}" for mean in means), ""])
-    widths = [max(4, *(len(line[column]) for line in lines)) for column in range(len(head))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join(
-        f"| {line[0].ljust(widths[0])} | "
-        + " | ".join(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
-        + " |"
-        for line in [head, rule, *lines[1:]]
-    )
+    return markdown(lines)
 
 
 def corruption_figure(
@@ -321,21 +311,17 @@ def corruption_figure(
     lines: list[tuple[CorruptionAccuracy, int, dict[str, Any]]] = []
     if baseline is not None:
         lines.append((baseline, -1, {"color": "tab:orange", "label": "baseline"}))
-    for index in range(result.iterations + 1):
-        shade = 0.35 + 0.65 * index / max(1, result.iterations)
-        style = {"color": (0.12, 0.31, 0.47, shade), "label": f"CNN-F, pass {index}"}
-        lines.append(
-            (result, index, style if index else {"color": "black", "linestyle": "--", "label": "pass 0 (CNN)"})
-        )
+    lines.append((result, 0, {"color": "black", "linestyle": "--", "label": "pass 0 (CNN)"}))
+    for index in range(1, result.iterations + 1):
+        shade = 0.35 + 0.65 * index / result.iterations
+        lines.append((result, index, {"color": (0.12, 0.31, 0.47, shade), "label": f"CNN-F, pass {index}"}))
     columns = min(4, len(result.corrupted))
     rows = -(-len(result.corrupted) // columns)
     figure = new_figure(max(4.0, 2.7 * columns), 2.5 * rows + 0.9)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for position, axis in enumerate(axes.flat):
-        if position >= len(result.corrupted):
-            axis.set_axis_off()
-            continue
-        name = list(result.corrupted)[position]
+    for axis in axes.flat[len(result.corrupted) :]:
+        axis.set_axis_off()
+    for axis, name in zip(axes.flat, result.corrupted, strict=False):
         for found, index, style in lines:
             entries = [found.clean, *found.corrupted[name]]
             values = [100 * entry.accuracy[readout][index] for entry in entries]

@@ -29,19 +29,12 @@ def reconstruction_figure(
       captions: for each image, a caption for each of the 1 + K pictures.
       title: heading of the figure.
     """
-    figure = new_figure(1.35 * (1 + len(reconstructions)) + 0.3, 1.55 * len(images) + 0.8)
-    axes = figure.subplots(len(images), 1 + len(reconstructions), squeeze=False)
-    for row, image in enumerate(images):
-        for column, picture in enumerate([image, *reconstructions[:, row]]):
-            axis = axes[row, column]
-            axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.set_xlabel(captions[row][column], fontsize=8)
-            if row == 0:
-                axis.set_title("image" if column == 0 else f"iteration {column}", fontsize=9)
-    figure.suptitle(title, fontsize=10)
-    save_png(figure, path)
+    pictures = np.concatenate([images[np.newaxis], reconstructions])
+    rows = [
+        [Picture(*pair) for pair in zip(pictures[:, index], texts, strict=True)] for index, texts in enumerate(captions)
+    ]
+    columns = ["image", *(f"iteration {step}" for step in range(1, len(pictures)))]
+    picture_grid(path, rows, title=title, column_titles=columns)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import tensorflow as tf
 from cnnf_tf.models import CNNF
 from cnnf_tf.serving.config_files import check_model_name, write_config_files
 from cnnf_tf.serving.options import ServingOptions
-from cnnf_tf.serving.signatures import ServingModule
+from cnnf_tf.serving.signatures import write_module
 from cnnf_tf.serving.verification import expected_cases, verify
 from cnnf_tf.serving.versions import new_version
 from cnnf_tf.serving.warmup import Requests, serving_apis, write_warmup_requests
@@ -69,7 +68,7 @@ def export_model(
     _check_class_names(model, class_names)
     serving_apis()
     with new_version(base, version=version, overwrite=overwrite) as (temporary, target):
-        _write(model, temporary, options, class_names)
+        write_module(model, temporary, options, class_names)
         write_warmup_requests(temporary, name, _warmup_requests(images, options))
         facts = {
             "cnnf_tf": __version__,
@@ -87,14 +86,6 @@ def export_model(
             cases = expected_cases(model, options, images)
         differences = verify(temporary, cases)
     return Exported(target, differences, write_config_files(base, name, options))
-
-
-def _write(model: CNNF, directory: pathlib.Path, options: ServingOptions, class_names: Sequence[str]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        file = pathlib.Path(scratch) / "class_names.txt"
-        file.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
-        module = ServingModule(model, options, class_names=class_names, class_names_file=str(file))
-        tf.saved_model.save(module, str(directory), signatures=module.endpoints())
 
 
 def _warmup_requests(images: np.ndarray, options: ServingOptions) -> Requests:

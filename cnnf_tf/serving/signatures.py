@@ -22,6 +22,9 @@ the logits and labels of every pass, `[batch, max_iterations + 1, classes]` and 
 dimension of every output is the batch, as batching in the server needs it. An empty batch gives empty outputs.
 """
 
+import os
+import pathlib
+import tempfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -142,6 +145,17 @@ class ServingModule(tf.Module):
 
         _, arrays = tf.while_loop(more, work, (tf.constant(0), empty), parallel_iterations=1)
         return {name: tf.ensure_shape(array.concat(), shapes[name]) for name, array in zip(names, arrays, strict=True)}
+
+
+def write_module(
+    model: CNNF, directory: str | os.PathLike[str], options: ServingOptions, class_names: Sequence[str]
+) -> None:
+    """Writes a SavedModel with all signatures; for the arguments see `ServingModule`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = pathlib.Path(scratch) / "class_names.txt"
+        file.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+        module = ServingModule(model, options, class_names=class_names, class_names_file=str(file))
+        tf.saved_model.save(module, str(directory), signatures=module.endpoints())
 
 
 class _Untracked:

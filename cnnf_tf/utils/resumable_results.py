@@ -3,11 +3,15 @@
 import json
 import os
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, TypeVar
+
+from tqdm import tqdm
 
 from cnnf_tf.utils.config_diff import differences
 from cnnf_tf.utils.files import write_json
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 class StudyRecord:
@@ -41,6 +45,31 @@ class StudyRecord:
     def write(self, **derived: Any) -> None:
         """Writes the cells and what was derived from them; afterwards a kill does not lose them."""
         write_json(self.path, self._about | {"config": self._config} | derived | {"cells": self.cells})
+
+    def complete(
+        self,
+        jobs: Mapping[Name, Callable[[], list[dict[str, Any]]]],
+        *,
+        name_of: Callable[[dict[str, Any]], Name],
+        verb: str,
+    ) -> None:
+        """Runs the jobs that have no cell yet, behind a progress bar, and writes the record after each.
+
+        Cells end in the order of the jobs, so that a run that was cut off ends in the same file.
+
+        Args:
+          jobs: by name, in the order to run them, functions that make the cells of a job.
+          name_of: the job that a cell is of.
+          verb: what the progress bar says is done.
+        """
+        order = {name: place for place, name in enumerate(jobs)}
+        done = set(map(name_of, self.cells))
+        with tqdm(jobs.items(), unit=" jobs", desc=verb, dynamic_ncols=True) as bar:
+            for name, job in bar:
+                if name not in done:
+                    bar.set_postfix_str(str(name))
+                    self.cells = sorted([*self.cells, *job()], key=lambda cell: order[name_of(cell)])
+                    self.write()
 
     def damaged(self, error: Exception) -> ValueError:
         """The error to raise when the file, or a cell of it, cannot be read."""

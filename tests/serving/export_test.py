@@ -161,10 +161,10 @@ class FailedExportTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_a_model_that_differs_never_appears(self):
         """The file is written with other weights than the model it is compared with."""
-        base, write = self.base(), export._write
+        base, write = self.base(), export.write_module
         other = tiny.model(seed=1)
         with (
-            mock.patch.object(export, "_write", lambda model, *rest: write(other, *rest)),
+            mock.patch.object(export, "write_module", lambda model, *rest: write(other, *rest)),
             self.assertRaisesRegex(
                 serving.VerificationError,
                 r"signature 'trajectory' .* with tf.saved_model.load, gives 'logits' that differs .* by .*allowed are",

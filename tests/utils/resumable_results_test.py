@@ -21,6 +21,24 @@ class StudyRecordTest(tf.test.TestCase):
         saved = json.loads(again.path.read_text())
         self.assertEqual((saved["command"], saved["rows"], saved["config"]), ("x", [1], {"a": [1, 2]}))
 
+    def test_complete_runs_what_is_missing_and_keeps_the_order_of_the_jobs(self):
+        record, ran = StudyRecord(self.create_tempdir().full_path, {}, {}), []
+
+        def job(name):
+            ran.append(name)
+            if name == "c" and len(ran) == 1:
+                raise OSError("killed")
+            return [{"job": name, "part": part} for part in (1, 2)]
+
+        jobs = {name: lambda name=name: job(name) for name in "abc"}
+        record.cells = [{"job": "b", "part": 0}]
+        with self.assertRaisesRegex(OSError, "killed"):
+            record.complete({"b": jobs["b"], "c": jobs["c"]}, name_of=lambda cell: cell["job"], verb="testing")
+        record.complete(jobs, name_of=lambda cell: cell["job"], verb="testing")
+        self.assertEqual(ran, ["c", "a", "c"])
+        self.assertEqual([cell["job"] for cell in record.cells], ["a", "a", "b", "c", "c"])
+        self.assertEqual(json.loads(record.path.read_text())["cells"], record.cells)
+
     def test_refuses(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         StudyRecord(folder, {"a": 1}, {}).write()

@@ -17,7 +17,7 @@ from cnnf_tf.data import corrupted
 from cnnf_tf.evaluation.figures import Picture, picture_grid
 from cnnf_tf.models import CNNF, Trajectory
 from cnnf_tf.utils.tables import aligned
-from cnnf_tf.utils.validation import positive_int
+from cnnf_tf.utils.validation import one_of, positive_int
 
 MOST_DECIBELS = 100.0
 """PSNR of a perfect picture, which would be infinite; lower values are as they are."""
@@ -109,11 +109,9 @@ def restore(model: CNNF, images: tf.Tensor, *, iterations: Sequence[int], restor
       ValueError: a model with an encoder, bad iterations, an unknown `restored`, or images that do not fit.
     """
     check_model(model)
-    if restored not in RESTORED:
-        raise ValueError(f"restored must be one of {sorted(RESTORED)}, got {restored!r}.")
-    steps = check_steps(iterations)
+    picture, steps = RESTORED[one_of("restored", restored, RESTORED)], check_steps(iterations)
     trajectory = model.infer(images, iterations=steps[-1])
-    return tf.stack([model.to_pixels(RESTORED[restored](trajectory, step)) for step in steps])
+    return tf.stack([model.to_pixels(picture(trajectory, step)) for step in steps])
 
 
 def evaluate_restoration(
@@ -168,17 +166,16 @@ def evaluate_restoration(
             progress(int(clean.shape[0]))
     if num_images == 0:
         raise ValueError("the data set to restore is empty; wanted at least one image.")
-    first, *others = [Quality(*map(float, row)) for row in sums / num_images]
-    iterated = others[len(baselines) :]
+    found = iter([Quality(*map(float, row)) for row in sums / num_images])  # in the order of `score`
     return RestorationQuality(
         num_images=num_images,
         corruption=corruption,
         severity=int(severity),
         seed=int(seed),
         iterations=steps,
-        corrupted=first,
-        restored={name: iterated[i * len(steps) : (i + 1) * len(steps)] for i, name in enumerate(RESTORED)},
-        baselines=dict(zip(baselines, others, strict=False)),
+        corrupted=next(found),
+        baselines={name: next(found) for name in baselines},
+        restored={name: [next(found) for _ in steps] for name in RESTORED},
     )
 
 
@@ -239,26 +236,23 @@ def restoration_figure(
         )
     rows = {"corrupted" if clean is not None else "image": noisy} | dict(baselines or {})
     rows |= {f"iteration {step}": pictures for step, pictures in zip(iterations, restored, strict=True)}
+    rows |= {} if clean is None else {"ground truth": clean}
     lengths = {name: len(pictures) for name, pictures in rows.items()}
-    lengths |= {} if clean is None else {"ground truth": len(clean)}
     lengths |= {"column_titles": len(column_titles)} if column_titles else {}
     if set(lengths.values()) != {len(noisy)}:
         raise ValueError(f"restoration_figure wants equally many images in each row, got {lengths}.")
-    captions = {name: [""] * len(noisy) for name in rows}
-    caption = ""
-    if clean is not None:
-        for name, pictures in rows.items():
-            captions[name] = [str(Quality(*map(float, row))) for row in image_qualities(pictures, clean)]
-        rows["ground truth"], captions["ground truth"] = clean, [""] * len(clean)
-        caption = "Under each picture: PSNR in dB, and SSIM (1 for equal pictures), both against the ground truth."
+
+    def captions(pictures: np.ndarray) -> list[str]:
+        if clean is None or pictures is clean:
+            return [""] * len(pictures)
+        return [str(Quality(*map(float, row))) for row in image_qualities(pictures, clean)]
+
+    scores = "Under each picture: PSNR in dB, and SSIM (1 for equal pictures), both against the ground truth."
     picture_grid(
         path,
-        [
-            [Picture(*pair) for pair in zip(np.asarray(pictures), captions[name], strict=True)]
-            for name, pictures in rows.items()
-        ],
+        [[Picture(*pair) for pair in zip(np.asarray(row), captions(row), strict=True)] for row in rows.values()],
         title=title,
-        caption=caption,
+        caption="" if clean is None else scores,
         row_titles=list(rows),
         column_titles=column_titles,
     )

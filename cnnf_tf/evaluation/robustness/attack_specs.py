@@ -107,34 +107,33 @@ def adaptive_threats(
     margin = PGD(radius=radius, steps=steps, step_size=step_size, restarts=restarts, loss="margin")
 
     def averaged(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
-        if readout == "average" or iterations == 0:
+        if readout == "average":
             return None
         return {"surrogate": predictor(model, iterations=iterations, readout="average")}
 
-    def every_pass(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
+    def every_pass(model: CNNF, iterations: int, readout: str) -> dict[str, Any]:
         del readout
-        if iterations == 0:
-            return None
         return {"objective": every_pass_objective(model, iterations=iterations)}
 
-    def residual(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
-        if iterations == 0:
-            return None
+    def residual(model: CNNF, iterations: int, readout: str) -> dict[str, Any]:
         objective = residual_objective(model, weight=residual_weight, iterations=iterations, readout=readout)
         return {"objective": objective}
 
-    def deeper(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
-        if iterations == 0:
-            return None
+    def deeper(model: CNNF, iterations: int, readout: str) -> dict[str, Any]:
         return {"surrogate": predictor(model, iterations=2 * iterations, readout=readout)}
 
     return [
         Threat(f"PGD-{steps} on the margin", margin, full, False, _through(GradientPath.FULL_UNROLL)),
-        Threat(f"PGD-{steps} on the average", pgd, full, False, averaged),
-        Threat(f"PGD-{steps} on every pass", pgd, full, False, every_pass),
-        Threat(f"PGD-{steps} minus residual", pgd, full, False, residual),
-        Threat(f"PGD-{steps} through 2 K'", pgd, full, False, deeper),
+        Threat(f"PGD-{steps} on the average", pgd, full, False, _with_feedback(averaged)),
+        Threat(f"PGD-{steps} on every pass", pgd, full, False, _with_feedback(every_pass)),
+        Threat(f"PGD-{steps} minus residual", pgd, full, False, _with_feedback(residual)),
+        Threat(f"PGD-{steps} through 2 K'", pgd, full, False, _with_feedback(deeper)),
     ]
+
+
+def _with_feedback(functions: Functions) -> Functions:
+    """Leaves the row out where there is no feedback to attack."""
+    return lambda model, iterations, readout: functions(model, iterations, readout) if iterations else None
 
 
 def autoattack_threat(*, radius: float, num_images: int | None = None, **options: Any) -> Threat:

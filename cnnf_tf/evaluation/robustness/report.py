@@ -142,7 +142,7 @@ def evaluate_robustness(
     check_images: int = 100,
     check_steps: int = 40,
     batch_size: int = _BATCH,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> RobustnessReport:
     """Runs every attack against every readout, then the checks of the evaluation.
 
@@ -179,14 +179,12 @@ def evaluate_robustness(
             functions = threat.functions(model, iterations, readout)
             if functions is None:
                 continue
-            if progress is not None:
-                progress(f"{threat.name}, {threat.path}, readout {readout}")
+            progress(f"{threat.name}, {threat.path}, readout {readout}")
             count = min(len(images), threat.num_images or len(images))
             dataset = tf.data.Dataset.from_tensor_slices((images[:count], labels[:count])).batch(batch_size)
             scores.append(_score(threat, predict, dataset, readout, seed, functions))
         if check_images:
-            if progress is not None:
-                progress(f"checks, readout {readout}")
+            progress(f"checks, readout {readout}")
             rows = [score for score in scores if score.readout == readout]
             findings[readout] = run_checks(
                 model,
@@ -278,9 +276,9 @@ def _score(
     start = time.perf_counter()
     report = run_attack(threat.attack, predict, dataset, seed=seed, **functions)
     survived = report.clean_correct & (report.predictions == report.labels)
-    details = {"settings": threat.attack.settings()} | report.to_dict()
-    for repeated in ("num_images", "robust_accuracy", "success_rate"):
-        details.pop(repeated)
+    repeated = ("num_images", "robust_accuracy", "success_rate")
+    details = {name: value for name, value in report.to_dict().items() if name not in repeated}
+    details = {"settings": threat.attack.settings(), **details}
     return Score(threat.name, threat.path, threat.black_box, readout, survived, details, time.perf_counter() - start)
 
 
@@ -298,13 +296,8 @@ def _gradients(predict: Any, images: np.ndarray, labels: np.ndarray, batch_size:
             loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(classes, predict(batch)))
         return tape.gradient(loss, batch)
 
-    starts = range(0, len(images), batch_size)
-    return np.concatenate(
-        [
-            gradient(tf.constant(images[i : i + batch_size]), tf.constant(labels[i : i + batch_size], tf.int32)).numpy()
-            for i in starts
-        ]
-    )
+    batches = tf.data.Dataset.from_tensor_slices((images, tf.cast(labels, tf.int32))).batch(batch_size)
+    return np.concatenate([gradient(*batch).numpy() for batch in batches])
 
 
 def _percent(flags: np.ndarray) -> str:

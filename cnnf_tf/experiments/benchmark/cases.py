@@ -11,13 +11,15 @@ import keras
 import tensorflow as tf
 
 from cnnf_tf import attacks
-from cnnf_tf.experiments.benchmark import lower_bound as benchmark_floor
+from cnnf_tf.experiments.benchmark import lower_bound
 from cnnf_tf.models import CNNF, batch_losses
+from cnnf_tf.serving.options import ServingOptions
+from cnnf_tf.serving.signatures import write_module
 from cnnf_tf.utils.dtypes import dtype_policy
 
-INFERENCE, TRAINING, ADVERSARIAL_TRAINING = "inference", "training", "adversarial training"
-ATTACK_FIRST_PASS, ATTACK_FULL_UNROLL = "attack step, first pass", "attack step, full unroll"
-EXPORT = "export"
+INFERENCE, EXPORT = "inference", "export"
+ATTACKS = ATTACK_FIRST_PASS, ATTACK_FULL_UNROLL = "attack step, first pass", "attack step, full unroll"
+TRAININGS = TRAINING, ADVERSARIAL_TRAINING = "training", "adversarial training"
 """Kinds of case; export is followed by the name of the exporter."""
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 MODES = ("function", "eager", "xla")
@@ -100,44 +102,42 @@ class Workbench:
 
     def model(self, case: Case) -> CNNF:
         """The model of a case, compiled with the optimiser."""
-        key = (case.setup, case.ind, case.iterations if _trains(case) else None, case.dtype)
+        key = (case.setup, case.ind, case.iterations if case.kind in TRAININGS else None, case.dtype)
         if key not in self._models:
             self._models[key] = _build_model(case, self._seed)
         return self._models[key]
 
-    def work(self, case: Case) -> benchmark_floor.Work:
+    def work(self, case: Case) -> lower_bound.Work:
         """The bare operations of a case."""
-        model, batch, iterations = self.model(case), case.batch_size, case.iterations
-        if case.kind == ATTACK_FIRST_PASS:
-            return benchmark_floor.image_gradient_work(model, batch, iterations=0)
-        if case.kind == ATTACK_FULL_UNROLL:
-            return benchmark_floor.image_gradient_work(model, batch, iterations=iterations)
-        if case.kind == TRAINING:
-            return benchmark_floor.training_work(model, batch, iterations=iterations)
+        bare = functools.partial(lower_bound.work, self.model(case))
+        gradient = {ATTACK_FIRST_PASS: "images", ATTACK_FULL_UNROLL: "images", TRAINING: "weights"}.get(case.kind, "")
         if case.kind == ADVERSARIAL_TRAINING:
-            step = benchmark_floor.image_gradient_work(model, batch, iterations=0)
-            update = benchmark_floor.training_work(model, 2 * batch, iterations=iterations)
-            return benchmark_floor.together(update, benchmark_floor.together(step, times=ATTACK_STEPS))
-        return benchmark_floor.inference_work(model, batch, iterations=iterations)
+            step = bare(case.batch_size, iterations=0, gradient="images")
+            update = bare(2 * case.batch_size, iterations=case.iterations, gradient="weights")
+            return lower_bound.together(update, lower_bound.together(step, times=ATTACK_STEPS))
+        iterations = 0 if case.kind == ATTACK_FIRST_PASS else case.iterations
+        return bare(case.batch_size, iterations=iterations, gradient=gradient)
 
     def step(self, case: Case) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """The case's work as a function of images and labels; in no mode yet."""
-        model = self.model(case)
         if case.kind == INFERENCE:
-            predict = attacks.predictor(model, iterations=case.iterations)
+            predict = attacks.predictor(self.model(case), iterations=case.iterations)
             return lambda images, labels: predict(images)
-        if case.kind in (ATTACK_FIRST_PASS, ATTACK_FULL_UNROLL):
-            bound = _pgd(case, model, full_unroll=case.kind == ATTACK_FULL_UNROLL, steps=1)
+        if case.kind in ATTACKS:
+            bound = _pgd(case, self.model(case), steps=1)
             return lambda images, labels: bound.perturb(images, labels, seed=0)
-        if case.kind in (TRAINING, ADVERSARIAL_TRAINING):
-            return _training_step(case, model)
+        if case.kind in TRAININGS:
+            return _training_step(case, self.model(case))
         raise ValueError(f"there is no case of the kind {case.kind!r}.")
 
     def build(self, case: Case) -> Callable[[], Any]:
         """A function that does the case's work once, to the end."""
-        images, labels = self._batch(case)
+        images, labels = self.batch(case)
         if case.kind.startswith(EXPORT):
-            loaded = self._exported(case)
+            with tempfile.TemporaryDirectory() as folder:
+                exporter = self._exporters[case.kind.removeprefix(EXPORT).strip()]
+                exporter(self.model(case), pathlib.Path(folder), case.iterations, case.batch_size)
+                loaded = tf.saved_model.load(folder)
             return lambda: loaded.signatures["serving_default"](images=images)["logits"].numpy()
         step = self.step(case)
         if case.mode == "eager":
@@ -146,16 +146,11 @@ class Workbench:
         function = tf.function(functools.partial(step), autograph=False, jit_compile=case.mode == "xla")
         return lambda: function(images, labels).numpy()
 
-    def _batch(self, case: Case) -> tuple[tf.Tensor, tf.Tensor]:
+    def batch(self, case: Case) -> tuple[tf.Tensor, tf.Tensor]:
+        """The random images and labels that a case works on."""
         shape = (case.batch_size, *case.setup.image_shape)
         images = tf.random.stateless_uniform(shape, (self._seed, 0))
         return images, tf.random.stateless_uniform(shape[:1], (self._seed, 1), 0, _CLASSES, tf.int32)
-
-    def _exported(self, case: Case) -> Any:
-        exporter = self._exporters[case.kind.removeprefix(EXPORT).strip()]
-        with tempfile.TemporaryDirectory() as folder:
-            exporter(self.model(case), pathlib.Path(folder), case.iterations, case.batch_size)
-            return tf.saved_model.load(folder)
 
 
 def saved_model(model: CNNF, directory: pathlib.Path, iterations: int, batch_size: int) -> None:
@@ -169,18 +164,22 @@ def saved_model(model: CNNF, directory: pathlib.Path, iterations: int, batch_siz
     tf.saved_model.save(module, str(directory), signatures={"serving_default": serve})
 
 
-def _trains(case: Case) -> bool:
-    return case.kind in (TRAINING, ADVERSARIAL_TRAINING)
+def serving(model: CNNF, directory: pathlib.Path, iterations: int, batch_size: int) -> None:
+    """The SavedModel that bin/export.py makes, with its adaptive loop, a chunk being the whole batch."""
+    names = [str(index) for index in range(model.num_classes)]
+    write_module(model, directory, ServingOptions.for_model(model, iterations=iterations, chunk_size=batch_size), names)
+
+
+EXPORTERS: Mapping[str, Exporter] = {"saved_model": saved_model, "serving": serving}
 
 
 def _build_model(case: Case, seed: int) -> CNNF:
-    setup = case.setup
     keras.utils.set_random_seed(seed)
     with dtype_policy(POLICIES[case.dtype]):
         model = CNNF.from_name(
-            setup.network,
-            image_shape=setup.image_shape,
-            network={"ind": case.ind, "num_classes": _CLASSES, **dict(setup.options)},
+            case.setup.network,
+            image_shape=case.setup.image_shape,
+            network={"ind": case.ind, "num_classes": _CLASSES, **dict(case.setup.options)},
             iterations=case.iterations,
             reconstruction_weight=RECONSTRUCTION_WEIGHT,
         )
@@ -189,15 +188,16 @@ def _build_model(case: Case, seed: int) -> CNNF:
     return model
 
 
-def _pgd(case: Case, model: CNNF, *, full_unroll: bool, steps: int, random_start: bool = False) -> attacks.BoundAttack:
-    path = attacks.GradientPath.FULL_UNROLL if full_unroll else attacks.GradientPath.FIRST_PASS
+def _pgd(case: Case, model: CNNF, *, steps: int) -> attacks.BoundAttack:
+    """One step from the images along the case's path, or the authors' PGD through the first pass, to train on."""
     pgd = attacks.PGD(
         radius=case.setup.radius,
         step_size=case.setup.step_size,
         steps=steps,
-        random_start=random_start,
+        random_start=steps > 1,
         stop_when_broken=False,
     )
+    path = "full_unroll" if case.kind == ATTACK_FULL_UNROLL else "first_pass"
     source = attacks.gradient_source(model, path, iterations=case.iterations)
     return pgd.bind(attacks.predictor(model, iterations=case.iterations), surrogate=source)
 
@@ -207,28 +207,21 @@ def _training_step(case: Case, model: CNNF) -> Callable[[tf.Tensor, tf.Tensor], 
 
     With an attack, the authors' recipe: PGD through the first pass, then clean and adversarial images as one batch.
     """
-    variables, bound = model.trainable_variables, None
-    if case.kind == ADVERSARIAL_TRAINING:
-        bound = _pgd(case, model, full_unroll=False, steps=ATTACK_STEPS, random_start=True)
+    variables = model.trainable_variables
+    bound = _pgd(case, model, steps=ATTACK_STEPS) if case.kind == ADVERSARIAL_TRAINING else None
 
     def step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        seen, pairs = images, {}
+        seen = images
+        options: dict[str, Any] = {"reconstruction_weight": RECONSTRUCTION_WEIGHT, "training": True}
         if bound is not None:
             seen = bound.perturb(images, labels, seed=model.optimizer.iterations.value)
-            pairs = {"clean": images, "clean_weight": case.setup.clean_weight}
+            options |= {"clean": images, "clean_weight": case.setup.clean_weight}
 
         def cross_entropy(logits: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
         with tf.GradientTape() as tape:
-            loss = batch_losses(
-                model.infer,
-                seen,
-                cross_entropy,
-                reconstruction_weight=RECONSTRUCTION_WEIGHT,
-                training=True,
-                **pairs,
-            ).losses.total
+            loss = batch_losses(model.infer, seen, cross_entropy, **options).losses.total
         model.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 

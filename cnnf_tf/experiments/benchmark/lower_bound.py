@@ -52,51 +52,37 @@ class LinearOp(NamedTuple):
 
 Work = Mapping[LinearOp, int]
 """How often each op is called."""
+Inputs = Callable[[int, tuple[int, ...], str], tf.Tensor]
+"""Random tensors by stream, shape and dtype."""
 
 
-def inference_work(model: CNNF, batch_size: int, *, iterations: int) -> Work:
-    """What K iterations need; `iterations` is K."""
-    work: Counter[LinearOp] = Counter()
-    for forward, loops in _layers(model, batch_size, iterations):
-        _add(work, forward, {Kind.FORWARD: 1 + loops, Kind.DATA: loops})
-    return work
+def work(model: CNNF, batch_size: int, *, iterations: int, gradient: str = "") -> Work:
+    """What K iterations need.
 
-
-def image_gradient_work(model: CNNF, batch_size: int, *, iterations: int) -> Work:
-    """What the gradient of the readout's loss with respect to the images needs, the forward passes included."""
-    work: Counter[LinearOp] = Counter()
-    for forward, loops in _layers(model, batch_size, iterations):
-        _add(work, forward, {Kind.FORWARD: 1 + 2 * loops, Kind.DATA: 1 + 2 * loops})
-    return work
-
-
-def training_work(model: CNNF, batch_size: int, *, iterations: int) -> Work:
-    """What the objective and its gradient with respect to the weights need."""
-    work: Counter[LinearOp] = Counter()
-    for position, (forward, loops) in enumerate(_layers(model, batch_size, iterations)):
-        spared = 1 if position == 0 else 0
-        calls = 1 + 2 * loops
-        _add(work, forward, {Kind.FORWARD: calls, Kind.DATA: calls - spared, Kind.WEIGHTS: calls})
-    return work
+    Args:
+      model: a CNN-F.
+      batch_size: images.
+      iterations: K.
+      gradient: "" for inference; "images" for the gradient of the readout's loss with respect to them, "weights" for
+        that of the objective, the forward passes included.
+    """
+    found: Counter[LinearOp] = Counter()
+    lowest = True
+    for part, loops in ((model.encoder, 0), (model.network, iterations)):
+        for layer in [] if part is None else leaves(part):
+            if isinstance(layer, (FeedbackConv2D, FeedbackDense)):
+                both = 1 + 2 * loops
+                calls = {"": (1 + loops, loops, 0), "images": (both, both, 0), "weights": (both, both - lowest, both)}
+                forward, lowest = _forward_op(layer, batch_size), False
+                for kind, count in zip(Kind, calls[gradient], strict=True):
+                    if count:
+                        found[forward._replace(kind=kind)] += count
+    return found
 
 
 def together(*parts: Work, times: int = 1) -> Work:
     """The sum of several pieces of work, each done `times` times."""
-    work: Counter[LinearOp] = Counter()
-    for part in parts:
-        for op, count in part.items():
-            work[op] += times * count
-    return work
-
-
-def _layers(model: CNNF, batch_size: int, iterations: int) -> list[tuple[LinearOp, int]]:
-    """The forward op of every linear layer, bottom to top, and how many iterations run through the layer."""
-    found = []
-    for part, loops in ((model.encoder, 0), (model.network, iterations)):
-        for layer in [] if part is None else leaves(part):
-            if isinstance(layer, (FeedbackConv2D, FeedbackDense)):
-                found.append((_forward_op(layer, batch_size), loops))
-    return found
+    return sum((Counter({op: times * count for op, count in part.items()}) for part in parts), Counter())
 
 
 def _forward_op(layer: FeedbackConv2D | FeedbackDense, batch_size: int) -> LinearOp:
@@ -114,29 +100,14 @@ def _forward_op(layer: FeedbackConv2D | FeedbackDense, batch_size: int) -> Linea
     )
 
 
-def _add(work: Counter[LinearOp], forward: LinearOp, calls: Mapping[Kind, int]) -> None:
-    for kind, count in calls.items():
-        if count:
-            work[forward._replace(kind=kind)] += count
+def random_inputs(*, seed: int = 0) -> Inputs:
+    """Standard normal numbers by stream, shape and dtype, made once: floors of the same network share them."""
 
+    @functools.cache
+    def inputs(stream: int, shape: tuple[int, ...], dtype: str) -> tf.Tensor:
+        return tf.cast(tf.random.stateless_normal(shape, (seed, stream)), dtype)
 
-class Inputs:
-    """Random tensors by shape and dtype, made once: floors of the same network share them.
-
-    Args:
-      seed: of the numbers.
-    """
-
-    def __init__(self, *, seed: int = 0):
-        self._seed = seed
-        self._made: dict[tuple[int, tuple[int, ...], str], tf.Tensor] = {}
-
-    def __call__(self, stream: int, shape: tuple[int, ...], dtype: str) -> tf.Tensor:
-        """Standard normal numbers; equal arguments give the same tensor."""
-        key = (stream, shape, dtype)
-        if key not in self._made:
-            self._made[key] = tf.cast(tf.random.stateless_normal(shape, (self._seed, stream)), dtype)
-        return self._made[key]
+    return inputs
 
 
 def floor(work: Work, inputs: Inputs) -> Callable[[], Any]:
@@ -174,22 +145,18 @@ def bare(op: LinearOp, inputs: Inputs) -> Callable[[], tf.Tensor]:
     features, kernel = inputs(1, op.features, op.dtype), inputs(2, op.kernel, op.dtype)
     signal = inputs(3, op.output, op.dtype)
     if len(op.features) == 2:
-        products = {
-            Kind.FORWARD: lambda: tf.linalg.matmul(features, kernel),
-            Kind.DATA: lambda: tf.linalg.matmul(signal, kernel, transpose_b=True),
-            Kind.WEIGHTS: lambda: tf.linalg.matmul(features, signal, transpose_a=True),
-        }
-        return products[op.kind]
-    padding = "SAME" if op.same else "VALID"
-    convolutions = {
-        Kind.FORWARD: lambda: tf.nn.conv2d(features, kernel, op.strides, padding),
-        Kind.DATA: lambda: tf.nn.conv2d_transpose(signal, kernel, op.features, op.strides, padding),
-        Kind.WEIGHTS: lambda: tf.raw_ops.Conv2DBackpropFilter(
-            input=features,
-            filter_sizes=op.kernel,
-            out_backprop=signal,
-            strides=[1, op.strides, op.strides, 1],
-            padding=padding,
+        left, right = {Kind.FORWARD: (features, kernel), Kind.DATA: (signal, kernel), Kind.WEIGHTS: (features, signal)}[
+            op.kind
+        ]
+        turned = {"transpose_a": op.kind is Kind.WEIGHTS, "transpose_b": op.kind is Kind.DATA}
+        return lambda: tf.linalg.matmul(left, right, **turned)
+    layout = {"strides": [1, op.strides, op.strides, 1], "padding": "SAME" if op.same else "VALID"}
+    return {
+        Kind.FORWARD: lambda: tf.raw_ops.Conv2D(input=features, filter=kernel, **layout),
+        Kind.DATA: lambda: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=op.features, filter=kernel, out_backprop=signal, **layout
         ),
-    }
-    return convolutions[op.kind]
+        Kind.WEIGHTS: lambda: tf.raw_ops.Conv2DBackpropFilter(
+            input=features, filter_sizes=op.kernel, out_backprop=signal, **layout
+        ),
+    }[op.kind]

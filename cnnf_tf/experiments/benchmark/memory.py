@@ -11,10 +11,10 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from cnnf_tf.experiments.benchmark.cases import Case, Workbench
 from cnnf_tf.experiments.benchmark.timing import Failure
@@ -22,7 +22,6 @@ from cnnf_tf.experiments.benchmark.timing import Failure
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 _PROGRAM = "from cnnf_tf.experiments.benchmark import memory; memory.main()"
 _STATUS = pathlib.Path("/proc/self/status")
-_MIB = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Memory:
 
     @property
     def needed_mib(self) -> float:
-        return self.needed / _MIB
+        return self.needed / 2**20
 
 
 def peak_memory(case: Case, *, timeout: float = 1800) -> Memory | Failure:
@@ -80,10 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _peak() -> int:
     """The most resident memory that this process has held, in bytes."""
-    if _STATUS.exists():
-        fields: dict[str, Any] = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines() if ":" in line)
-        if "VmHWM" in fields:
-            return 1024 * int(fields["VmHWM"].split()[0])
+    found = re.search(r"^VmHWM:\s*(\d+) kB", _STATUS.read_text(), re.MULTILINE) if _STATUS.exists() else None
+    if found:
+        return 1024 * int(found[1])
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

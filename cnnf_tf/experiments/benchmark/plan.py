@@ -1,7 +1,7 @@
 """Which cases a benchmark times, and which of them take turns."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from cnnf_tf.experiments.benchmark import cases as known
 from cnnf_tf.experiments.benchmark.cases import Case, Setup
@@ -10,8 +10,8 @@ from cnnf_tf.utils.validation import positive_int
 
 PARTS: dict[str, tuple[str, ...]] = {
     "inference": (known.INFERENCE,),
-    "attack": (known.ATTACK_FIRST_PASS, known.ATTACK_FULL_UNROLL),
-    "training": (known.TRAINING, known.ADVERSARIAL_TRAINING),
+    "attack": known.ATTACKS,
+    "training": known.TRAININGS,
     "export": (known.EXPORT,),
     "memory": (),
 }
@@ -26,9 +26,9 @@ class BenchmarkOptions:
 
     Attributes:
       cases: of `PARTS`.
-      networks: of `benchmark_cases.SETUPS`.
-      dtypes: of `benchmark_cases.POLICIES`; the first is the one that everything is timed in.
-      modes: of `benchmark_cases.MODES`; likewise.
+      networks: of `cases.SETUPS`.
+      dtypes: of `cases.POLICIES`; the first is the one that everything is timed in.
+      modes: of `cases.MODES`; likewise.
       iterations: values of K of inference.
       batch_size: images; None for each network's own (256 and 32).
       repeats: rounds; the medians are taken over them.
@@ -52,14 +52,18 @@ class BenchmarkOptions:
     smoke: bool = False
 
     def __post_init__(self) -> None:
-        names: dict[str, Iterable[str]] = {
+        names: dict[str, Collection[str]] = {
             "cases": PARTS,
             "networks": known.SETUPS,
             "dtypes": known.POLICIES,
             "modes": known.MODES,
         }
         for name, allowed in names.items():
-            _check_names(name, getattr(self, name), list(allowed))
+            values = getattr(self, name)
+            if not values or {*values} - {*allowed} or len({*values}) < len(values):
+                raise ValueError(
+                    f"{name} wants some of {list(allowed)}, each once and at least one, got {list(values)}."
+                )
         if not self.iterations or len(set(self.iterations)) < len(self.iterations):
             raise ValueError(f"iterations wants values of K, each once and at least one, got {self.iterations}.")
         for count in self.iterations:
@@ -70,9 +74,8 @@ class BenchmarkOptions:
 
     def setups(self) -> Iterator[Setup]:
         """The networks to time, at the batch size to time them with."""
-        setups = known.SMOKE_SETUPS if self.smoke else known.SETUPS
         for name in self.networks:
-            setup = setups[name]
+            setup = (known.SMOKE_SETUPS if self.smoke else known.SETUPS)[name]
             yield setup if self.batch_size is None else dataclasses.replace(setup, batch_size=self.batch_size)
 
 
@@ -83,44 +86,37 @@ def timed_groups(options: BenchmarkOptions, *, exporters: Sequence[str]) -> list
       options: what to measure.
       exporters: names of the exporters.
     """
-    groups = []
-    for setup in options.setups():
-        for ind in dict.fromkeys((setup.ind, 0)):
-            for part, kinds in PARTS.items():
-                if part not in options.cases:
-                    continue
-                if part == "export":
-                    kinds = tuple(f"{known.EXPORT} {name}" for name in exporters)
-                group = [case for kind in kinds for case in _cases(options, setup, ind, kind)]
-                if group:
-                    groups.append(group)
-    return groups
+    parts = PARTS | {"export": tuple(f"{known.EXPORT} {name}" for name in exporters)}
+    groups = [
+        [case for kind in kinds for case in _cases(options, setup, ind, kind)]
+        for setup in options.setups()
+        for ind in dict.fromkeys((setup.ind, 0))
+        for part, kinds in parts.items()
+        if part in options.cases
+    ]
+    return [group for group in groups if group]
 
 
 def _cases(options: BenchmarkOptions, setup: Setup, ind: int, kind: str) -> Iterator[Case]:
     """The cases of one kind on one network."""
-    own, inference = ind == setup.ind, kind == known.INFERENCE
-    exported = kind.startswith(known.EXPORT)
+    own, inference, exported = ind == setup.ind, kind == known.INFERENCE, kind.startswith(known.EXPORT)
     if not options.full and not own and (exported or (setup.heavy and not inference)):
         return
+    counts = [setup.iterations]
+    if inference:
+        counts = [*options.iterations]
+        if len(counts) >= 3 and max(counts) < LINE_ITERATIONS and (own or options.full):
+            counts.append(LINE_ITERATIONS)
     first = (options.dtypes[0], options.modes[0])
-    counts = _sweep(options, own) if inference else [setup.iterations]
     for dtype in options.dtypes:
         for mode in options.modes[:1] if exported else options.modes:
             main = (dtype, mode) == first
-            if not main and not options.full and not (own and _also(options, setup, kind, dtype, mode)):
-                continue
-            for count in counts if main or options.full else [setup.iterations]:
-                yield Case(kind, setup, ind, count, setup.batch_size, dtype, mode)
-    if own and kind in (known.INFERENCE, known.TRAINING) and (options.full or not setup.heavy):
-        for batch_size in smaller_batches(setup.batch_size):
+            if main or options.full or (own and _also(options, setup, kind, dtype, mode)):
+                for count in counts if main or options.full else [setup.iterations]:
+                    yield Case(kind, setup, ind, count, setup.batch_size, dtype, mode)
+    if own and _grows(options, setup, kind):
+        for batch_size in _smaller(setup.batch_size):
             yield Case(kind, setup, ind, setup.iterations, batch_size, *first)
-
-
-def _sweep(options: BenchmarkOptions, own: bool) -> list[int]:
-    """The K of inference, with the one for the straight line where there is a line."""
-    line = len(options.iterations) >= 3 and max(options.iterations) < LINE_ITERATIONS and (own or options.full)
-    return [*options.iterations, *([LINE_ITERATIONS] if line else [])]
 
 
 def _also(options: BenchmarkOptions, setup: Setup, kind: str, dtype: str, mode: str) -> bool:
@@ -130,32 +126,29 @@ def _also(options: BenchmarkOptions, setup: Setup, kind: str, dtype: str, mode: 
     return kind == known.INFERENCE or (not setup.heavy and kind in (known.ATTACK_FULL_UNROLL, known.TRAINING))
 
 
+def _grows(options: BenchmarkOptions, setup: Setup, kind: str) -> bool:
+    """Whether growth with the batch and, for memory, with K is looked at."""
+    return kind in (known.INFERENCE, known.TRAINING) and (options.full or not setup.heavy)
+
+
+def _smaller(batch_size: int) -> list[int]:
+    """A quarter and a half of a batch."""
+    return sorted({batch_size // 4, batch_size // 2} - {0, batch_size})
+
+
 def memory_cases(options: BenchmarkOptions) -> list[Case]:
     """The cases whose memory is measured: every kind, and its growth with K and with the batch.
 
     All are in the first dtype, as a `tf.function`, and at the authors' `ind`.
     """
-    if "memory" not in options.cases:
-        return []
     found = []
-    for setup in options.setups():
-        for kind in (known.INFERENCE, known.ATTACK_FULL_UNROLL, known.TRAINING, known.ADVERSARIAL_TRAINING):
+    for setup in options.setups() if "memory" in options.cases else ():
+        for kind in (known.INFERENCE, known.ATTACK_FULL_UNROLL, *known.TRAININGS):
             sizes = [(setup.iterations, setup.batch_size)]
-            if kind in (known.INFERENCE, known.TRAINING) and (options.full or not setup.heavy):
+            if _grows(options, setup, kind):
                 ends = options.iterations if options.full else (min(options.iterations), max(options.iterations))
                 sizes += [(count, setup.batch_size) for count in ends]
-                sizes += [(setup.iterations, batch_size) for batch_size in smaller_batches(setup.batch_size)]
+                sizes += [(setup.iterations, batch_size) for batch_size in _smaller(setup.batch_size)]
             for count, batch_size in dict.fromkeys(sizes):
                 found.append(Case(kind, setup, setup.ind, count, batch_size, options.dtypes[0]))
     return found[:1] if options.smoke and not options.full else found
-
-
-def smaller_batches(batch_size: int) -> list[int]:
-    """A quarter and a half of a batch, for the growth with it."""
-    return sorted({batch_size // 4, batch_size // 2} - {0, batch_size})
-
-
-def _check_names(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
-    unknown = [value for value in values if value not in allowed]
-    if not values or unknown or len(set(values)) < len(values):
-        raise ValueError(f"{name} wants some of {list(allowed)}, each once and at least one, got {list(values)}.")

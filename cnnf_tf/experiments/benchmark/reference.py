@@ -5,6 +5,7 @@ times slower than one thread alone and any comparison worthless, in our favour. 
 (OMP_WAIT_POLICY=PASSIVE); set the variable to another value to have it your way.
 """
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -31,16 +32,10 @@ class ReferenceError(RuntimeError):
 
 def compared(case: Case) -> bool:
     """Whether the authors' code is timed on this case: float32, as a `tf.function` of ours, their `ind`, full batch."""
-    if (case.dtype, case.mode, case.ind, case.batch_size) != (
-        "float32",
-        "function",
-        case.setup.ind,
-        case.setup.batch_size,
-    ):
+    theirs = ("float32", "function", case.setup.ind, case.setup.batch_size)
+    if (case.dtype, case.mode, case.ind, case.batch_size) != theirs:
         return False
-    if case.kind == cases.INFERENCE:
-        return case.iterations in ITERATIONS
-    return not case.kind.startswith(cases.EXPORT)
+    return case.iterations in ITERATIONS if case.kind == cases.INFERENCE else not case.kind.startswith(cases.EXPORT)
 
 
 class ReferenceWorker:
@@ -63,8 +58,6 @@ class ReferenceWorker:
                 f"the reference must be a checkout of https://github.com/yjhuangcd/CNNF; {str(checkout)!r} has no "
                 f"{', '.join(missing)}."
             )
-        import importlib.util
-
         if importlib.util.find_spec("torch") is None:
             raise ImportError("the reference needs PyTorch: pip install 'cnnf_tf[torch]'.")
         policy = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
@@ -75,14 +68,8 @@ class ReferenceWorker:
         self._errors = tempfile.TemporaryFile("w+", errors="replace")
         command = [sys.executable, "-c", _PROGRAM, str(_WORKER), str(self._checkout), str(self.about["threads"])]
         environment = os.environ | {"OMP_WAIT_POLICY": self.about["OMP_WAIT_POLICY"]}
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=environment,
-        )
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
+        self._process = subprocess.Popen(command, text=True, env=environment, **pipes)
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -92,29 +79,25 @@ class ReferenceWorker:
 
     def run(self, case: Case) -> Run:
         """Times the authors' code on a case; the first call builds their model."""
-        name = json.dumps(case.to_dict())
-        prepared = False
+        built = False
 
         def run() -> float:
-            nonlocal prepared
-            if not prepared:
-                self.about["torch"] = self._ask({"do": "prepare", "name": name, "case": case.to_dict()})["torch"]
-                prepared = True
-            return self._ask({"do": "run", "name": name})["seconds"]
+            nonlocal built
+            answer = self._ask({"name": json.dumps(case.to_dict()), "case": None if built else case.to_dict()})
+            built, self.about["torch"] = True, answer["torch"]
+            return answer["seconds"]
 
         return run
 
     def forget(self) -> None:
         """Frees what was built."""
-        self._ask({"do": "forget"})
+        self._ask({})
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None  # both for the type checker
-        assert stdout is not None
+        assert stdin is not None and stdout is not None  # noqa: PT018 - for the type checker
         try:
-            stdin.write(json.dumps(request) + "\n")
-            stdin.flush()
+            print(json.dumps(request), file=stdin, flush=True)
             line = stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -123,6 +106,6 @@ class ReferenceWorker:
             lines = self._errors.read().strip().splitlines()
             raise ReferenceError(f"the worker ended: {lines[-1] if lines else 'no message'}")
         answer = json.loads(line)
-        if not answer["ok"]:
+        if "error" in answer:
             raise ReferenceError(answer["error"])
         return answer

@@ -1,14 +1,13 @@
 """Runs the authors' PyTorch code in a process of its own, one piece of work at a time.
 
-    python benchmark_reference_worker.py CHECKOUT THREADS
+    python reference_worker.py CHECKOUT THREADS
 
 reads a JSON object a line from stdin and answers each with one line on stdout:
 
-    {"do": "prepare", "name": ..., "case": {...}}    {"ok": true, "torch": "2.0.0"}
-    {"do": "run", "name": ...}                       {"ok": true, "seconds": ...}
-    {"do": "forget"}                                 {"ok": true}            frees all that was prepared
+    {"name": ..., "case": {...}}     {"seconds": ..., "torch": "2.0.0"}    builds the case if given, and times it once
+    {}                               {}                                    frees all that was built
 
-or `{"ok": false, "error": "..."}`. CHECKOUT is a copy of https://github.com/yjhuangcd/CNNF. Only its models are used;
+or `{"error": "..."}`. CHECKOUT is a copy of https://github.com/yjhuangcd/CNNF. Only its models are used;
 its scripts want a GPU, so the protocol of its steps is written here: inference and both attacks as in its `eval.py`,
 training as in its `train.py`. This file imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
 """
@@ -19,26 +18,14 @@ import json
 import os
 import sys
 import time
-import types
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 Step = Callable[[], Any]
 _CLASSES = 10
 # What the authors' model files import and never use.
-_UNUSED = {"torchvision": ("datasets", "transforms"), "tensorboardX": ("SummaryWriter",), "matplotlib": ("pyplot",)}
-
-
-def _stand_in_for_unused_imports() -> None:
-    for name, attributes in _UNUSED.items():
-        if importlib.util.find_spec(name) is not None:
-            continue
-        module = types.ModuleType(name)
-        sys.modules[name] = module
-        for attribute in attributes:
-            part = types.ModuleType(f"{name}.{attribute}")
-            setattr(module, attribute, part)
-            sys.modules[part.__name__] = part
+_UNUSED = ("torchvision", "tensorboardX", "matplotlib", "matplotlib.pyplot")
 
 
 class Reference:
@@ -64,13 +51,14 @@ class Reference:
 
     def step(self) -> Step:
         """What to time."""
-        return {
+        steps: dict[str, Step] = {
             "inference": self._infer,
             "attack step, first pass": lambda: self._attack(full_unroll=False, steps=1),
             "attack step, full unroll": lambda: self._attack(full_unroll=True, steps=1),
             "training": lambda: self._train(adversarial=False),
             "adversarial training": lambda: self._train(adversarial=True),
-        }[self._case["kind"]]
+        }
+        return steps[self._case["kind"]]
 
     def _build(self) -> Any:
         ind, options = self._case["ind"], dict(self._setup["options"])
@@ -158,34 +146,32 @@ def main() -> None:
     checkout, threads = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever their code prints is no answer
+    sys.path.insert(0, checkout)
+    missing = [name for name in _UNUSED if importlib.util.find_spec(name.partition(".")[0]) is None]
+    sys.modules.update({name: mock.MagicMock() for name in missing})
     steps: dict[str, Step] = {}
     for line in sys.stdin:
-        request = json.loads(line)
         try:
-            answer = _answer(request, steps, checkout, int(threads))
+            answer = _answer(json.loads(line), steps, int(threads))
         except Exception as error:  # noqa: BLE001 - their code may raise anything, and the benchmark goes on
             first = next((text for text in str(error).splitlines() if text.strip()), "")
-            answer = {"ok": False, "error": f"{type(error).__name__}: {first}"}
+            answer = {"error": f"{type(error).__name__}: {first}"}
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _answer(request: dict[str, Any], steps: dict[str, Step], checkout: str, threads: int) -> dict[str, Any]:
-    if request["do"] == "prepare":
-        import torch
-
-        torch.set_num_threads(threads)
-        if checkout not in sys.path:
-            sys.path.insert(0, checkout)
-            _stand_in_for_unused_imports()
-        steps[request["name"]] = Reference(request["case"]).step()
-        return {"ok": True, "torch": torch.__version__}
-    if request["do"] == "forget":
+def _answer(request: dict[str, Any], steps: dict[str, Step], threads: int) -> dict[str, Any]:
+    if not request:
         steps.clear()
-        return {"ok": True}
+        return {}
+    import torch
+
+    torch.set_num_threads(threads)
+    if request["case"]:
+        steps[request["name"]] = Reference(request["case"]).step()
     step = steps[request["name"]]
     start = time.perf_counter()
     step()
-    return {"ok": True, "seconds": time.perf_counter() - start}
+    return {"seconds": time.perf_counter() - start, "torch": torch.__version__}
 
 
 if __name__ == "__main__":

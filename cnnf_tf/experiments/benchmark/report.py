@@ -22,12 +22,10 @@ from cnnf_tf.experiments.benchmark.plan import LINE_ITERATIONS, BenchmarkOptions
 from cnnf_tf.experiments.benchmark.timing import Failure, Timing
 from cnnf_tf.utils.tables import aligned
 
-_ATTACKS = (cases.ATTACK_FIRST_PASS, cases.ATTACK_FULL_UNROLL)
-_TRAININGS = (cases.TRAINING, cases.ADVERSARIAL_TRAINING)
-FLOOR_AT_MOST = {cases.INFERENCE: 1.5, **dict.fromkeys(_ATTACKS, 1.6), cases.TRAINING: 1.8}
+FLOOR_AT_MOST = {cases.INFERENCE: 1.5, **dict.fromkeys(cases.ATTACKS, 1.6), cases.TRAINING: 1.8}
 LINE_AT_MOST = 1.05
-HALF_AT_LEAST = dict.fromkeys((cases.INFERENCE, *_TRAININGS), 1.7)
-AUTHORS_AT_LEAST = {cases.INFERENCE: 3.0, **dict.fromkeys(_ATTACKS, 2.0), **dict.fromkeys(_TRAININGS, 2.5)}
+HALF_AT_LEAST = dict.fromkeys((cases.INFERENCE, *cases.TRAININGS), 1.7)
+AUTHORS_AT_LEAST = {cases.INFERENCE: 3.0, **dict.fromkeys(cases.ATTACKS, 2.0), **dict.fromkeys(cases.TRAININGS, 2.5)}
 TARGET_REPEATS = 5
 
 
@@ -61,13 +59,37 @@ class Row:
     passed: bool | None = None
     error: str = ""
 
+    @property
+    def faster(self) -> bool:
+        """Whether the other is something slower, and the ratio says how much faster the case is: other / value."""
+        return self.against in ("float32", "authors")
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields = dataclasses.asdict(self)
         case = fields.pop("case")
-        names = ("kind", "ind", "iterations", "batch_size", "dtype", "mode")
-        about = {"network": case.setup.network} | {name: getattr(case, name) for name in names}
-        return about | fields | {"samples": [round(sample, 4) for sample in self.samples]}
+        case = {"network": case.pop("setup")["network"]} | case
+        return case | fields | {"samples": [round(sample, 4) for sample in self.samples]}
+
+    def cells(self) -> dict[str, str]:
+        """For the table, by column."""
+        case, sign = self.case, ">=" if self.faster else "<="
+        return {
+            "case": case.kind,
+            "network": case.setup.network,
+            "ind": str(case.ind),
+            "K": str(case.iterations),
+            "batch": str(case.batch_size),
+            "dtype": case.dtype,
+            "mode": case.mode,
+            "median": "-" if self.value is None else f"{self.value:.1f} {self.unit}",
+            "range": "" if self.low is None else f"{self.low:.1f}..{self.high:.1f}",
+            "against": self.against,
+            "time": "" if self.other is None else f"{self.other:.1f} {self.unit}",
+            "ratio": "" if self.ratio is None else f"{self.ratio:.2f}",
+            "target": "" if self.target is None else f"{sign} {self.target:g}",
+            "": self.error[:100] or {None: "", True: "pass", False: "FAIL"}[self.passed],
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,80 +138,49 @@ class BenchmarkReport:
 
     def table(self) -> str:
         """The table for a terminal."""
-        head = ["case", "network", "ind", "K", "batch", "dtype", "mode", "median", "range", "against", "", "ratio"]
-        return aligned([[*head, "target", ""], *(_cells(row) for row in self.rows())])
+        rows = [row.cells() for row in self.rows()]
+        return aligned([[*rows[0]], *([*row.values()] for row in rows)]) if rows else "nothing was measured"
 
 
 def _rows(entry: Measured, times: Mapping[Case, Timing]) -> Iterator[Row]:
-    case = entry.case
+    case, time = entry.case, entry.time
     if isinstance(entry.memory, Memory):
         yield Row(case, "MiB", entry.memory.needed_mib)
-    for failed in (entry.memory, entry.time):
+    for failed, unit in ((entry.memory, "MiB"), (time, "ms")):
         if isinstance(failed, Failure):
-            yield Row(case, "MiB" if failed is entry.memory else "ms", error=failed.message)
-    if not isinstance(entry.time, Timing):
+            yield Row(case, unit, error=failed.message)
+    if not isinstance(time, Timing):
         return
+    samples = tuple(1e3 * seconds for seconds in time.seconds)
+    row = Row(case, "ms", 1e3 * time.median, 1e3 * time.low, 1e3 * time.high, samples)
     judged = (case.dtype, case.mode, case.batch_size) == ("float32", "function", case.setup.batch_size)
-    yield _row(entry, "floor", entry.floor, at_most=FLOOR_AT_MOST.get(case.kind) if judged else None)
-    line = _line(case, times)
-    if line is not None:
-        yield _row(entry, "line", line, at_most=LINE_AT_MOST)
+    yield _compared(row, "floor", entry.floor, FLOOR_AT_MOST.get(case.kind) if judged else None)
+    if (line := _line(case, times)) is not None:
+        yield _compared(row, "line", line, LINE_AT_MOST)
     single = times.get(dataclasses.replace(case, dtype="float32"))
     if case.dtype != "float32" and single is not None:
-        at_least = HALF_AT_LEAST.get(case.kind) if case.mode == "function" else None
-        yield _row(entry, "float32", single, at_least=at_least)
+        yield _compared(row, "float32", single, HALF_AT_LEAST.get(case.kind) if case.mode == "function" else None)
     if entry.authors is not None:
-        yield _row(entry, "authors", entry.authors, at_least=AUTHORS_AT_LEAST[case.kind])
+        yield _compared(row, "authors", entry.authors, AUTHORS_AT_LEAST[case.kind])
 
 
-def _row(
-    entry: Measured,
-    against: str,
-    other: Timing | Failure | float | None,
-    *,
-    at_most: float | None = None,
-    at_least: float | None = None,
-) -> Row:
-    """A comparison; the ratio is time / other, or other / time where `against` names something slower."""
-    time = entry.time
-    assert isinstance(time, Timing)  # for the type checker
-    row = Row(
-        entry.case, "ms", 1e3 * time.median, 1e3 * time.low, 1e3 * time.high, tuple(1e3 * s for s in time.seconds)
-    )
-    if not isinstance(other, (Timing, float)):
-        return dataclasses.replace(row, against=against, error=other.message if isinstance(other, Failure) else "")
-    seconds = other if isinstance(other, float) else other.median
-    faster = against in ("float32", "authors")
-    ratio = seconds / time.median if faster else time.median / seconds
-    target = at_least if faster else at_most
-    passed = None if target is None else (ratio >= target if faster else ratio <= target)
-    return dataclasses.replace(row, against=against, other=1e3 * seconds, ratio=ratio, target=target, passed=passed)
+def _compared(row: Row, against: str, other: Timing | Failure | None, target: float | None) -> Row:
+    """The row, related to another time."""
+    row = dataclasses.replace(row, against=against, error=other.message if isinstance(other, Failure) else "")
+    if not isinstance(other, Timing):
+        return row
+    milliseconds, value = 1e3 * other.median, row.value or 0.0
+    ratio = milliseconds / value if row.faster else value / milliseconds
+    passed = None if target is None else (ratio >= target if row.faster else ratio <= target)
+    return dataclasses.replace(row, other=milliseconds, ratio=ratio, target=target, passed=passed)
 
 
-def _line(case: Case, times: Mapping[Case, Timing]) -> float | None:
-    """The time at K = 10 on the straight line through the smaller K, in seconds; None where there is no line."""
+def _line(case: Case, times: Mapping[Case, Timing]) -> Timing | None:
+    """The time at K = 10 on the straight line through the smaller K; None where there is no line."""
     if case.kind != cases.INFERENCE or case.iterations != LINE_ITERATIONS:
         return None
-    points = [
-        (other.iterations, time.median)
-        for other, time in times.items()
-        if other.iterations < LINE_ITERATIONS and dataclasses.replace(other, iterations=case.iterations) == case
-    ]
+    smaller = {k: times.get(dataclasses.replace(case, iterations=k)) for k in range(LINE_ITERATIONS)}
+    points = {k: time.median for k, time in smaller.items() if time is not None}
     if len(points) < 3:
         return None
-    places, seconds = zip(*points, strict=True)
-    return float(np.polyval(np.polyfit(places, seconds, 1), LINE_ITERATIONS))
-
-
-def _cells(row: Row) -> list[str]:
-    case = row.case
-    numbers = [str(number) for number in (case.ind, case.iterations, case.batch_size)]
-    cells = [case.kind, case.setup.network, *numbers, case.dtype, case.mode]
-    cells.append("-" if row.value is None else f"{row.value:.1f} {row.unit}")
-    cells.append("" if row.low is None else f"{row.low:.1f}..{row.high:.1f}")
-    cells += [row.against, "" if row.other is None else f"{row.other:.1f} {row.unit}"]
-    cells.append("" if row.ratio is None else f"{row.ratio:.2f}")
-    sign = ">=" if row.against in ("float32", "authors") else "<="
-    cells.append("" if row.target is None else f"{sign} {row.target:g}")
-    verdict = "" if row.passed is None else ("pass" if row.passed else "FAIL")
-    return [*cells, row.error[:100] or verdict]
+    return Timing((float(np.polyval(np.polyfit([*points], [*points.values()], 1), LINE_ITERATIONS)),))

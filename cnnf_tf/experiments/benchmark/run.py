@@ -3,6 +3,7 @@
 Read the ratios, not the milliseconds: machines differ and are shared, and a ratio is measured within one run.
 """
 
+import contextlib
 import gc
 import os
 import time
@@ -12,8 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cnnf_tf.experiments.benchmark.cases import Case, Exporter, Workbench, saved_model
-from cnnf_tf.experiments.benchmark.lower_bound import Inputs, floor
+from cnnf_tf.experiments.benchmark.cases import EXPORTERS, Case, Exporter, Workbench
+from cnnf_tf.experiments.benchmark.lower_bound import floor, random_inputs
 from cnnf_tf.experiments.benchmark.memory import peak_memory
 from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, memory_cases, timed_groups
 from cnnf_tf.experiments.benchmark.reference import ReferenceWorker, compared
@@ -21,15 +22,13 @@ from cnnf_tf.experiments.benchmark.report import BenchmarkReport, Measured
 from cnnf_tf.experiments.benchmark.timing import Failure, Run, failure, time_in_turns, timed
 from cnnf_tf.utils import environment
 
-EXPORTERS: Mapping[str, Exporter] = {"saved_model": saved_model}
-
 
 def run_benchmark(
     options: BenchmarkOptions,
     *,
     reference: str | os.PathLike[str] | None = None,
     exporters: Mapping[str, Exporter] = EXPORTERS,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> BenchmarkReport:
     """Measures everything that `options` asks for.
 
@@ -44,45 +43,31 @@ def run_benchmark(
       ValueError: a `reference` that does not hold the authors' code.
       ImportError: a `reference` without PyTorch. Whatever fails later becomes a row of the report.
     """
-    start, say = time.perf_counter(), progress or (lambda line: None)
-    about = _about()
-    worker = None if reference is None else ReferenceWorker(reference, threads=about["threads"])
+    start, about = time.perf_counter(), _about()
     found: list[Measured] = []
-    if worker is None:
-        found += _time_groups(options, exporters, None, say)
-    else:
-        with worker:
-            found += _time_groups(options, exporters, worker, say)
-        about["reference"] = worker.about
+    worker = None if reference is None else ReferenceWorker(reference, threads=about["threads"])
+    with worker or contextlib.nullcontext():
+        for group in timed_groups(options, exporters=list(exporters)):
+            case = group[0]
+            progress(f"time: {case.setup.network} {case.kind}, ind {case.ind}: {len(group)} cases")
+            found += _time_group(group, Workbench(exporters), worker, options.repeats)
+            if worker is not None:
+                worker.forget()
+                about["reference"] = worker.about
+            keras.backend.clear_session()
+            gc.collect()
     for case in memory_cases(options):
-        say(f"memory: {_name(case)}, K {case.iterations}, batch {case.batch_size}")
+        progress(f"memory: {case.setup.network} {case.kind}, K {case.iterations}, batch {case.batch_size}")
         found.append(Measured(case, memory=peak_memory(case)))
     about["seconds"] = round(time.perf_counter() - start, 1)
     return BenchmarkReport(options, found, about)
-
-
-def _time_groups(
-    options: BenchmarkOptions,
-    exporters: Mapping[str, Exporter],
-    worker: ReferenceWorker | None,
-    say: Callable[[str], None],
-) -> list[Measured]:
-    found = []
-    for group in timed_groups(options, exporters=list(exporters)):
-        say(f"time: {_name(group[0])}, ind {group[0].ind}: {len(group)} cases")
-        found += _time_group(group, Workbench(exporters), worker, options.repeats)
-        if worker is not None:
-            worker.forget()
-        keras.backend.clear_session()
-        gc.collect()
-    return found
 
 
 def _time_group(
     group: Sequence[Case], bench: Workbench, worker: ReferenceWorker | None, repeats: int
 ) -> list[Measured]:
     """Each round: the floor of a case, the case, the authors' code on it, and then the next case."""
-    inputs = Inputs()
+    inputs = random_inputs()
     runs: dict[Hashable, Run] = {}
     floors: dict[Case, Hashable] = {}
     broken: dict[Case, Failure] = {}
@@ -100,26 +85,19 @@ def _time_group(
             runs["authors", case] = worker.run(case)
     times = time_in_turns(runs, repeats=repeats)
     return [
-        Measured(case, time=broken[case])
-        if case in broken
-        else Measured(case, time=times[case], floor=times[floors[case]], authors=times.get(("authors", case)))
+        Measured(case, broken.get(case) or times[case], times.get(floors.get(case)), times.get(("authors", case)))
         for case in group
     ]
 
 
-def _name(case: Case) -> str:
-    return f"{case.setup.network} {case.kind}"
-
-
 def _about() -> dict[str, Any]:
     """The machine, its threads and the versions."""
-    machine = environment.hardware()
-    cores, threading = machine["cores"], tf.config.threading
+    machine, threading = environment.hardware(), tf.config.threading
     return {
         "cpu": machine["cpu"],
-        "cores": cores,
-        "threads": threading.get_intra_op_parallelism_threads() or cores,
-        "inter_op_threads": threading.get_inter_op_parallelism_threads() or cores,
+        "cores": machine["cores"],
+        "threads": threading.get_intra_op_parallelism_threads() or machine["cores"],
+        "inter_op_threads": threading.get_inter_op_parallelism_threads() or machine["cores"],
         "devices": [device.name for device in tf.config.list_logical_devices()],
         "versions": environment.versions(),
     }

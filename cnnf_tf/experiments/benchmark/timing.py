@@ -19,17 +19,9 @@ class Timing:
 
     seconds: tuple[float, ...]
 
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
-
-    @property
-    def low(self) -> float:
-        return min(self.seconds)
-
-    @property
-    def high(self) -> float:
-        return max(self.seconds)
+    median = property(lambda self: statistics.median(self.seconds))
+    low = property(lambda self: min(self.seconds))
+    high = property(lambda self: max(self.seconds))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +33,8 @@ class Failure:
 
 def failure(error: BaseException) -> Failure:
     """The type of an error and the first line of its message."""
-    lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
-    first = next((line for line in lines if line), "")
-    return Failure(f"{type(error).__name__}: {first}" if first else type(error).__name__)
+    lines = str(getattr(error, "message", error)).strip().splitlines()
+    return Failure(": ".join([type(error).__name__, *lines[:1]]))
 
 
 def timed(work: Callable[[], Any]) -> Run:
@@ -71,16 +62,13 @@ def time_in_turns(runs: Mapping[Key, Run], *, repeats: int, warmups: int = 1) ->
     Raises:
       ValueError: `repeats` or `warmups` below 1.
     """
-    positive_int("repeats", repeats)
-    positive_int("warmups", warmups)
+    rounds = positive_int("warmups", warmups) + positive_int("repeats", repeats)
     seconds: dict[Key, list[float]] = {key: [] for key in runs}
     failed: dict[Key, Failure] = {}
-    for _ in range(warmups + repeats):
-        for key, run in runs.items():
-            if key in failed:
-                continue
+    for _ in range(rounds):
+        for key in [key for key in runs if key not in failed]:
             try:
-                seconds[key].append(run())
+                seconds[key].append(runs[key]())
             except Exception as error:  # noqa: BLE001 - whatever fails becomes a row of the table
                 failed[key] = failure(error)
     return {key: failed.get(key) or Timing(tuple(values[warmups:])) for key, values in seconds.items()}

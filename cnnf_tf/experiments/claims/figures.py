@@ -11,34 +11,41 @@ _MARKERS = "osD^vP*"
 Rows = Sequence[Mapping[str, Any]]
 
 
-def radii_figure(rows: Rows, stem: str | os.PathLike[str], *, title: str) -> list[pathlib.Path]:
-    """(a) Accuracy under PGD against its radius, a line for each model and readout."""
-    figure = new_figure(6.4, 4.6)
-    axis = figure.subplots()
-    _lines(axis, rows, x="radius", label=lambda row: f"{row['model']}, {row['readout']}")
-    _finish(axis, "radius (l-inf, pixels in [0, 1])", title)
-    return save_figure(figure, stem)
+_ACCURACY: dict[str, tuple[str, str, Callable[[Mapping[str, Any]], str]]] = {
+    "radii": ("radius", "radius (l-inf, pixels in [0, 1])", lambda row: f"{row['model']}, {row['readout']}"),
+    "trained": ("iterations", "K, iterations in training and test", lambda row: _radius_name(row)),
+    "tested": ("iterations", "K', iterations in test", lambda row: f"{_radius_name(row)}, {row['readout']}"),
+}
+"""What accuracy is drawn against: the key in the rows, its name, and the name of the line that a row belongs to."""
 
 
-def trained_figure(rows: Rows, stem: str | os.PathLike[str], *, title: str) -> list[pathlib.Path]:
-    """(b) Accuracy against the K that CNN-F was trained and tested with, a line for each radius."""
-    figure = new_figure(6.4, 4.6)
-    axis = figure.subplots()
-    _lines(axis, rows, x="iterations", label=lambda row: _radius_name(row["radius"]))
-    _finish(axis, "K, iterations in training and test", title)
-    return save_figure(figure, stem)
-
-
-def tested_figure(rows: Rows, stem: str | os.PathLike[str], *, title: str) -> list[pathlib.Path]:
-    """(c) Accuracy against the K' of the test: a panel for each model, a line for each radius and readout."""
+def accuracy_figure(part: str, rows: Rows, stem: str | os.PathLike[str], *, title: str) -> list[pathlib.Path]:
+    """(a) to (c) Accuracy under PGD: against its radius, the trained K and the tested K' (a panel for each model)."""
+    x, x_label, label = _ACCURACY[part]
     models = list(dict.fromkeys(row["model"] for row in rows))
-    figure = new_figure(5.2 * len(models) + 0.4, 4.6)
-    panels = figure.subplots(1, len(models), squeeze=False, sharey=True)[0]
-    for axis, model in zip(panels, models, strict=True):
-        own = [row for row in rows if row["model"] == model]
-        _lines(axis, own, x="iterations", label=lambda row: f"{_radius_name(row['radius'])}, {row['readout']}")
-        _finish(axis, "K', iterations in test", model)
-    figure.suptitle(title, fontsize=9)
+    panels: dict[str, Rows] = {title: rows}
+    if part == "tested":
+        panels = {model: [row for row in rows if row["model"] == model] for model in models}
+    figure = new_figure(5.2 * len(models) + 0.4 if part == "tested" else 6.4, 4.6)
+    for axis, (heading, own) in zip(
+        figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels.items(), strict=True
+    ):
+        for marker, name in zip(_MARKERS * len(own), dict.fromkeys(map(label, own)), strict=False):
+            line = sorted((row for row in own if label(row) == name), key=lambda row: row[x])
+            # An interval need not reach down to a mean of exactly 0 or 1.
+            below = [max(0.0, 100 * (row["accuracy"] - row["low"])) for row in line]
+            above = [max(0.0, 100 * (row["high"] - row["accuracy"])) for row in line]
+            shares = [100 * row["accuracy"] for row in line]
+            style = {"label": name, "marker": marker, "markersize": 4, "capsize": 2, "linewidth": 1.4}
+            axis.errorbar([row[x] for row in line], shares, [below, above], **style)
+        axis.set_xlabel(x_label)
+        axis.set_ylabel("accuracy (%)")
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+        axis.set_title(heading, fontsize=9)
+    if part == "tested":
+        figure.suptitle(title, fontsize=9)
     return save_figure(figure, stem)
 
 
@@ -76,36 +83,5 @@ def needed_figure(rows: Rows, stem: str | os.PathLike[str], *, title: str) -> li
     return save_figure(figure, stem)
 
 
-def _lines(axis: Any, rows: Rows, *, x: str, label: Callable[[Mapping[str, Any]], str]) -> None:
-    groups: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(label(row), []).append(row)
-    for index, (name, line) in enumerate(groups.items()):
-        line = sorted(line, key=lambda row: row[x])
-        centre = [100 * row["accuracy"] for row in line]
-        # An interval need not reach down to a mean of exactly 0 or 1.
-        below = [max(0.0, 100 * (row["accuracy"] - row["low"])) for row in line]
-        above = [max(0.0, 100 * (row["high"] - row["accuracy"])) for row in line]
-        axis.errorbar(
-            [row[x] for row in line],
-            centre,
-            [below, above],
-            label=name,
-            marker=_MARKERS[index % len(_MARKERS)],
-            markersize=4,
-            capsize=2,
-            linewidth=1.4,
-        )
-
-
-def _finish(axis: Any, x_label: str, title: str) -> None:
-    axis.set_xlabel(x_label)
-    axis.set_ylabel("accuracy (%)")
-    axis.set_ylim(bottom=0)
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=7)
-    axis.set_title(title, fontsize=9)
-
-
-def _radius_name(radius: float) -> str:
-    return "clean" if radius == 0 else f"PGD, radius {radius:g}"
+def _radius_name(row: Mapping[str, Any]) -> str:
+    return "clean" if row["radius"] == 0 else f"PGD, radius {row['radius']:g}"

@@ -1,17 +1,23 @@
 """What the study of the talk's claims measures: accuracy under attack, and how many iterations images need."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from ml_collections import ConfigDict
 
+from cnnf_tf import data
 from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor, run_attack
+from cnnf_tf.evaluation.accuracy import evaluate_passes
 from cnnf_tf.models import CNNF
 from cnnf_tf.utils.intervals import share_interval
 
 _BATCH = 250
+
+Measure = Callable[[CNNF], list[dict[str, Any]]]
+"""What makes the cells of a job from its network."""
 
 
 def batches(images: np.ndarray, labels: np.ndarray, batch_size: int = _BATCH) -> tf.data.Dataset:
@@ -154,3 +160,91 @@ def accuracy_row(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _standard_error(values: np.ndarray) -> float:
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def jobs(config: ConfigDict, data_dir: str | None) -> Iterator[tuple[str, str, int, Measure]]:
+    """Every measurement: its name, the model and the seed of its network, and how it is made.
+
+    Args:
+      config: as in configs/fashion_mnist_study.py.
+      data_dir: folder of prepared TFDS data; see `data.load`.
+
+    Yields:
+      The jobs, in an order that needs each network once.
+    """
+    parts = config.study
+    images, labels = data.load_arrays(config.data.name, "test", data_dir=data_dir)
+
+    def clean(iterations: int) -> Measure:
+        def measure(model: CNNF) -> list[dict[str, Any]]:
+            dataset = data.load(config.data.name, parts.clean_split, batch_size=_BATCH, data_dir=data_dir)
+            result = evaluate_passes(model, dataset, iterations=iterations)
+            common = {"radius": 0.0, "num_images": result.num_images}
+            return [
+                common | {"iterations": passes, "readout": readout, "correct": correct}
+                for readout, counts in result.correct.items()
+                for passes, correct in enumerate(counts)
+            ]
+
+        return measure
+
+    def attacked(part: str, iterations: int, readout: str, radius: float) -> Measure:
+        pictures, classes = images[: parts[part].num_images], labels[: parts[part].num_images]
+        where: dict[str, Any] = {"iterations": iterations, "readout": readout, "radius": radius}
+
+        def measure(model: CNNF) -> list[dict[str, Any]]:
+            correct = count_standing(model, pictures, classes, **where, **parts.attack.to_dict())
+            return [where | {"correct": correct, "num_images": len(pictures)}]
+
+        return measure
+
+    for name, options in parts.models.items():
+        own = {part for part in ("radii", "trained", "tested", "needed") if name in parts[part].models}
+        trained = options.iterations
+        for seed in options.seeds:
+            most = max(trained, parts.tested.max_iterations) if "tested" in own else trained
+            grid: dict[tuple[str, ...], Measure] = {("clean",): clean(most)}
+            for radius in parts.radii.radii if "radii" in own else ():
+                for readout in parts.radii.readouts if trained else parts.radii.readouts[:1]:
+                    grid["radii", readout, f"{radius:g}"] = attacked("radii", trained, readout, radius)
+            for radius in parts.trained.radii if "trained" in own else ():
+                grid["trained", f"{radius:g}"] = attacked("trained", trained, "last", radius)
+            if seed == options.seeds[0]:
+                for iterations in parts.tested.attacked_iterations if "tested" in own else ():
+                    grid["tested", str(iterations)] = attacked("tested", iterations, "last", parts.tested.radius)
+                if "needed" in own:
+                    some = images[: parts.needed.num_images], labels[: parts.needed.num_images]
+                    grid |= {("needed", *what): measure for what, measure in _needed(config, *some).items()}
+            for (part, *what), measure in grid.items():
+                yield "/".join([part, name, str(seed), *what]), name, seed, measure
+
+
+def _needed(config: ConfigDict, images: np.ndarray, labels: np.ndarray) -> dict[tuple[str, ...], Measure]:
+    """How long labels take to settle, by three kinds of difficulty."""
+    needed, attack = config.study.needed, config.study.attack
+
+    def settle(model: CNNF, pictures: np.ndarray) -> Settling:
+        return settling(model, pictures, labels, iterations=needed.max_iterations)
+
+    def cell(difficulty: str, level: float, found: Settling) -> dict[str, Any]:
+        return {"difficulty": difficulty, "level": level, **found.to_dict()}
+
+    def by_radius(radius: float) -> Measure:
+        options = {"radius": radius, "steps": attack.steps, "seed": attack.seed}
+        return lambda model: [
+            cell("radius", radius, settle(model, first_pass_adversaries(model, images, labels, **options)))
+        ]
+
+    def by_severity(name: str) -> Measure:
+        return lambda model: [
+            cell(name, severity, settle(model, data.corrupt(images, name, severity, seed=attack.seed).numpy()))
+            for severity in data.SEVERITIES
+        ]
+
+    def by_margin(model: CNNF) -> list[dict[str, Any]]:
+        found = settle(model, images)
+        bins = np.array_split(np.argsort(-found.margin), needed.margin_bins)
+        return [cell("margin", number, found.subset(chosen)) for number, chosen in enumerate(bins, start=1)]
+
+    jobs = {("radius", f"{radius:g}"): by_radius(radius) for radius in needed.radii}
+    return jobs | {(name,): by_severity(name) for name in needed.corruptions} | {("margin",): by_margin}

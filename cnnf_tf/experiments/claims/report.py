@@ -1,11 +1,12 @@
 """The study's tables and figures, from the cells of its record."""
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from cnnf_tf.experiments.claims import figures as study_figures
+from cnnf_tf.experiments.claims.figures import accuracy_figure, needed_figure
 from cnnf_tf.experiments.claims.measures import accuracy_row
 from cnnf_tf.utils.files import write_text
 from cnnf_tf.utils.resumable_results import StudyRecord
@@ -29,12 +30,6 @@ _NEEDED = (
     "first_accuracy",
     "last_accuracy",
 )
-_DRAW = {
-    "radii": study_figures.radii_figure,
-    "trained": study_figures.trained_figure,
-    "tested": study_figures.tested_figure,
-    "needed": study_figures.needed_figure,
-}
 
 Cells = Sequence[Mapping[str, Any]]
 Rows = list[dict[str, Any]]
@@ -55,7 +50,8 @@ def write_report(config: ConfigDict, record: StudyRecord) -> str:
         rows[part] = _needed_rows(record.cells) if part == "needed" else _accuracy_rows(config, record.cells, part)
         fields = _NEEDED if part == "needed" else (*_KEYS, *_MEASURED)
         write_text(record.folder / f"{part}.csv", csv_text(fields, rows[part]))
-        _DRAW[part](rows[part], record.folder / part, title=captions[part])
+        draw = needed_figure if part == "needed" else functools.partial(accuracy_figure, part)
+        draw(rows[part], record.folder / part, title=captions[part])
         lines = _needed_lines(rows[part]) if part == "needed" else _accuracy_lines(rows[part])
         tables.append(f"\n{part}: {captions[part]}\n{aligned(list(lines))}")
     record.write(rows=rows)

@@ -1,11 +1,9 @@
 """Test error against the number of training images: nested subsets, resumable records, means over seeds, the figure.
 
 A study is a grid of cells (method, m, seed). Every method sees the same m images for the same seed, and the images for
-a smaller m are among those for a larger one. `LearningCurves` keeps the finished cells in one JSON file that is
-replaced as a whole after each of them, so a killed study loses only the cell it was in.
+a smaller m are among those for a larger one.
 """
 
-import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -44,83 +42,45 @@ def nested_subsets(pool_size: int, sizes: Sequence[int], seed: int) -> dict[int,
     return {size: order[:size] for size in sizes}
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """What one method did after one training.
-
-    Attributes:
-      method: its name.
-      num_images: m.
-      seed: of the subset and, where there is any randomness, of the training.
-      num_correct: test images classified correctly.
-      num_test_images: test images.
-      num_classes_seen: how many of the classes the m images hold.
-      seconds: wall time of training and scoring.
-      details: what else the method reports, for example its number of steps.
-    """
-
-    method: str
-    num_images: int
-    seed: int
-    num_correct: int
-    num_test_images: int
-    num_classes_seen: int
-    seconds: float
-    details: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        """Its place in the grid."""
-        return self.method, self.num_images, self.seed
-
-    @property
-    def error(self) -> float:
-        """Share of the test images classified wrongly."""
-        return 1 - self.num_correct / self.num_test_images
+def place(cell: Mapping[str, Any]) -> tuple[str, int, int]:
+    """The place of a cell in the grid: method, m, seed."""
+    return cell["method"], cell["num_images"], cell["seed"]
 
 
-class LearningCurves:
-    """The finished cells of a study, in the file `results.json` of a folder.
+class LearningCurves(StudyRecord):
+    """The record of a study; see `StudyRecord` for its arguments and errors.
 
-    Args:
-      folder: where the files go; made if need be.
-      config: the resolved configuration, for JSON.
-      about: further facts for the head of the file; they may change between runs.
-
-    Raises:
-      ValueError: the folder holds a study with another configuration (the message lists the differences).
+    A cell says what one method did after one training: `method`, `num_images` (m), `seed` (of the subset and, where
+    there is any randomness, of the training), `num_correct` of `num_test_images` test images, `num_classes_seen` (how
+    many of the classes the m images hold), `seconds` of training and scoring, and `details` (what else the method
+    reports, for example its number of steps).
     """
 
     def __init__(self, folder: str | os.PathLike[str], config: Mapping[str, Any], about: Mapping[str, Any]):
-        self._record = StudyRecord(folder, config, about)
-        self.folder, self.path = self._record.folder, self._record.path
+        super().__init__(folder, config, about)
         try:
-            cells = [Cell(**cell) for cell in self._record.cells]
-        except TypeError as error:
-            raise self._record.damaged(error) from error
-        self.cells: dict[tuple[str, int, int], Cell] = {cell.key: cell for cell in cells}
+            self.rows()
+        except (KeyError, TypeError) as error:
+            raise self.damaged(error) from error
 
-    def add(self, cell: Cell) -> None:
-        """Writes down a finished cell; afterwards a kill does not lose it."""
-        self.cells[cell.key] = cell
-        self._record.cells = [dataclasses.asdict(cell) for cell in self.cells.values()]
-        self._record.write(rows=self.rows())
+    def write(self, **derived: Any) -> None:
+        super().write(rows=self.rows(), **derived)
 
     def rows(self) -> list[dict[str, Any]]:
         """Mean and sample standard deviation (n - 1; None for one seed) over seeds, for each method, m."""
-        groups: dict[tuple[str, int], list[Cell]] = {}
-        for cell in self.cells.values():
-            groups.setdefault((cell.method, cell.num_images), []).append(cell)
-        methods = list(dict.fromkeys(cell.method for cell in self.cells.values()))
+        groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+        for cell in self.cells:
+            groups.setdefault(place(cell)[:2], []).append(cell)
+        methods = list(dict.fromkeys(method for method, _ in groups))
         rows = []
         for method, size in sorted(groups, key=lambda group: (methods.index(group[0]), group[1])):
             cells = groups[method, size]
-            errors = np.array([cell.error for cell in cells])
+            errors = np.array([1 - cell["num_correct"] / cell["num_test_images"] for cell in cells])
             spread = errors.std(ddof=1) if len(errors) > 1 else None
             numbers = (errors.mean(), spread, errors.min(), errors.max())
             rounded = (None if number is None else round(float(number), 6) for number in numbers)
-            values = (method, size, len(cells), *rounded)
-            rows.append(dict(zip(_FIELDS, (*values, cells[0].num_test_images), strict=True)))
+            values = (method, size, len(cells), *rounded, cells[0]["num_test_images"])
+            rows.append(dict(zip(_FIELDS, values, strict=True)))
         return rows
 
     def table(self, names: Mapping[str, str]) -> str:

@@ -73,7 +73,7 @@ class CaseTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(cases.ATTACK_FIRST_PASS, cases.ATTACK_FULL_UNROLL)
     def test_attack_takes_one_step_along_its_path(self, kind):
         bench, case = cases.Workbench({}), fashion(kind)
-        images, labels = bench._batch(case)
+        images, labels = bench.batch(case)
         path = "first_pass" if kind == cases.ATTACK_FIRST_PASS else "full_unroll"
         source = attacks.gradient_source(bench.model(case), path, iterations=1)
         with tf.GradientTape() as tape:

@@ -57,16 +57,16 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_inference(self, iterations, with_encoder):
         model = tiny.model(with_encoder=with_encoder)
-        work = benchmark_floor.inference_work(model, 2, iterations=iterations)
+        work = benchmark_floor.work(model, 2, iterations=iterations)
         graph = linear_ops(attacks.predictor(model, iterations=iterations), tiny.images(2))
         self.assertEqual(totals(work), graph)
 
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_image_gradient(self, iterations, with_encoder):
         model = tiny.model(with_encoder=with_encoder)
-        full = benchmark_floor.image_gradient_work(model, 2, iterations=iterations)
+        full = benchmark_floor.work(model, 2, iterations=iterations, gradient="images")
         self.assertEqual(totals(full), linear_ops(image_gradient(model, "full_unroll", iterations), tiny.images(2)))
-        first = benchmark_floor.image_gradient_work(model, 2, iterations=0)
+        first = benchmark_floor.work(model, 2, iterations=0, gradient="images")
         self.assertEqual(totals(first), linear_ops(image_gradient(model, "first_pass", iterations), tiny.images(2)))
 
     @parameterized.product(network=("fashion_cnn", "wide_resnet"), ind=(None, 0), iterations=(0, 1, 2))
@@ -89,7 +89,7 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_layers_that_are_alike_share_an_op(self):
         model = tiny.model()
-        work = benchmark_floor.inference_work(model, 3, iterations=1)
+        work = benchmark_floor.work(model, 3, iterations=1)
         conv2 = LinearOp(Kind.FORWARD, (3, 4, 4, 4), (3, 3, 4, 4), (3, 4, 4, 4), 1, True, "float32")
         self.assertEqual(work[conv2], 2)
         self.assertEqual(work[conv2._replace(kind=Kind.DATA)], 1)
@@ -115,7 +115,7 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(*OPS)
     def test_the_three_maps_are_of_one_bilinear_form(self, *forward):
         forward = LinearOp(*forward)
-        inputs = benchmark_floor.Inputs()
+        inputs = benchmark_floor.random_inputs()
         other = {Kind.FORWARD: (3, forward.output), Kind.DATA: (1, forward.features), Kind.WEIGHTS: (2, forward.kernel)}
         forms = []
         for kind, (stream, shape) in other.items():
@@ -128,7 +128,9 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
     def test_bfloat16(self):
         for op in self.OPS:
             for kind in Kind:
-                result = benchmark_floor.bare(op._replace(kind=kind, dtype="bfloat16"), benchmark_floor.Inputs())()
+                result = benchmark_floor.bare(
+                    op._replace(kind=kind, dtype="bfloat16"), benchmark_floor.random_inputs()
+                )()
                 self.assertEqual(result.dtype, tf.bfloat16)
 
     def test_floor_runs_each_op_as_often_as_it_says(self):
@@ -140,14 +142,14 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(calls, {"a": 3, "b": 1})
 
     def test_floor_of_a_model(self):
-        work = benchmark_floor.training_work(tiny.model(), 2, iterations=1)
-        self.assertNotEqual(float(benchmark_floor.floor(work, benchmark_floor.Inputs())()), 0.0)
+        work = benchmark_floor.work(tiny.model(), 2, iterations=1, gradient="weights")
+        self.assertNotEqual(float(benchmark_floor.floor(work, benchmark_floor.random_inputs())()), 0.0)
 
     def test_inputs_are_shared_and_seeded(self):
-        inputs = benchmark_floor.Inputs(seed=1)
+        inputs = benchmark_floor.random_inputs(seed=1)
         self.assertIs(inputs(1, (2, 3), "float32"), inputs(1, (2, 3), "float32"))
         self.assertNotAllClose(inputs(1, (2, 3), "float32"), inputs(2, (2, 3), "float32"))
-        again = benchmark_floor.Inputs(seed=1)(1, (2, 3), "float32")
+        again = benchmark_floor.random_inputs(seed=1)(1, (2, 3), "float32")
         self.assertAllEqual(inputs(1, (2, 3), "float32"), again)
 
 
