@@ -40,10 +40,10 @@ class SoftAdaReLU(AdaReLU):
 
     sharpness = 10.0
 
-    def call(self, features: Any, signal: Any = None, *, step_size: Any = 0.0, training: bool = False) -> Any:
+    def call(self, features: Any, signal: Any = None, *, eta: Any = 0.0, training: bool = False) -> Any:
         if signal is None:
             return super().call(features, None, training=training)
-        features = move(features + self.in_compute_dtype(self.bias), signal, step_size)
+        features = move(features + self.in_compute_dtype(self.bias), signal, eta)
         latent = jax.nn.sigmoid(self.sharpness * features * signal)
         return features * latent, latent
 
@@ -53,7 +53,7 @@ class Model:
 
     def __init__(self, recipe: Recipe, image_shape: tuple[int, int, int], seed: int):
         keras.utils.set_random_seed(seed)
-        parts = fashion_cnn(ind=recipe.ind, rule=recipe.rule, taps=recipe.taps)
+        parts = fashion_cnn(encoder_blocks=recipe.encoder_blocks, rule=recipe.rule, taps=recipe.taps)
         if recipe.soft:
             _soften(parts.network)
         shape = (None, *image_shape)
@@ -114,7 +114,7 @@ class Model:
 
     def _step(self, weights: Weights, state: State, eta: Array) -> Any:
         with self._with(weights):
-            return step(self._network, state, step_size=eta, feedback_start=self._start)
+            return step(self._network, state, eta=eta, feedback_start=self._start)
 
 
 def readout(name: str, logits: Array) -> Array:

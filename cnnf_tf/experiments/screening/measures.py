@@ -21,7 +21,7 @@ ATTACKS = (
     ("first_pass", "margin"),
     ("first_pass", "cross_entropy"),
 )
-"""Gradient path and loss; each sees what the ones before it left standing.
+"""Gradient path and loss; each sees what the ones before it left robust.
 A path may also be a number of iterations."""
 
 
@@ -90,24 +90,24 @@ def under_attack(
     size = len(images)
     floats = images.astype(np.float32) / 255
     indices = np.tile(np.arange(size), len(epsilons))
-    radii: np.ndarray = np.repeat(np.asarray(epsilons, np.float32), size)
-    standing: np.ndarray = np.ones(len(indices), bool)
+    balls: np.ndarray = np.repeat(np.asarray(epsilons, np.float32), size)
+    robust: np.ndarray = np.ones(len(indices), bool)
     found: dict[str, dict[str, float]] = {f"{epsilon:g}": {} for epsilon in epsilons}
     if not iterations:
         attacks = [(path, loss) for path, loss in attacks if path == "first_pass"]
     for number, (path, loss) in enumerate(attacks):
         program = _attack(model, recipe.readout, iterations, path, loss, steps)
         key = jax.random.fold_in(jax.random.key(seed), number)
-        left = np.flatnonzero(standing)
+        left = np.flatnonzero(robust)
         for first in range(0, len(left), chunk):
             own = left[first : first + chunk]
             padded: np.ndarray = np.resize(own, chunk)
             rows = indices[padded]
             kept = program(
-                weights, floats[rows], labels[rows], radii[padded], recipe.eta, jax.random.fold_in(key, first)
+                weights, floats[rows], labels[rows], balls[padded], recipe.eta, jax.random.fold_in(key, first)
             )
-            standing[own] = np.asarray(kept)[: len(own)]
-        for epsilon, part in zip(epsilons, standing.reshape(len(epsilons), size), strict=True):
+            robust[own] = np.asarray(kept)[: len(own)]
+        for epsilon, part in zip(epsilons, robust.reshape(len(epsilons), size), strict=True):
             found[f"{epsilon:g}"][f"{path}/{loss}"] = _percent(part)
     return found
 
@@ -172,16 +172,16 @@ def _pgd(
         return jnp.sum(value), margin(lax.stop_gradient(logits)) < 0
 
     def ascend(step: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        adversarial, standing = carry
+        adversarial, robust = carry
         gradient, right = jax.grad(loss, has_aux=True)(adversarial)
         size = 0.25 * epsilon * 0.5 * (1 + jnp.cos(jnp.pi * step / steps))
         moved = adversarial + size * jnp.sign(gradient)
-        return jnp.clip(jnp.clip(moved, images - epsilon, images + epsilon), 0, 1), standing & right
+        return jnp.clip(jnp.clip(moved, images - epsilon, images + epsilon), 0, 1), robust & right
 
     _, clean = loss(images)
     first = jnp.clip(images + epsilon * jax.random.uniform(key, images.shape, minval=-1, maxval=1), 0, 1)
-    last, standing = lax.fori_loop(0, steps, ascend, (first, clean))
-    return standing & loss(last)[1]
+    last, robust = lax.fori_loop(0, steps, ascend, (first, clean))
+    return robust & loss(last)[1]
 
 
 def _parts(images: np.ndarray, size: int) -> list[np.ndarray]:

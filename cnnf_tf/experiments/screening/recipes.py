@@ -14,7 +14,7 @@ class Recipe:
       name: of the row and its file.
       prediction: one line, written before the run.
       iterations: K in training.
-      ind: blocks outside of the loop.
+      encoder_blocks: blocks outside of the loop.
       rule: of the adaptive layers.
       taps: whether features of blocks 3 and 4 are reconstructed too.
       soft: mean-field latents, see `loop.SoftAdaReLU`.
@@ -40,7 +40,7 @@ class Recipe:
     name: str
     prediction: str
     iterations: int = 1
-    ind: int = 0
+    encoder_blocks: int = 0
     rule: str = "map"
     taps: bool = True
     soft: bool = False
@@ -172,7 +172,7 @@ RECIPES = (
     Recipe(
         "k1_adversarial_ind2",
         "Shipped placement of the loop (block 3 up, reference rule): level with k1_adversarial.",
-        ind=2,
+        encoder_blocks=2,
         rule="reference",
         **_ADVERSARIAL,
     ),

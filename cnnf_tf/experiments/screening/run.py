@@ -103,7 +103,7 @@ def _measured(
     result = {"clean": clean, "corruptions": {}, "restoration": {}, "attacks": {}}
     for name, corrupted in measures.corrupted_images(images, budget.seed).items():
         result["corruptions"][name] = measures.by_pass(model, recipe, weights, corrupted, labels)
-        if not recipe.ind:
+        if not recipe.encoder_blocks:
             result["restoration"][name] = measures.restoration(model, recipe, weights, corrupted, images)
     for iterations in recipe.attacked_iterations:
         found = measures.under_attack(
