@@ -82,6 +82,9 @@ SERVING = [
 # Only to read the authors' PyTorch checkpoints and to compare with PyTorch.
 TORCH = ["torch>=2.0"]
 
+# Keras' other backend, for inference and for the screening of recipes (bin/screening.py).
+JAX = ["jax>=0.6"]
+
 # What cnnf_tf.experiments needs beyond the library. The wheel leaves that folder out, so a user of the library never
 # installs this; the Makefile installs it with the core, so that `make demo` stays one command.
 EXPERIMENTS = ["jinja2>=3.1"]
@@ -131,6 +134,7 @@ setuptools.setup(
         "docs": DOCS,
         "experiments": EXPERIMENTS,
         "serving": SERVING,
+        "jax": JAX,
         "torch": TORCH,
     },
     classifiers=[

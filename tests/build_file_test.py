@@ -21,7 +21,7 @@ IMPLIED = {
     "tensorflow_probability": ["tf_keras"],
 }
 # An extra that is imported only where it is used, and that Bazel does not install.
-NOT_IN_BAZEL = {"torch"}
+NOT_IN_BAZEL = {"jax", "torch"}
 SOURCES = ("bin", "cnnf_tf", "configs", "tests", "tools")
 
 
