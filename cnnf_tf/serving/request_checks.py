@@ -24,13 +24,10 @@ def check_image_shapes(images: tf.Tensor, image_shape: tuple[int, int, int], max
     sizes = tf.concat([shape, [-1] * 5], axis=0)
     fits = tf.reduce_all(tf.equal(sizes[1:5], [height, width, channels, -1]))
     wanted = f"images must have the shape [batch, {height}, {width}, {channels}]; got the shape:"
-    with tf.control_dependencies([tf.debugging.Assert(fits, [wanted, shape], summarize=8)]):
-        images = tf.identity(images)
-    images = tf.ensure_shape(images, [None, *image_shape])
-    few = tf.shape(images)[0] <= max_images
+    images = tf.ensure_shape(_checked(images, fits, wanted, shape), [None, *image_shape])
+    count = tf.shape(images)[0]
     limit = f"a request may hold at most {max_images} images (fixed at export); got:"
-    with tf.control_dependencies([tf.debugging.Assert(few, [limit, tf.shape(images)[0]])]):
-        return tf.identity(images)
+    return _checked(images, count <= max_images, limit, count)
 
 
 def check_pixels(images: tf.Tensor) -> tf.Tensor:
@@ -39,22 +36,25 @@ def check_pixels(images: tf.Tensor) -> tf.Tensor:
     in_range = tf.reduce_all((images >= -_RANGE_TOLERANCE) & (images <= 1 + _RANGE_TOLERANCE))
     finite = tf.reduce_all(tf.math.is_finite(images))
     wanted = "pixels must be floats in [0, 1] without NaN (send bytes 0 to 255 to a signature that ends in _uint8);"
-    got = ["got minimum and maximum:", tf.reduce_min(images), tf.reduce_max(images), "all finite:", finite]
-    with tf.control_dependencies([tf.debugging.Assert(in_range, [wanted, *got])]):
-        return tf.identity(images)
+    got = ("got minimum and maximum:", tf.reduce_min(images), tf.reduce_max(images), "all finite:", finite)
+    return _checked(images, in_range, wanted, *got)
 
 
 def check_per_image(values: tf.Tensor, name: str, count: tf.Tensor, low: float, high: float) -> tf.Tensor:
     """One number for all images or one for each, in [low, high]; returns `[batch]`."""
     values = forget_shape(values)
-    shape, size = tf.shape(values), tf.size(values)
     wanted = f"{name} must be one number or one for each image; got the shape:"
-    fits = (size == 1) | (size == count)
-    with tf.control_dependencies([tf.debugging.Assert(fits, [wanted, shape, "for so many images:", count])]):
-        values = tf.reshape(values, [-1])
+    fits = (tf.size(values) == 1) | (tf.size(values) == count)
+    values = _checked(values, fits, wanted, tf.shape(values), "for so many images:", count)
+    values = tf.reshape(values, [-1])
     allowed = tf.reduce_all((values >= low) & (values <= high))  # also false for NaN
     fixed = "" if high == float("inf") else " (the limit was fixed at export)"
     limits = f"{name} must be in [{low}, {high}]{fixed}; got minimum and maximum:"
-    got = [limits, tf.reduce_min(values), tf.reduce_max(values)]
-    with tf.control_dependencies([tf.debugging.Assert(allowed, got)]):
-        return tf.broadcast_to(values, [count])
+    values = _checked(values, allowed, limits, tf.reduce_min(values), tf.reduce_max(values))
+    return tf.broadcast_to(values, [count])
+
+
+def _checked(tensor: tf.Tensor, condition: tf.Tensor, *message: str | tf.Tensor) -> tf.Tensor:
+    """The tensor, once the condition holds: the message comes before any complaint of what uses the tensor."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, message, summarize=8)]):
+        return tf.identity(tensor)

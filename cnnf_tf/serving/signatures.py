@@ -22,19 +22,63 @@ the logits and labels of every pass, `[batch, max_iterations + 1, classes]` and 
 dimension of every output is the batch, as batching in the server needs it. An empty batch gives empty outputs.
 """
 
+import dataclasses
 import os
 import pathlib
 import tempfile
+import types
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.models import CNNF, infer_adaptive
+from cnnf_tf.models import CNNF, check_tolerance, infer_adaptive
 from cnnf_tf.serving import request_checks as checks
-from cnnf_tf.serving.options import ServingOptions
+from cnnf_tf.utils.validation import positive_int
 
 Outputs = dict[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class ServingOptions:
+    """Defaults and limits that go into the exported graph; `ServingOptions.for_model` fills them in.
+
+    Attributes:
+      iterations: most feedback passes of `serving_default`; also those of `reconstruct` (at least 1 there).
+      tolerance: of `serving_default`: an image stops once it is self-consistent; 0 runs all `iterations`.
+      max_iterations: most feedback passes a request may ask for; those of `trajectory`.
+      chunk_size: images that are in work at once. More in one request are done in turn, so that memory stays flat.
+      max_images: most images in one request.
+
+    Raises:
+      ValueError: a value out of its range.
+    """
+
+    iterations: int
+    tolerance: float = 0.0
+    max_iterations: int = 10
+    chunk_size: int = 128
+    max_images: int = 16_384
+
+    def __post_init__(self) -> None:
+        for name in ("max_iterations", "chunk_size", "max_images"):
+            positive_int(name, getattr(self, name))
+        if type(self.iterations) is not int or not 0 <= self.iterations <= self.max_iterations:
+            raise ValueError(
+                f"iterations must be an integer from 0 to max_iterations ({self.max_iterations}), "
+                f"got {self.iterations!r}."
+            )
+        check_tolerance(self.tolerance)
+
+    @classmethod
+    def for_model(
+        cls, model: CNNF, *, iterations: int | None = None, max_iterations: int | None = None, **others: Any
+    ) -> "ServingOptions":
+        """Fills in what is None: the model's own iterations, and a limit of 10 or, if more, those iterations."""
+        iterations = model.iterations if iterations is None else iterations
+        limit = max(cls.max_iterations, iterations) if max_iterations is None else max_iterations
+        return cls(iterations, max_iterations=limit, **others)
 
 
 class ServingModule(tf.Module):
@@ -50,15 +94,15 @@ class ServingModule(tf.Module):
     def __init__(self, model: CNNF, options: ServingOptions, *, class_names: Sequence[str], class_names_file: str):
         super().__init__(name="cnnf")
         self._options = options
-        self._model = _Untracked(model)
+        # What a SavedModel must hold are the weights; in a namespace, `tf.Module` does not find the Keras objects.
+        self._hidden = types.SimpleNamespace(model=model)
         self._class_names = list(class_names)
-        # What a SavedModel must hold; the Keras objects themselves stay out of it.
         self.weights = [weight.value for weight in model.weights]
         self.class_names_file = tf.saved_model.Asset(class_names_file)
 
     def endpoints(self) -> dict[str, Callable[..., Outputs]]:
         """The `tf.function`s by the names under which they are served."""
-        shape = [None, *self._model.value.image_shape]
+        shape = [None, *self._hidden.model.image_shape]
         floats = tf.TensorSpec(shape, tf.float32, name="images")
         bytes_ = tf.TensorSpec(shape, tf.uint8, name="images")
         request = [
@@ -96,7 +140,7 @@ class ServingModule(tf.Module):
         }
 
     def _predict_chunk(self, images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
-        model = self._model.value
+        model = self._hidden.model
         result = infer_adaptive(model, images, max_iterations=max_iterations, tolerance=tolerance)
         logits = tf.cast(result.logits(model.readout), tf.float32)
         label = tf.argmax(logits, axis=-1)
@@ -111,40 +155,34 @@ class ServingModule(tf.Module):
         }
 
     def _reconstruct_chunk(self, images: tf.Tensor) -> Outputs:
-        pictures = self._model.value.reconstruct(images, iterations=max(1, self._options.iterations))
+        pictures = self._hidden.model.reconstruct(images, iterations=max(1, self._options.iterations))
         return {"reconstructions": tf.cast(tf.transpose(pictures, [1, 0, 2, 3, 4]), tf.float32)}
 
     def _trajectory_chunk(self, images: tf.Tensor) -> Outputs:
-        logits = self._model.value.infer(images, iterations=self._options.max_iterations).logits
+        logits = self._hidden.model.infer(images, iterations=self._options.max_iterations).logits
         logits = tf.cast(tf.transpose(logits, [1, 0, 2]), tf.float32)
         return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
 
     def _checked(self, images: tf.Tensor) -> tf.Tensor:
-        images = checks.check_image_shapes(images, self._model.value.image_shape, self._options.max_images)
+        images = checks.check_image_shapes(images, self._hidden.model.image_shape, self._options.max_images)
         return images if images.dtype == tf.uint8 else checks.check_pixels(images)
 
     def _in_chunks(self, body: tf.types.experimental.ConcreteFunction, *inputs: tf.Tensor) -> Outputs:
         """`body` of all rows, a chunk at a time: memory is that of one chunk. No rows give outputs of no rows."""
         count, size = tf.shape(inputs[0])[0], self._options.chunk_size
-        names = sorted(body.structured_outputs)
-        shapes = {name: [None, *body.structured_outputs[name].shape[1:]] for name in names}
-        dtypes = {name: body.structured_outputs[name].dtype for name in names}
-        empty = [
-            tf.TensorArray(dtypes[name], size=0, dynamic_size=True, infer_shape=False, element_shape=shapes[name])
-            for name in names
-        ]
+        shapes = {name: [None, *output.shape[1:]] for name, output in body.structured_outputs.items()}
+        empty = {
+            name: tf.TensorArray(output.dtype, 0, dynamic_size=True, infer_shape=False, element_shape=shapes[name])
+            for name, output in body.structured_outputs.items()
+        }
 
-        def more(start: tf.Tensor, arrays: list[tf.TensorArray]) -> tf.Tensor:
-            del arrays
-            return start < count
-
-        def work(start: tf.Tensor, arrays: list[tf.TensorArray]) -> tuple[tf.Tensor, list[tf.TensorArray]]:
+        def work(start: tf.Tensor, arrays: dict[str, tf.TensorArray]) -> tuple[tf.Tensor, dict[str, tf.TensorArray]]:
             outputs = body(*(_to_float(tensor[start : start + size]) for tensor in inputs))
-            index = start // size
-            return start + size, [array.write(index, outputs[name]) for array, name in zip(arrays, names, strict=True)]
+            return start + size, {name: array.write(start // size, outputs[name]) for name, array in arrays.items()}
 
-        _, arrays = tf.while_loop(more, work, (tf.constant(0), empty), parallel_iterations=1)
-        return {name: tf.ensure_shape(array.concat(), shapes[name]) for name, array in zip(names, arrays, strict=True)}
+        loop_variables = (tf.constant(0), empty)
+        _, arrays = tf.while_loop(lambda start, _: start < count, work, loop_variables, parallel_iterations=1)
+        return {name: tf.ensure_shape(array.concat(), shapes[name]) for name, array in arrays.items()}
 
 
 def write_module(
@@ -156,13 +194,6 @@ def write_module(
         file.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
         module = ServingModule(model, options, class_names=class_names, class_names_file=str(file))
         tf.saved_model.save(module, str(directory), signatures=module.endpoints())
-
-
-class _Untracked:
-    """Hides a model from `tf.Module`, which would write all of Keras' objects into the SavedModel."""
-
-    def __init__(self, value: CNNF):
-        self.value = value
 
 
 def _traced(body: Callable[..., Outputs], *specs: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:

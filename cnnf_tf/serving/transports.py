@@ -3,9 +3,11 @@
 Packages of the extra `serving` are imported where they are used.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,31 @@ import numpy as np
 from cnnf_tf.serving.errors import ServingError, plain_words
 from cnnf_tf.serving.versions import existing_versions
 
-_EXTRA = 'wants the package {package}; install the extra: pip install "cnnf_tf[serving]"'
+
+@contextlib.contextmanager
+def needs_extra(what: str, package: str) -> Iterator[None]:
+    """Makes an ImportError in its block say that `what` wants `package`, and which extra brings it."""
+    try:
+        yield
+    except ImportError as error:
+        message = f'{what} wants the package {package}; install the extra: pip install "cnnf_tf[serving]" ({error}).'
+        raise ImportError(message) from error
+
+
+def predict_request(model: str, signature: str, inputs: dict[str, np.ndarray], *, version: int | None = None) -> Any:
+    """A `PredictRequest`; for the arguments see `GrpcTransport`."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    protos = {name: tf.make_tensor_proto(values) for name, values in inputs.items()}
+    return predict_pb2.PredictRequest(model_spec=_model_spec(model, version, signature), inputs=protos)
+
+
+def _model_spec(model: str, version: int | None, signature: str = "") -> Any:
+    from tensorflow_serving.apis import model_pb2
+
+    number = None if version is None else {"value": version}
+    return model_pb2.ModelSpec(name=model, version=number, signature_name=signature)
 
 
 class GrpcTransport:
@@ -26,11 +52,9 @@ class GrpcTransport:
     """
 
     def __init__(self, address: str, model: str, *, version: int | None = None):
-        try:
+        with needs_extra("gRPC", "tensorflow-serving-api"):
             import grpc
             from tensorflow_serving.apis import prediction_service_pb2_grpc
-        except ImportError as error:
-            raise ImportError(_EXTRA.format(package="tensorflow-serving-api") + f" ({error}).") from error
         self._grpc, self._address, self._model, self._version = grpc, address, model, version
         # Answers may be large; gRPC's own limit is 4 MB.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -39,20 +63,16 @@ class GrpcTransport:
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
         import tensorflow as tf
-        from tensorflow_serving.apis import predict_pb2
 
-        request = predict_pb2.PredictRequest()
-        self._fill(request.model_spec, signature)
-        for name, values in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+        request = predict_request(self._model, signature, inputs, version=self._version)
         response = self._call(self._stub.Predict, request, timeout)
         return {name: tf.make_ndarray(values) for name, values in response.outputs.items()}
 
     def image_shape(self, *, timeout: float) -> tuple[int, int, int]:
         from tensorflow_serving.apis import get_model_metadata_pb2
 
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-        self._fill(request.model_spec, "")
+        spec = _model_spec(self._model, self._version)
+        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
         response = self._call(self._stub.GetModelMetadata, request, timeout)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata["signature_def"].Unpack(signatures)
@@ -62,11 +82,6 @@ class GrpcTransport:
     def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
-
-    def _fill(self, spec: Any, signature: str) -> None:
-        spec.name, spec.signature_name = self._model, signature
-        if self._version is not None:
-            spec.version.value = self._version
 
     def _call(self, method: Any, request: Any, timeout: float) -> Any:
         try:
@@ -92,10 +107,8 @@ class RestTransport:
     def __init__(self, url: str, model: str, *, version: int | None = None):
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"the URL must start with http:// or https://, got {url!r}.")
-        try:
+        with needs_extra("REST", "requests"):
             import requests
-        except ImportError as error:
-            raise ImportError(_EXTRA.format(package="requests") + f" ({error}).") from error
         self._requests, self._session = requests, requests.Session()
         self._url = f"{url.rstrip('/')}/v1/models/{model}" + ("" if version is None else f"/versions/{version}")
 
