@@ -8,6 +8,7 @@ checkpointed.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -21,17 +22,7 @@ _ORDER, _AUGMENTATION = 0, 1  # what a seed is used for
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What `load` was asked for; see there.
-
-    Attributes:
-      batch_size: Images per batch, or None for single images.
-      shuffle_seed: Seed of the order, or None for the order of the source.
-      shuffle_buffer: Number of encoded examples to shuffle among where images are not in memory.
-      repeat: Whether epochs follow one another without end.
-      augmentation: What may happen to an image.
-      augment_seed: Seed of the augmentation.
-      drop_remainder: Whether a last batch that is not full is left out.
-    """
+    """What `load` was asked for; see there."""
 
     batch_size: int | None
     shuffle_seed: int | None
@@ -89,12 +80,15 @@ def from_memory(images: np.ndarray, labels: np.ndarray, options: Options) -> tf.
     with tf.device("/CPU:0"):  # a copy on an accelerator would be of no use to tf.data
         all_images = tf.constant(images)
         all_labels = tf.constant(labels, tf.int32)
-    if options.shuffle_seed is None:
-        order = tf.data.Dataset.range(count)
-        order = order.repeat() if options.repeat else order
-    else:
-        seed = options.shuffle_seed
-        order = _per_epoch(seed, _ORDER, options.repeat, count, lambda s: _permutation(count, s))
+    order = tf.data.Dataset.range(count)
+    if options.shuffle_seed is not None:
+
+        def permutation(seed: tf.Tensor) -> tf.Tensor:
+            return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seed, alg="philox")
+
+        order = _per_epoch(options.shuffle_seed, _ORDER, options.repeat, count, permutation)
+    elif options.repeat:
+        order = order.repeat()
 
     def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.gather(all_images, indices), tf.gather(all_labels, indices)
@@ -106,13 +100,13 @@ def from_stream(elements: tf.data.Dataset, decode: Decode, num_classes: int, opt
     """The pipeline that reads and decodes images as they are needed; shuffles within a buffer of encoded examples.
 
     Args:
-      elements: Finite dataset of raw elements of known cardinality; see `sources.Source.elements`.
-      decode: Decodes a batch of them.
+      elements: As in `read_all`.
+      decode: As in `read_all`.
       num_classes: A label outside [0, num_classes) raises `tf.errors.InvalidArgumentError` on iteration.
       options: What was asked for.
 
     Returns:
-      Dataset of (float32 images in [0, 1], int32 labels).
+      As `from_memory`.
     """
     count = int(elements.cardinality())
     if options.shuffle_seed is not None:
@@ -134,22 +128,14 @@ def _finish(
 ) -> tf.data.Dataset:
     """Batches items, reads them (uint8 images, int32 labels), augments, converts to float and prefetches."""
     augmentation = options.augmentation
-    if augmentation.is_identity:
-        draws = tf.data.Dataset.from_tensors(tf.zeros((0,), tf.int32)).repeat()
-    else:
-        draws = _per_epoch(
-            options.augment_seed,
-            _AUGMENTATION,
-            options.repeat,
-            count,
-            lambda seed: augmentation_lib.draw(augmentation, count, seed),
-        )
+    draws = tf.data.Dataset.from_tensors(tf.zeros((0,), tf.int32)).repeat()  # of nothing
+    if not augmentation.is_identity:
+        draw_all = functools.partial(augmentation_lib.draw, augmentation, count)
+        draws = _per_epoch(options.augment_seed, _AUGMENTATION, options.repeat, count, draw_all)
 
     def to_batch(item: tf.Tensor | Mapping[str, tf.Tensor], draw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = read(item)
-        if not augmentation.is_identity:
-            images = augmentation_lib.apply(augmentation, images, draw)
-        return tf.cast(images, tf.float32) / 255.0, labels
+        return tf.cast(augmentation_lib.apply(augmentation, images, draw), tf.float32) / 255.0, labels
 
     # A repeating pipeline fills every batch, across the border of two epochs: dropping only makes the shape static.
     drop_remainder = options.batch_size is not None and (options.drop_remainder or options.repeat)
@@ -180,7 +166,3 @@ def _per_epoch(
 
     cardinality = tf.data.INFINITE_CARDINALITY if repeat else count
     return epochs.flat_map(one_epoch).apply(tf.data.experimental.assert_cardinality(cardinality))
-
-
-def _permutation(count: int, seed: tf.Tensor) -> tf.Tensor:
-    return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seed, alg="philox")

@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import queue
 import shutil
 import subprocess
 import threading
@@ -55,13 +54,12 @@ def check_reachable(url: str, timeout_s: float = 5.0) -> None:
     Raises:
       ConnectionError: If no answer comes.
     """
-    answers: queue.Queue[str | None] = queue.Queue()
+    answers: list[str | None] = []
     # Name resolution heeds no timeout, hence the thread; a daemon, so that it cannot keep the program alive.
-    threading.Thread(target=lambda: answers.put(_ask(url, timeout_s)), daemon=True).start()
-    try:
-        problem = answers.get(timeout=timeout_s)
-    except queue.Empty:
-        problem = "no answer"
+    thread = threading.Thread(target=lambda: answers.append(_ask(url, timeout_s)), daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    problem = answers[0] if answers else "no answer"
     if problem is not None:
         raise ConnectionError(f"{url} cannot be reached within {timeout_s:g} s ({problem}); is there a network?")
 

@@ -5,7 +5,6 @@ distributor stripped are restored; anything else is an error that names the file
 """
 
 import hashlib
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -40,35 +39,27 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
         raise FileNotFoundError(
             f"{source}: wanted the official files of {name}, {' '.join(sorted(wanted))}; missing: {' '.join(missing)}."
         )
+    from tensorflow_datasets.core.download.checksums import compute_url_info
+
     # The checksum is looked at first: it proves a file sound; what fails it is then examined for a telling error.
-    strays = [filename for filename, info in wanted.items() if _sha256(source / filename) != info.checksum]
+    found = {filename: compute_url_info(source / filename) for filename in wanted}
+    strays = [filename for filename, info in wanted.items() if found[filename].checksum != info.checksum]
     if strays and name in IDX_MTIMES:
         for split in idx.FILE_STEMS:
             idx.read_split(source, split)
     for filename, info in wanted.items():
-        if filename in strays:
-            (target / filename).write_bytes(_restore(name, source / filename, info))
-        else:
-            os.symlink((source / filename).absolute(), target / filename)
-
-
-def _restore(name: str, path: pathlib.Path, info: Any) -> bytes:
-    data = path.read_bytes()
-    mtime = IDX_MTIMES.get(name, {}).get(path.name.split("-")[0])
-    if mtime is not None:
-        data = idx.restore_gzip_header(data, path.name.removesuffix(".gz"), mtime)
-    if hashlib.sha256(data).hexdigest() != info.checksum:
-        raise ValueError(
-            f"{path}: this is not the official file of {name}; wanted {info.size:,} bytes with SHA-256 "
-            f"{info.checksum}, got {path.stat().st_size:,} bytes with {_sha256(path)}. Use the files of the authors "
-            "or of Debian."
-        )
-    return data
-
-
-def _sha256(path: pathlib.Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        path = source / filename
+        if filename not in strays:
+            (target / filename).symlink_to(path.absolute())
+            continue
+        data = path.read_bytes()
+        mtime = IDX_MTIMES.get(name, {}).get(filename.split("-")[0])
+        if mtime is not None:
+            data = idx.restore_gzip_header(data, filename.removesuffix(".gz"), mtime)
+        if hashlib.sha256(data).hexdigest() != info.checksum:
+            raise ValueError(
+                f"{path}: this is not the official file of {name}; wanted {info.size:,} bytes with SHA-256 "
+                f"{info.checksum}, got {found[filename].size:,} bytes with {found[filename].checksum}. Use the files "
+                "of the authors or of Debian."
+            )
+        (target / filename).write_bytes(data)

@@ -59,12 +59,16 @@ def prepare(
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(f"data_dir: wanted a folder, got the file {root}.")
     root.mkdir(parents=True, exist_ok=True)
-    with _lock(root, name, report):
+    prefix = f".prepare_{name.replace('/', '_')}."
+    with _lock(root / f"{prefix}lock", name, report):
         if ready := _find_ready(name, root, report):  # another process did it while this one waited
             return ready
         source = _find_files(name, idx_dir, apt, download, report)
-        with _staging(root, name) as staging:
-            _build(name, root, source, staging, report)
+        for leftover in root.glob(f"{prefix}*.tmp"):  # of killed runs, since this one holds the lock
+            shutil.rmtree(leftover, ignore_errors=True)
+        # On the file system of `root`.
+        with tempfile.TemporaryDirectory(".tmp", prefix, root, ignore_cleanup_errors=True) as staging:
+            _build(name, root, source, pathlib.Path(staging), report)
     ready = _find_ready(name, root, None)
     if ready is None:
         raise OSError(f"{name} was prepared but is not in {root}.")
@@ -179,25 +183,12 @@ def _calm_tfds() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lock(root: pathlib.Path, name: str, report: Callable[[str], None]) -> Iterator[None]:
+def _lock(path: pathlib.Path, name: str, report: Callable[[str], None]) -> Iterator[None]:
     """Holds the data set's lock, so that of several processes one prepares and the others wait for it."""
-    with open(root / f".prepare_{name.replace('/', '_')}.lock", "w") as file:
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             report(f"Another process is preparing {name}; waiting for it ...")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _staging(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
-    """A private folder on the file system of `root`; needs the lock, because it clears those of killed runs away."""
-    prefix = f".prepare_{name.replace('/', '_')}."
-    for leftover in root.glob(f"{prefix}*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=root))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """`idx:PATH`: a folder with IDX files in MNIST layout, read without TensorFlow Datasets."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -10,10 +10,6 @@ from cnnf_tf.data.sources import base as sources
 from cnnf_tf.data.sources import decoding, splits
 from cnnf_tf.data.sources import idx_files as idx
 
-# One class name per line, the name TFDS gives this file; without it there are ten classes called "0" to "9".
-CLASS_NAMES_FILE = "label.labels.txt"
-
-
 PREFIX = "idx:"
 
 
@@ -21,7 +17,7 @@ class IdxSource(sources.Source):
     """The splits `train` (files `train-*`) and `test` (files `t10k-*`); one of the two may be missing.
 
     The files have the official names, with or without `.gz`. An optional `label.labels.txt` gives the class names, one
-    per line, and with them the number of classes (at most 256).
+    per line, and with them the number of classes (at most 256); without it there are ten, called "0" to "9".
     """
 
     def __init__(self, name: str, *, image_size: tuple[int, int] | None = None):
@@ -45,24 +41,15 @@ class IdxSource(sources.Source):
         height, width = image_size or next(iter(shapes.values()))[1:]
         self._size = image_size
         class_names = self._read_class_names()
-        self.info = sources.DatasetInfo(
-            name=name,
-            image_shape=(height, width, 1),
-            num_classes=len(class_names),
-            class_names=class_names,
-            num_examples={split: shape[0] for split, shape in shapes.items()},
-        )
+        counts = {split: shape[0] for split, shape in shapes.items()}
+        self.info = sources.DatasetInfo(name, (height, width, 1), len(class_names), class_names, counts)
 
-    def elements(self, ranges: Sequence[splits.SplitRange]) -> tf.data.Dataset:
-        images: list[np.ndarray] = []
-        labels: list[np.ndarray] = []
-        for part in ranges:
-            split_images, split_labels = idx.read_split(self._folder, part.name, self.info.num_classes)
-            images.append(split_images[part.start : part.stop, ..., np.newaxis])
-            labels.append(split_labels[part.start : part.stop].astype(np.int32))
+    def elements_of(self, part: splits.SplitRange) -> tf.data.Dataset:
+        images, labels = idx.read_split(self._folder, part.name, self.info.num_classes)
+        rows = slice(part.start, part.stop)
         with tf.device("/CPU:0"):  # a copy on an accelerator would be of no use to tf.data
             return tf.data.Dataset.from_tensor_slices(
-                {"image": np.concatenate(images), "label": np.concatenate(labels)}
+                {"image": images[rows, ..., np.newaxis], "label": labels[rows].astype(np.int32)}
             )
 
     def decode_batch(self, elements: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -85,9 +72,9 @@ class IdxSource(sources.Source):
         return shapes
 
     def _read_class_names(self) -> tuple[str, ...]:
-        path = self._folder / CLASS_NAMES_FILE
+        path = self._folder / "label.labels.txt"  # the name TFDS gives this file
         if not path.is_file():
-            return tuple(str(label) for label in range(10))
+            return tuple("0123456789")
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
         if not 1 <= len(names) <= 256:
             raise ValueError(f"{path}: wanted 1 to 256 class names, one per line, got {len(names)}.")

@@ -7,12 +7,15 @@ Every error is a ValueError or FileNotFoundError that names the file, what was w
 NumPy only.
 """
 
+import contextlib
 import gzip
 import math
 import os
 import pathlib
 import struct
 import zlib
+from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 
@@ -48,25 +51,15 @@ def read_images(path: str | os.PathLike[str]) -> np.ndarray:
       ValueError: If the file is damaged, not an IDX image file, or its size is not what its header says.
       OSError: If it cannot be read.
     """
-    return _parse(path, _read_bytes(path), dimensions=3)
+    return _read(path, dimensions=3)
 
 
 def read_labels(path: str | os.PathLike[str], num_classes: int = 10) -> np.ndarray:
-    """Reads a label file, gzip-compressed or not.
+    """Reads a label file; arguments, result `[count]` and errors as in `read_images`.
 
-    Args:
-      path: The IDX file.
-      num_classes: Labels must be in [0, num_classes).
-
-    Returns:
-      uint8 array of shape `[count]`.
-
-    Raises:
-      ValueError: If the file is damaged, not an IDX label file, its size is not what its header says, or a label is out
-        of range.
-      OSError: If it cannot be read.
+    A label that is not in [0, num_classes) is a ValueError too.
     """
-    labels = _parse(path, _read_bytes(path), dimensions=1)
+    labels = _read(path, dimensions=1)
     if labels.max() >= num_classes:
         index = int(np.argmax(labels >= num_classes))
         raise ValueError(f"{path}: wanted labels in [0, {num_classes}), got {labels[index]} at index {index}.")
@@ -88,9 +81,14 @@ def read_split(folder: str | os.PathLike[str], split: str, num_classes: int = 10
       FileNotFoundError: If a file is missing.
       ValueError: If a file is not sound, or there are more images than labels or the other way round.
     """
-    paths = [_require_file(folder, stem) for stem in FILE_STEMS[split]]
-    images = read_images(paths[0])
-    labels = read_labels(paths[1], num_classes)
+    paths = []
+    for stem in FILE_STEMS[split]:
+        path = find_file(folder, stem)
+        if path is None:
+            names = " ".join(f"{name}.gz" for pair in FILE_STEMS.values() for name in pair)
+            raise FileNotFoundError(f"no {stem}.gz (or {stem}) in {folder}; wanted the IDX files {names}.")
+        paths.append(path)
+    images, labels = read_images(paths[0]), read_labels(paths[1], num_classes)
     if len(images) != len(labels):
         raise ValueError(
             f"{paths[1]}: wanted {len(images)} labels, one per image of {paths[0].name}, got {len(labels)}."
@@ -100,15 +98,8 @@ def read_split(folder: str | os.PathLike[str], split: str, num_classes: int = 10
 
 def read_shape(path: str | os.PathLike[str], dimensions: int) -> tuple[int, ...]:
     """Sizes `[count]` or `[count, height, width]` from the header alone; the bytes after it are not looked at."""
-    length = 4 + 4 * dimensions
-    with open(path, "rb") as file:
-        head = file.read(2)
-    try:
-        with gzip.open(path, "rb") if head == _GZIP_MAGIC else open(path, "rb") as file:
-            data = file.read(length)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(path, error) from None
-    return _parse_header(path, data, dimensions)
+    with _opened(path) as file:
+        return _read_header(path, file, dimensions)
 
 
 def encode(array: np.ndarray) -> bytes:
@@ -141,37 +132,28 @@ def restore_gzip_header(data: bytes, name: str, mtime: int) -> bytes:
     return data[:3] + b"\x08" + struct.pack("<I", mtime) + data[8:10] + name.encode() + b"\0" + data[10:]
 
 
-def _require_file(folder: str | os.PathLike[str], stem: str) -> pathlib.Path:
-    path = find_file(folder, stem)
-    if path is None:
-        names = " ".join(f"{name}.gz" for pair in FILE_STEMS.values() for name in pair)
-        raise FileNotFoundError(f"no {stem}.gz (or {stem}) in {folder}; wanted the IDX files {names}.")
-    return path
-
-
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    data = pathlib.Path(path).read_bytes()
-    if not data.startswith(_GZIP_MAGIC):
-        return data
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """The file as it is without compression; damage found while the block reads it is a ValueError."""
+    with open(path, "rb") as file:
+        compressed = file.read(2) == _GZIP_MAGIC
     try:
-        return gzip.decompress(data)
+        with gzip.open(path, "rb") if compressed else open(path, "rb") as file:
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _damaged(path, error) from None
+        raise ValueError(
+            f"{path}: wanted a complete gzip file, got {os.path.getsize(path):,} bytes that are cut short or damaged "
+            f"({error}); fetch the file again."
+        ) from None
 
 
-def _damaged(path: str | os.PathLike[str], error: Exception) -> ValueError:
-    return ValueError(
-        f"{path}: wanted a complete gzip file, got {os.path.getsize(path):,} bytes that are cut short or damaged "
-        f"({error}); fetch the file again."
-    )
-
-
-def _parse_header(path: str | os.PathLike[str], data: bytes, dimensions: int) -> tuple[int, ...]:
+def _read_header(path: str | os.PathLike[str], file: IO[bytes], dimensions: int) -> tuple[int, ...]:
     kind = "label" if dimensions == 1 else "image"
     length = 4 + 4 * dimensions
+    data = file.read(length)
     if len(data) < length:
         raise ValueError(f"{path}: wanted an IDX {kind} file with a header of {length} bytes, got {len(data)} bytes.")
-    magic, *shape = struct.unpack(f">I{dimensions}I", data[:length])
+    magic, *shape = struct.unpack(f">I{dimensions}I", data)
     if magic != _MAGIC_UBYTE + dimensions:
         raise ValueError(
             f"{path}: wanted an IDX {kind} file (magic number 0x{_MAGIC_UBYTE + dimensions:08x}), got 0x{magic:08x}."
@@ -181,10 +163,13 @@ def _parse_header(path: str | os.PathLike[str], data: bytes, dimensions: int) ->
     return tuple(shape)
 
 
-def _parse(path: str | os.PathLike[str], data: bytes, dimensions: int) -> np.ndarray:
-    shape = _parse_header(path, data, dimensions)
-    got = len(data) - 4 - 4 * dimensions
-    if got != math.prod(shape):
+def _read(path: str | os.PathLike[str], dimensions: int) -> np.ndarray:
+    with _opened(path) as file:
+        shape = _read_header(path, file, dimensions)
+        data = file.read()
+    if len(data) != math.prod(shape):
         sizes = " x ".join(str(size) for size in shape)
-        raise ValueError(f"{path}: the header says {sizes} = {math.prod(shape):,} bytes, but {got:,} bytes follow it.")
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+        raise ValueError(
+            f"{path}: the header says {sizes} = {math.prod(shape):,} bytes, but {len(data):,} bytes follow it."
+        )
+    return np.frombuffer(data, np.uint8).reshape(shape)

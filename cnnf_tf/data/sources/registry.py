@@ -41,12 +41,7 @@ def open_source(
       ValueError: If no such data set is known, or the name or its files are not sound.
       FileNotFoundError: If the data set is known but not there; the message says how to prepare it.
     """
-    if not isinstance(name, str) or not name:
-        raise ValueError(
-            "name: wanted a TFDS name such as 'fashion_mnist', 'idx:PATH' or 'image_folder:PATH[:HxW[xC]]', got "
-            f"{name!r}."
-        )
     for prefix, kind in _KINDS.items():
-        if name.startswith(prefix):
+        if str(name).startswith(prefix):
             return kind(name, image_size=image_size)
     return TfdsSource(name, image_size=image_size, data_dir=data_dir, must_be_prepared=must_be_prepared)

@@ -1,11 +1,10 @@
 """Prepared TensorFlow Datasets, never downloaded from here: a missing one is an error that says how to prepare it."""
 
 import difflib
-import functools
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -50,33 +49,22 @@ class TfdsSource(sources.Source):
         height, width, channels = info.features[self._image_key].shape
         self._resize = image_size is not None
         labels = info.features[self._label_key]
-        self.info = sources.DatasetInfo(
-            name=name,
-            image_shape=(*(image_size or (height, width)), channels),
-            num_classes=labels.num_classes,
-            class_names=tuple(labels.names),
-            num_examples={split: split_info.num_examples for split, split_info in info.splits.items()},
-        )
+        shape = (*(image_size or (height, width)), channels)
+        counts = {split: split_info.num_examples for split, split_info in info.splits.items()}
+        self.info = sources.DatasetInfo(name, shape, labels.num_classes, tuple(labels.names), counts)
 
-    def elements(self, ranges: Sequence[splits.SplitRange]) -> tf.data.Dataset:
+    def elements_of(self, part: splits.SplitRange) -> tf.data.Dataset:
         import tensorflow_datasets as tfds
 
-        keys = {self._image_key: True, self._label_key: True}
-        decoders = tfds.decode.PartialDecoding(keys, decoders={self._image_key: tfds.decode.SkipDecoding()})
-
-        def to_element(example: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {"image": example[self._image_key], "label": example[self._label_key]}
-
-        parts = [
-            self._builder.as_dataset(
-                split=tfds.core.ReadInstruction(part.name, from_=part.start, to=part.stop, unit="abs"),
-                decoders=decoders,
-                read_config=tfds.ReadConfig(try_autocache=False),
-                shuffle_files=False,
-            )
-            for part in ranges
-        ]
-        return functools.reduce(lambda left, right: left.concatenate(right), parts).map(to_element)
+        image, label = self._image_key, self._label_key
+        skip = {image: tfds.decode.SkipDecoding()}
+        dataset = self._builder.as_dataset(
+            split=tfds.core.ReadInstruction(part.name, from_=part.start, to=part.stop, unit="abs"),
+            decoders=tfds.decode.PartialDecoding({image: True, label: True}, decoders=skip),
+            read_config=tfds.ReadConfig(try_autocache=False),
+            shuffle_files=False,
+        )
+        return dataset.map(lambda example: {"image": example[image], "label": example[label]})
 
     def decode_batch(self, elements: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return decoding.decode_batch(elements["image"], None, shape=self.info.image_shape, resize_to_shape=self._resize)
@@ -93,7 +81,7 @@ def how_to_prepare(name: str, data_dir: pathlib.Path) -> str:
 
 
 def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             "name: wanted a TFDS name such as 'fashion_mnist', 'idx:PATH' or 'image_folder:PATH[:HxW[xC]]', got "
             f"{name!r}."
@@ -107,7 +95,8 @@ def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
     except tfds.core.registered.DatasetNotFoundError:
         raise _unknown(name, base, root) from None
     except (ValueError, AssertionError, KeyError, RuntimeError) as error:  # unknown configuration or version
-        raise ValueError(f"name: TFDS cannot open {name!r}: {_first_line(error)}") from None
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ValueError(f"name: TFDS cannot open {name!r}: {reason}") from None
     if must_be_prepared and not (pathlib.Path(builder.data_path) / "dataset_info.json").is_file():
         raise FileNotFoundError(f"{name} is not prepared in {root}. {how_to_prepare(name, root)}")
     return builder
@@ -146,8 +135,3 @@ def _find_keys(name: str, info: Any) -> tuple[str, str]:
             f"{' '.join(str(features).split())}."
         )
     return pair
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
