@@ -12,7 +12,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cnnf_tf.serving.errors import RETRIED, ServingError
+# Codes after which the same request may well succeed a moment later.
+_RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+
+
+class ServingError(OSError):
+    """A request that was not answered; `message` says why.
+
+    Attributes:
+      code: name of gRPC's status code: "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE", "DEADLINE_EXCEEDED", ...
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
 
 
 class Transport(Protocol):
@@ -159,7 +172,7 @@ class Client:
                         "the batch is too large for it; raise the timeout, send smaller batches or ask for fewer "
                         "iterations.",
                     ) from error
-                if error.code not in RETRIED:
+                if error.code not in _RETRIED:
                     raise
                 if attempt == self._retries.attempts:
                     raise ServingError(error.code, f"gave up after {attempt} tries: {error}") from error

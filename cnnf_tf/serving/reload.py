@@ -54,7 +54,8 @@ class Session:
     """The model loaded by TF_LoadSessionFromSavedModel; see `load_in_python` for what it is a function of.
 
     Raises:
-      RuntimeError: the libraries are missing, or TensorFlow refuses the model.
+      OSError: TensorFlow's libraries are missing.
+      RuntimeError: TensorFlow refuses the model.
     """
 
     def __init__(self, directory: str):
@@ -110,14 +111,9 @@ def _library() -> Any:
     """TensorFlow's libraries, with the results of the functions used here that are more than an int."""
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or spec.origin is None:
-        raise RuntimeError("TensorFlow is not installed.")
-    folder = pathlib.Path(spec.origin).parent
-    library: Any = None
+        raise OSError("TensorFlow is not installed.")
     for name in ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2"):
-        try:
-            library = ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
-        except OSError as error:
-            raise RuntimeError(f"TensorFlow's library {name} cannot be loaded from {folder}: {error}") from error
+        library = ctypes.CDLL(str(pathlib.Path(spec.origin).with_name(name)), mode=ctypes.RTLD_GLOBAL)
     for name in ("NewStatus", "NewGraph", "NewSessionOptions", "LoadSessionFromSavedModel", "GraphOperationByName"):
         getattr(library, f"TF_{name}").restype = _Pointer
     library.TF_AllocateTensor.restype = library.TF_TensorData.restype = _Pointer
@@ -135,7 +131,8 @@ LOADERS: dict[str, tuple[Callable[[str], Run], set[str]]] = {
 def main(loader: str, directory: str, results: str) -> None:
     """Runs all cases; see the module docstring."""
     load, unwanted = LOADERS[loader]
-    run, found = load(directory), []
+    run = load(directory)
+    found: list[dict[str, Any]] = []
     for case in pickle.load(sys.stdin.buffer):
         try:
             found.append(run(*case))

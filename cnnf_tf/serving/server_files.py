@@ -87,5 +87,6 @@ def warmup_records(name: str, images: np.ndarray, options: ServingOptions) -> li
         ("reconstruct", {"images": one}),
         ("trajectory", {"images": one}),
     ]
-    logs = (prediction_log_pb2.PredictLog(request=predict_request(name, *request)) for request in requests)
-    return [prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString() for log in logs]
+    filled = [predict_request(inputs, name=name, signature_name=signature) for signature, inputs in requests]
+    logs = [prediction_log_pb2.PredictionLog(predict_log={"request": request}) for request in filled]
+    return [log.SerializeToString() for log in logs]

@@ -34,10 +34,11 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF, check_tolerance, infer_adaptive
-from cnnf_tf.serving import request_checks as checks
 from cnnf_tf.utils.validation import positive_int
 
 Outputs = dict[str, tf.Tensor]
+
+_RANGE_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +124,8 @@ class ServingModule(tf.Module):
         def classify(images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
             images = self._checked(images)
             count = tf.shape(images)[0]
-            limits = checks.check_per_image(max_iterations, "max_iterations", count, 0, options.max_iterations)
-            tolerances = checks.check_per_image(tolerance, "tolerance", count, 0.0, float("inf"))
+            limits = _check_per_image(max_iterations, "max_iterations", count, 0, options.max_iterations)
+            tolerances = _check_per_image(tolerance, "tolerance", count, 0.0, float("inf"))
             return self._in_chunks(predict, images, limits, tolerances)
 
         bodies = {
@@ -164,8 +165,8 @@ class ServingModule(tf.Module):
         return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
 
     def _checked(self, images: tf.Tensor) -> tf.Tensor:
-        images = checks.check_image_shapes(images, self._hidden.model.image_shape, self._options.max_images)
-        return images if images.dtype == tf.uint8 else checks.check_pixels(images)
+        images = _check_image_shapes(images, self._hidden.model.image_shape, self._options.max_images)
+        return images if images.dtype == tf.uint8 else _check_pixels(images)
 
     def _in_chunks(self, body: tf.types.experimental.ConcreteFunction, *inputs: tf.Tensor) -> Outputs:
         """`body` of all rows, a chunk at a time: memory is that of one chunk. No rows give outputs of no rows."""
@@ -208,3 +209,61 @@ def _to_float(values: tf.Tensor) -> tf.Tensor:
     if values.dtype != tf.uint8:
         return values
     return tf.gather(tf.constant(np.arange(256, dtype=np.float32) / np.float32(255)), tf.cast(values, tf.int32))
+
+
+# Checks inside the exported graph: a bad request gets INVALID_ARGUMENT, and no layer ever sees it.
+
+
+def _forget_shape(tensor: tf.Tensor) -> tf.Tensor:
+    """The same tensor, but neither tracing nor the graph optimiser knows its shape; every input passes it first.
+
+    A server feeds whatever a client sent: neither TensorFlow's C++ session nor a loaded signature compares shapes with
+    the signature, and a convolution handed a matrix takes the whole process down. TensorFlow would trust the signature
+    and remove the checks as always true.
+    """
+    return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=tf.TensorShape(None))
+
+
+def _check_image_shapes(images: tf.Tensor, image_shape: tuple[int, int, int], max_images: int) -> tf.Tensor:
+    """Images `[batch, *image_shape]` of at most `max_images`; the batch may be 0."""
+    images = _forget_shape(images)
+    height, width, channels = image_shape
+    shape = tf.shape(images)
+    # Padded, so that tensors of any rank can be compared without an error of another kind.
+    sizes = tf.concat([shape, [-1] * 5], axis=0)
+    fits = tf.reduce_all(tf.equal(sizes[1:5], [height, width, channels, -1]))
+    wanted = f"images must have the shape [batch, {height}, {width}, {channels}]; got the shape:"
+    images = tf.ensure_shape(_checked(images, fits, wanted, shape), [None, *image_shape])
+    count = tf.shape(images)[0]
+    limit = f"a request may hold at most {max_images} images (fixed at export); got:"
+    return _checked(images, count <= max_images, limit, count)
+
+
+def _check_pixels(images: tf.Tensor) -> tf.Tensor:
+    """Floats in [0, 1], and no NaN."""
+    # Comparisons with NaN are false.
+    in_range = tf.reduce_all((images >= -_RANGE_TOLERANCE) & (images <= 1 + _RANGE_TOLERANCE))
+    finite = tf.reduce_all(tf.math.is_finite(images))
+    wanted = "pixels must be floats in [0, 1] without NaN (send bytes 0 to 255 to a signature that ends in _uint8);"
+    got = ("got minimum and maximum:", tf.reduce_min(images), tf.reduce_max(images), "all finite:", finite)
+    return _checked(images, in_range, wanted, *got)
+
+
+def _check_per_image(values: tf.Tensor, name: str, count: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """One number for all images or one for each, in [low, high]; returns `[batch]`."""
+    values = _forget_shape(values)
+    wanted = f"{name} must be one number or one for each image; got the shape:"
+    fits = (tf.size(values) == 1) | (tf.size(values) == count)
+    values = _checked(values, fits, wanted, tf.shape(values), "for so many images:", count)
+    values = tf.reshape(values, [-1])
+    allowed = tf.reduce_all((values >= low) & (values <= high))  # also false for NaN
+    fixed = "" if high == float("inf") else " (the limit was fixed at export)"
+    limits = f"{name} must be in [{low}, {high}]{fixed}; got minimum and maximum:"
+    values = _checked(values, allowed, limits, tf.reduce_min(values), tf.reduce_max(values))
+    return tf.broadcast_to(values, [count])
+
+
+def _checked(tensor: tf.Tensor, condition: tf.Tensor, *message: str | tf.Tensor) -> tf.Tensor:
+    """The tensor, once the condition holds: the message comes before any complaint of what uses the tensor."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, message, summarize=8)]):
+        return tf.identity(tensor)

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from cnnf_tf.serving.errors import ServingError, plain_words
+from cnnf_tf.serving.client import ServingError
 from cnnf_tf.serving.versions import existing_versions
 
 
@@ -26,20 +27,12 @@ def needs_extra(what: str, package: str) -> Iterator[None]:
         raise ImportError(message) from error
 
 
-def predict_request(model: str, signature: str, inputs: dict[str, np.ndarray], *, version: int | None = None) -> Any:
-    """A `PredictRequest`; for the arguments see `GrpcTransport`."""
-    import tensorflow as tf
+def predict_request(inputs: dict[str, np.ndarray], **model_spec: Any) -> Any:
+    """A `PredictRequest` with the fields of its `ModelSpec`: `name`, `signature_name`, ..."""
     from tensorflow_serving.apis import predict_pb2
 
     protos = {name: tf.make_tensor_proto(values) for name, values in inputs.items()}
-    return predict_pb2.PredictRequest(model_spec=_model_spec(model, version, signature), inputs=protos)
-
-
-def _model_spec(model: str, version: int | None, signature: str = "") -> Any:
-    from tensorflow_serving.apis import model_pb2
-
-    number = None if version is None else {"value": version}
-    return model_pb2.ModelSpec(name=model, version=number, signature_name=signature)
+    return predict_pb2.PredictRequest(model_spec=model_spec, inputs=protos)
 
 
 class GrpcTransport:
@@ -55,24 +48,23 @@ class GrpcTransport:
         with needs_extra("gRPC", "tensorflow-serving-api"):
             import grpc
             from tensorflow_serving.apis import prediction_service_pb2_grpc
-        self._grpc, self._address, self._model, self._version = grpc, address, model, version
+        self._grpc, self._address = grpc, address
+        self._spec = {"name": model} | ({} if version is None else {"version": {"value": version}})
         # Answers may be large; gRPC's own limit is 4 MB.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._channel = grpc.insecure_channel(address, options=options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
-        import tensorflow as tf
-
-        request = predict_request(self._model, signature, inputs, version=self._version)
+        request = predict_request(inputs, signature_name=signature, **self._spec)
         response = self._call(self._stub.Predict, request, timeout)
         return {name: tf.make_ndarray(values) for name, values in response.outputs.items()}
 
     def image_shape(self, *, timeout: float) -> tuple[int, int, int]:
         from tensorflow_serving.apis import get_model_metadata_pb2
 
-        spec = _model_spec(self._model, self._version)
-        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+        fields = {"model_spec": self._spec, "metadata_field": ["signature_def"]}
+        request = get_model_metadata_pb2.GetModelMetadataRequest(**fields)
         response = self._call(self._stub.GetModelMetadata, request, timeout)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata["signature_def"].Unpack(signatures)
@@ -131,20 +123,19 @@ class RestTransport:
     def _call(self, method: str, url: str, body: str | None, timeout: float) -> Any:
         try:
             response = self._session.request(method, url, data=body, timeout=timeout)
-            if response.ok:
-                return response.json()
         except self._requests.Timeout as error:
             raise ServingError("DEADLINE_EXCEEDED", f"no answer from {url} within {timeout:g} s.") from error
         except self._requests.ConnectionError as error:
             raise ServingError("UNAVAILABLE", f"no connection to {url}: {error}") from error
-        except ValueError as error:
-            raise ServingError(
-                "INTERNAL", f"{url} does not answer in JSON; is it a TensorFlow Serving server?"
-            ) from error
         code = self._CODES.get(response.status_code, "UNKNOWN")
         try:
+            if response.ok:
+                return response.json()
             details = plain_words(str(response.json()["error"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError) as error:
+            if response.ok:
+                message = f"{url} does not answer in JSON; is it a TensorFlow Serving server?"
+                raise ServingError("INTERNAL", message) from error
             details = response.text[:200]
         raise ServingError(code, f"{url} answers {code} (HTTP {response.status_code}): {details}")
 
@@ -168,18 +159,15 @@ class SavedModelTransport:
             raise FileNotFoundError(
                 f"no SavedModel in {str(directory)!r}; wanted a folder that bin/export.py wrote, or a version in it."
             )
-        import tensorflow as tf
-
-        self._tf = tf
         self._model = tf.saved_model.load(str(path))
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
         del timeout
         call = self._model.signatures[signature]
         try:
-            outputs = call(**{name: self._tf.constant(values) for name, values in inputs.items()})
-        except self._tf.errors.OpError as error:
-            code = "INVALID_ARGUMENT" if isinstance(error, self._tf.errors.InvalidArgumentError) else "INTERNAL"
+            outputs = call(**{name: tf.constant(values) for name, values in inputs.items()})
+        except tf.errors.OpError as error:
+            code = "INVALID_ARGUMENT" if isinstance(error, tf.errors.InvalidArgumentError) else "INTERNAL"
             raise ServingError(code, f"the model answers {code}: {plain_words(error.message)}") from error
         return {name: values.numpy() for name, values in outputs.items()}
 
@@ -190,6 +178,16 @@ class SavedModelTransport:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def plain_words(message: str) -> str:
+    """The words of an assertion inside the graph, without TensorFlow's nodes and brackets around them."""
+    lines = [line for line in message.splitlines() if "assertion failed: " in line]
+    if not lines:
+        return message.split("\n\t [[")[0].strip()
+    text = lines[0].split("assertion failed: ", 1)[1].strip()
+    # "[words] [1 2] [3]" -> "words 1 2 3", keeping what brackets the words themselves have.
+    return text.removeprefix("[").removesuffix("]").replace("] [", " ")
 
 
 def _image_shape(shape: list[Any]) -> tuple[int, int, int]:

@@ -31,7 +31,7 @@ class DatasetInfo:
 
 
 class Source(abc.ABC):
-    """Labelled images that can be read in a fixed order.
+    """Labelled images that can be read in a fixed order; for the arguments of all kinds and their errors see `load`.
 
     Attributes:
       info: Facts about the images as `decode_batch` returns them, that is, after resizing.

@@ -28,13 +28,7 @@ class FolderSource(sources.Source):
     def __init__(self, name: str, *, image_size: tuple[int, int] | None = None):
         """Lists the folder and, where the name leaves shape open, looks at the first image.
 
-        Args:
-          name: `image_folder:PATH`, optionally followed by `:HxW` or `:HxWxC` with C 1 or 3.
-          image_size: Height and width to resize to; must agree with the name where that gives them too.
-
-        Raises:
-          FileNotFoundError: If there is no such folder.
-          ValueError: If the name or the layout of the folder is wrong, or the first image cannot be decoded.
+        Where both the name and `image_size` give a size, they must agree.
         """
         path, size, channels = _parse_name(name)
         if size and image_size and size != tuple(image_size):

@@ -32,15 +32,8 @@ class TfdsSource(sources.Source):
     ):
         """Opens the builder; reads no example.
 
-        Args:
-          name: TFDS name, optionally with configuration and version (`cifar10_corrupted/fog_1`, `mnist:3.0.1`).
-          image_size: Height and width to resize to, or None for the images' own size.
-          data_dir: Folder of prepared data sets; see `locations.resolve_data_dir`.
-          must_be_prepared: Whether a data set that is known but not prepared is an error.
-
-        Raises:
-          ValueError: If the name is unknown, the prepared files are damaged, or there is no image and label to use.
-          FileNotFoundError: If the data set is known but not prepared.
+        Without `must_be_prepared`, a data set that is known but not prepared is one without examples. A name may have a
+        configuration and a version (`cifar10_corrupted/fog_1`, `mnist:3.0.1`).
         """
         root = locations.resolve_data_dir(data_dir)
         self._builder = _open_builder(name, root, must_be_prepared)
@@ -70,50 +63,44 @@ class TfdsSource(sources.Source):
         return decoding.decode_batch(elements["image"], None, shape=self.info.image_shape, resize_to_shape=self._resize)
 
 
-def how_to_prepare(name: str, data_dir: pathlib.Path) -> str:
-    """The command that prepares a data set, as a sentence."""
-    command = f"python bin/prepare_data.py --dataset={name}"
-    if data_dir != locations.resolve_data_dir():
-        command += f" --data_dir={data_dir}"
-    if name == "fashion_mnist":
-        return f"Run `{command}` once (no network needed where Debian's package dataset-fashion-mnist is installed)."
-    return f"Run `{command} --download` once (needs the network)."
-
-
 def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             "name: wanted a TFDS name such as 'fashion_mnist', 'idx:PATH' or 'image_folder:PATH[:HxW[xC]]', got "
             f"{name!r}."
         )
+    import tensorflow_datasets as tfds
+
     base = re.split(r"[/:]", name)[0]
     locations.prepared_versions(base, root)  # raises where files are damaged
-    import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder(name, data_dir=root)
     except tfds.core.registered.DatasetNotFoundError:
-        raise _unknown(name, base, root) from None
+        prepared = locations.prepared_names(root)
+        known = sorted({*prepared, *COMMON_NAMES, *tfds.list_builders(with_community_datasets=False)})
+        close = difflib.get_close_matches(base, known, n=3, cutoff=0.75)
+        did_you_mean = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(
+            f"name: unknown data set {name!r}.{did_you_mean} Prepared in {root}: {', '.join(prepared) or 'none'}. "
+            f"Others: {', '.join(COMMON_NAMES)}, any other TFDS name, idx:PATH or image_folder:PATH[:HxW[xC]]. A data "
+            "set prepared elsewhere is found through data_dir or the environment variable "
+            f"{locations.DATA_DIR_VARIABLE}."
+        ) from None
     except (ValueError, AssertionError, KeyError, RuntimeError) as error:  # unknown configuration or version
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ValueError(f"name: TFDS cannot open {name!r}: {reason}") from None
     if must_be_prepared and not (pathlib.Path(builder.data_path) / "dataset_info.json").is_file():
-        raise FileNotFoundError(f"{name} is not prepared in {root}. {how_to_prepare(name, root)}")
+        command = f"python bin/prepare_data.py --dataset={name}"
+        if root != locations.resolve_data_dir():
+            command += f" --data_dir={root}"
+        needs = "needs the network"
+        if name == "fashion_mnist":
+            needs = "no network needed where Debian's package dataset-fashion-mnist is installed"
+        else:
+            command += " --download"
+        raise FileNotFoundError(f"{name} is not prepared in {root}. Run `{command}` once ({needs}).")
     return builder
-
-
-def _unknown(name: str, base: str, root: pathlib.Path) -> ValueError:
-    import tensorflow_datasets as tfds
-
-    prepared = locations.prepared_names(root)
-    known = sorted({*prepared, *COMMON_NAMES, *tfds.list_builders(with_community_datasets=False)})
-    close = difflib.get_close_matches(base, known, n=3, cutoff=0.75)
-    did_you_mean = f" Did you mean {' or '.join(close)}?" if close else ""
-    return ValueError(
-        f"name: unknown data set {name!r}.{did_you_mean} Prepared in {root}: {', '.join(prepared) or 'none'}. Others: "
-        f"{', '.join(COMMON_NAMES)}, any other TFDS name, idx:PATH or image_folder:PATH[:HxW[xC]]. A data set prepared "
-        f"elsewhere is found through data_dir or the environment variable {locations.DATA_DIR_VARIABLE}."
-    )
 
 
 def _find_keys(name: str, info: Any) -> tuple[str, str]:
