@@ -138,13 +138,11 @@ def blur_matrix(size: int, deviation: float) -> np.ndarray:
     Returns:
       float32 `[size, size]`; each row is the Gaussian around one pixel, mirrored at the borders, and sums to 1.
     """
-    offsets = np.arange(-math.ceil(4 * deviation), math.ceil(4 * deviation) + 1)
-    kernel = np.exp(-0.5 * np.square(offsets / deviation))
-    places = (np.arange(size)[:, np.newaxis] + offsets) % (2 * size)  # ... c b a | a b c | c b a ...
-    mirrored = np.minimum(places, 2 * size - 1 - places)
-    matrix = np.zeros((size, size))
-    np.add.at(matrix, (np.arange(size)[:, np.newaxis], mirrored), kernel / kernel.sum())
-    return matrix.astype(np.float32)
+    radius = math.ceil(4 * deviation)
+    kernel = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / deviation))
+    mirrored = np.pad(np.eye(size), ((radius, radius), (0, 0)), mode="symmetric")  # ... c b a | a b c | c b a ...
+    shifted = (weight * mirrored[i : i + size] for i, weight in enumerate(kernel / kernel.sum()))
+    return np.sum(list(shifted), axis=0).astype(np.float32)
 
 
 @_corruption(0.1, 0.2, 0.3, 0.4, 0.5)

@@ -141,15 +141,11 @@ def info(
     image_size: tuple[int, int] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> DatasetInfo:
-    """Looks up the facts about a data set without reading its images.
-
-    Args:
-      name: As for `load`. A TFDS data set that is known but not prepared is described without examples.
-      image_size: As for `load`; the `image_shape` of the result is that of the resized images.
-      data_dir: As for `load`.
+    """Looks up the facts about a data set without reading its images; for the arguments see `load`.
 
     Returns:
-      The facts.
+      The facts. `image_shape` is that of the resized images; a TFDS data set that is known but not prepared is
+      described without examples.
 
     Raises:
       ValueError: If an argument or the name is wrong, or the data are not sound.
@@ -161,12 +157,7 @@ def info(
 def load_arrays(
     name: str, split: str, *, data_dir: str | os.PathLike[str] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A whole split in memory, in the order of the split.
-
-    Args:
-      name: see `load`, also for the rest.
-      split: its examples must fit into memory.
-      data_dir: folder of prepared TFDS data.
+    """A whole split, which must fit into memory, in its order; for the arguments and errors see `load`.
 
     Returns:
       Images `[n, height, width, channels]`, float32 in [0, 1], and labels `[n]`, int32.

@@ -2,8 +2,8 @@
 
 With images in memory, order and augmentation of epoch k are functions of the seed and k. A repeating pipeline counts
 its epochs from 0 each time it is iterated, so `skip(steps)` continues exactly where another run stopped. A pipeline of
-one epoch, iterated again and again, draws its epoch numbers from a generator with the same seed instead. A stream is
-ordered by `tf.data.Dataset.shuffle`, whose sequence of epochs starts with the dataset object. All iterators can be
+one epoch, iterated again and again, draws its epoch numbers from a generator with the same seed instead. `load` orders
+a stream by `tf.data.Dataset.shuffle`, whose sequence of epochs starts with the dataset object. All iterators can be
 checkpointed.
 """
 

@@ -26,7 +26,6 @@ import dataclasses
 import os
 import pathlib
 import tempfile
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -82,66 +81,17 @@ class ServingOptions:
         return cls(iterations, max_iterations=limit, **others)
 
 
-class ServingModule(tf.Module):
-    """Holds the weights, the class names and the bodies of the signatures.
+def endpoints(model: CNNF, options: ServingOptions, class_names: Sequence[str]) -> dict[str, Callable[..., Outputs]]:
+    """The `tf.function`s by the names under which they are served; for the arguments see `write_module`."""
+    shape = [None, *model.image_shape]
+    floats = tf.TensorSpec(shape, tf.float32, name="images")
+    bytes_ = tf.TensorSpec(shape, tf.uint8, name="images")
+    request = [
+        tf.TensorSpec([None], tf.int32, name="max_iterations"),
+        tf.TensorSpec([None], tf.float32, name="tolerance"),
+    ]
 
-    Args:
-      model: the model to serve.
-      options: defaults and limits.
-      class_names: a name for each class.
-      class_names_file: file with one name a line, kept as the asset `class_names.txt`.
-    """
-
-    def __init__(self, model: CNNF, options: ServingOptions, *, class_names: Sequence[str], class_names_file: str):
-        super().__init__(name="cnnf")
-        self._options = options
-        # What a SavedModel must hold are the weights; in a namespace, `tf.Module` does not find the Keras objects.
-        self._hidden = types.SimpleNamespace(model=model)
-        self._class_names = list(class_names)
-        self.weights = [weight.value for weight in model.weights]
-        self.class_names_file = tf.saved_model.Asset(class_names_file)
-
-    def endpoints(self) -> dict[str, Callable[..., Outputs]]:
-        """The `tf.function`s by the names under which they are served."""
-        shape = [None, *self._hidden.model.image_shape]
-        floats = tf.TensorSpec(shape, tf.float32, name="images")
-        bytes_ = tf.TensorSpec(shape, tf.uint8, name="images")
-        request = [
-            tf.TensorSpec([None], tf.int32, name="max_iterations"),
-            tf.TensorSpec([None], tf.float32, name="tolerance"),
-        ]
-        predict = _traced(self._predict_chunk, floats, *request)
-        reconstruct = _traced(self._reconstruct_chunk, floats)
-        trajectory = _traced(self._trajectory_chunk, floats)
-        options = self._options
-
-        def serve(images: tf.Tensor) -> Outputs:
-            images = self._checked(images)
-            count = tf.shape(images)[0]
-            limits, tolerances = tf.fill([count], options.iterations), tf.fill([count], options.tolerance)
-            return self._in_chunks(predict, images, limits, tolerances)
-
-        def classify(images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
-            images = self._checked(images)
-            count = tf.shape(images)[0]
-            limits = _check_per_image(max_iterations, "max_iterations", count, 0, options.max_iterations)
-            tolerances = _check_per_image(tolerance, "tolerance", count, 0.0, float("inf"))
-            return self._in_chunks(predict, images, limits, tolerances)
-
-        bodies = {
-            "serving_default": (serve, [floats]),
-            "serving_uint8": (serve, [bytes_]),
-            "classify": (classify, [floats, *request]),
-            "classify_uint8": (classify, [bytes_, *request]),
-            "reconstruct": (lambda images: self._in_chunks(reconstruct, self._checked(images)), [floats]),
-            "trajectory": (lambda images: self._in_chunks(trajectory, self._checked(images)), [floats]),
-        }
-        return {
-            name: tf.function(body, input_signature=specs, autograph=False) for name, (body, specs) in bodies.items()
-        }
-
-    def _predict_chunk(self, images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
-        model = self._hidden.model
+    def predict_chunk(images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
         result = infer_adaptive(model, images, max_iterations=max_iterations, tolerance=tolerance)
         logits = tf.cast(result.logits(model.readout), tf.float32)
         label = tf.argmax(logits, axis=-1)
@@ -150,55 +100,92 @@ class ServingModule(tf.Module):
             "logits": logits,
             "probabilities": tf.nn.softmax(logits),
             "label": label,
-            "class_name": tf.gather(tf.constant(self._class_names), label),
+            "class_name": tf.gather(tf.constant(list(class_names)), label),
             "iterations_used": result.iterations_used,
             "self_consistency": tf.cast(tf.stack(measured, axis=-1), tf.float32),
         }
 
-    def _reconstruct_chunk(self, images: tf.Tensor) -> Outputs:
-        pictures = self._hidden.model.reconstruct(images, iterations=max(1, self._options.iterations))
+    def reconstruct_chunk(images: tf.Tensor) -> Outputs:
+        pictures = model.reconstruct(images, iterations=max(1, options.iterations))
         return {"reconstructions": tf.cast(tf.transpose(pictures, [1, 0, 2, 3, 4]), tf.float32)}
 
-    def _trajectory_chunk(self, images: tf.Tensor) -> Outputs:
-        logits = self._hidden.model.infer(images, iterations=self._options.max_iterations).logits
+    def trajectory_chunk(images: tf.Tensor) -> Outputs:
+        logits = model.infer(images, iterations=options.max_iterations).logits
         logits = tf.cast(tf.transpose(logits, [1, 0, 2]), tf.float32)
         return {"logits": logits, "label": tf.argmax(logits, axis=-1)}
 
-    def _checked(self, images: tf.Tensor) -> tf.Tensor:
-        images = _check_image_shapes(images, self._hidden.model.image_shape, self._options.max_images)
+    predict = _traced(predict_chunk, floats, *request)
+    reconstruct, trajectory = _traced(reconstruct_chunk, floats), _traced(trajectory_chunk, floats)
+
+    def checked(images: tf.Tensor) -> tf.Tensor:
+        images = _check_image_shapes(images, model.image_shape, options.max_images)
         return images if images.dtype == tf.uint8 else _check_pixels(images)
 
-    def _in_chunks(self, body: tf.types.experimental.ConcreteFunction, *inputs: tf.Tensor) -> Outputs:
-        """`body` of all rows, a chunk at a time: memory is that of one chunk. No rows give outputs of no rows."""
-        count, size = tf.shape(inputs[0])[0], self._options.chunk_size
-        shapes = {name: [None, *output.shape[1:]] for name, output in body.structured_outputs.items()}
-        empty = {
-            name: tf.TensorArray(output.dtype, 0, dynamic_size=True, infer_shape=False, element_shape=shapes[name])
-            for name, output in body.structured_outputs.items()
-        }
+    def serve(images: tf.Tensor) -> Outputs:
+        images = checked(images)
+        count = tf.shape(images)[0]
+        limits, tolerances = tf.fill([count], options.iterations), tf.fill([count], options.tolerance)
+        return _in_chunks(predict, options.chunk_size, images, limits, tolerances)
 
-        def work(start: tf.Tensor, arrays: dict[str, tf.TensorArray]) -> tuple[tf.Tensor, dict[str, tf.TensorArray]]:
-            outputs = body(*(_to_float(tensor[start : start + size]) for tensor in inputs))
-            return start + size, {name: array.write(start // size, outputs[name]) for name, array in arrays.items()}
+    def classify(images: tf.Tensor, max_iterations: tf.Tensor, tolerance: tf.Tensor) -> Outputs:
+        images = checked(images)
+        count = tf.shape(images)[0]
+        limits = _check_per_image(max_iterations, "max_iterations", count, 0, options.max_iterations)
+        tolerances = _check_per_image(tolerance, "tolerance", count, 0.0, float("inf"))
+        return _in_chunks(predict, options.chunk_size, images, limits, tolerances)
 
-        loop_variables = (tf.constant(0), empty)
-        _, arrays = tf.while_loop(lambda start, _: start < count, work, loop_variables, parallel_iterations=1)
-        return {name: tf.ensure_shape(array.concat(), shapes[name]) for name, array in arrays.items()}
+    bodies = {
+        "serving_default": (serve, [floats]),
+        "serving_uint8": (serve, [bytes_]),
+        "classify": (classify, [floats, *request]),
+        "classify_uint8": (classify, [bytes_, *request]),
+        "reconstruct": (lambda images: _in_chunks(reconstruct, options.chunk_size, checked(images)), [floats]),
+        "trajectory": (lambda images: _in_chunks(trajectory, options.chunk_size, checked(images)), [floats]),
+    }
+    return {name: tf.function(body, input_signature=specs, autograph=False) for name, (body, specs) in bodies.items()}
 
 
 def write_module(
     model: CNNF, directory: str | os.PathLike[str], options: ServingOptions, class_names: Sequence[str]
 ) -> None:
-    """Writes a SavedModel with all signatures; for the arguments see `ServingModule`."""
+    """Writes a SavedModel with all signatures.
+
+    Args:
+      model: the model to serve.
+      directory: where to.
+      options: defaults and limits.
+      class_names: a name for each class; kept one a line as the asset `class_names.txt` too.
+    """
+    module = tf.Module(name="cnnf")
+    # What a SavedModel must hold; the Keras objects themselves stay out of it.
+    module.weights = [weight.value for weight in model.weights]
     with tempfile.TemporaryDirectory() as scratch:
         file = pathlib.Path(scratch) / "class_names.txt"
         file.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
-        module = ServingModule(model, options, class_names=class_names, class_names_file=str(file))
-        tf.saved_model.save(module, str(directory), signatures=module.endpoints())
+        module.class_names_file = tf.saved_model.Asset(str(file))
+        tf.saved_model.save(module, str(directory), signatures=endpoints(model, options, class_names))
 
 
 def _traced(body: Callable[..., Outputs], *specs: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
     return tf.function(body, input_signature=specs, autograph=False).get_concrete_function()
+
+
+def _in_chunks(body: tf.types.experimental.ConcreteFunction, size: int, *inputs: tf.Tensor) -> Outputs:
+    """`body` of all rows, a chunk at a time: memory is that of one chunk. No rows give outputs of no rows."""
+    count = tf.shape(inputs[0])[0]
+    shapes = {name: [None, *output.shape[1:]] for name, output in body.structured_outputs.items()}
+    empty = {
+        name: tf.TensorArray(output.dtype, 0, dynamic_size=True, infer_shape=False, element_shape=shapes[name])
+        for name, output in body.structured_outputs.items()
+    }
+
+    def work(start: tf.Tensor, arrays: dict[str, tf.TensorArray]) -> tuple[tf.Tensor, dict[str, tf.TensorArray]]:
+        outputs = body(*(_to_float(tensor[start : start + size]) for tensor in inputs))
+        return start + size, {name: array.write(start // size, outputs[name]) for name, array in arrays.items()}
+
+    loop_variables = (tf.constant(0), empty)
+    _, arrays = tf.while_loop(lambda start, _: start < count, work, loop_variables, parallel_iterations=1)
+    return {name: tf.ensure_shape(array.concat(), shapes[name]) for name, array in arrays.items()}
 
 
 def _to_float(values: tf.Tensor) -> tf.Tensor:

@@ -30,7 +30,15 @@ class FolderSource(sources.Source):
 
         Where both the name and `image_size` give a size, they must agree.
         """
-        path, size, channels = _parse_name(name)
+        match = _NAME.fullmatch(name)
+        if match is None or not match["path"]:
+            raise ValueError(f"name: wanted image_folder:PATH[:HxW[xC]], got {name!r}.")
+        path = pathlib.Path(match["path"]).expanduser()
+        size = (int(match["height"]), int(match["width"])) if match["size"] else None
+        channels = int(match["channels"]) if match["channels"] else None
+        if (size and 0 in size) or channels not in (None, 1, 3):
+            wanted = "a size HxW or HxWxC with H, W at least 1 and C 1 or 3"
+            raise ValueError(f"name: wanted {wanted}, got {match['size']!r}.")
         if size and image_size and size != tuple(image_size):
             raise ValueError(f"image_size: {tuple(image_size)} contradicts the size {size} in the name {name!r}.")
         size = size or image_size
@@ -63,17 +71,9 @@ class FolderSource(sources.Source):
             decoders={"image": tfds.decode.SkipDecoding()},
             read_config=tfds.ReadConfig(try_autocache=False),
         )
-        return (
-            dataset.skip(part.start)
-            .take(part.count)
-            .map(
-                lambda example: {
-                    "image": example["image"],
-                    "label": example["label"],
-                    "where": example["image/filename"],
-                }
-            )
-        )
+        keys = {"image": "image", "label": "label", "where": "image/filename"}
+        part_of_split = dataset.skip(part.start).take(part.count)
+        return part_of_split.map(lambda example: {name: example[key] for name, key in keys.items()})
 
     def decode_batch(self, elements: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return decoding.decode_batch(
@@ -91,14 +91,3 @@ class FolderSource(sources.Source):
         except tf.errors.InvalidArgumentError as error:
             path = element["where"].numpy().decode()
             raise ValueError(f"{path}: cannot be decoded as PNG or JPEG ({error.message.splitlines()[0]}).") from None
-
-
-def _parse_name(name: str) -> tuple[pathlib.Path, tuple[int, int] | None, int | None]:
-    match = _NAME.fullmatch(name)
-    if match is None or not match["path"]:
-        raise ValueError(f"name: wanted image_folder:PATH[:HxW[xC]], got {name!r}.")
-    size = (int(match["height"]), int(match["width"])) if match["size"] else None
-    channels = int(match["channels"]) if match["channels"] else None
-    if (size and 0 in size) or channels not in (None, 1, 3):
-        raise ValueError(f"name: wanted a size HxW or HxWxC with H, W at least 1 and C 1 or 3, got {match['size']!r}.")
-    return pathlib.Path(match["path"]).expanduser(), size, channels

@@ -153,7 +153,13 @@ class IdxSource(sources.Source):
         if not self._folder.is_dir():
             raise FileNotFoundError(f"{name}: there is no folder {self._folder}; wanted one with IDX files.")
         self._size = image_size
-        class_names = self._read_class_names()
+        class_names = tuple("0123456789")
+        names_file = self._folder / "label.labels.txt"  # the name TFDS gives this file
+        if names_file.is_file():
+            lines = names_file.read_text(encoding="utf-8").splitlines()
+            class_names = tuple(line.strip() for line in lines if line.strip())
+            if not 1 <= len(class_names) <= 256:
+                raise ValueError(f"{names_file}: wanted 1 to 256 class names, one per line, got {len(class_names)}.")
         shapes: dict[str, tuple[int, ...]] = {}
         for split, (images, labels) in FILE_STEMS.items():
             file = find_file(self._folder, images)
@@ -181,15 +187,6 @@ class IdxSource(sources.Source):
     def decode_batch(self, elements: Mapping[str, tf.Tensor]) -> tf.Tensor:
         images = elements["image"]
         return images if self._size is None else decoding.resize(images, self._size)
-
-    def _read_class_names(self) -> tuple[str, ...]:
-        path = self._folder / "label.labels.txt"  # the name TFDS gives this file
-        if not path.is_file():
-            return tuple("0123456789")
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-        if not 1 <= len(names) <= 256:
-            raise ValueError(f"{path}: wanted 1 to 256 class names, one per line, got {len(names)}.")
-        return names
 
 
 @contextlib.contextmanager

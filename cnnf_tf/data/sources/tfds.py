@@ -69,10 +69,9 @@ def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
             "name: wanted a TFDS name such as 'fashion_mnist', 'idx:PATH' or 'image_folder:PATH[:HxW[xC]]', got "
             f"{name!r}."
         )
-    import tensorflow_datasets as tfds
-
     base = re.split(r"[/:]", name)[0]
     locations.prepared_versions(base, root)  # raises where files are damaged
+    import tensorflow_datasets as tfds
 
     try:
         builder = tfds.builder(name, data_dir=root)
