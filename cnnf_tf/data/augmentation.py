@@ -51,10 +51,8 @@ def draw(augmentation: Augmentation, count: int, seed: tf.Tensor) -> tf.Tensor:
     offsets = tf.random.stateless_uniform(
         (count, 2), offset_seed, 0, 2 * augmentation.crop_padding + 1, tf.int32, alg="philox"
     )
-    if augmentation.horizontal_flip:
-        flips = tf.random.stateless_uniform((count, 1), flip_seed, 0, 2, tf.int32, alg="philox")
-    else:
-        flips = tf.zeros((count, 1), tf.int32)
+    ways = 2 if augmentation.horizontal_flip else 1
+    flips = tf.random.stateless_uniform((count, 1), flip_seed, 0, ways, tf.int32, alg="philox")
     return tf.concat([offsets, flips], axis=1)
 
 

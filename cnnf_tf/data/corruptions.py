@@ -2,6 +2,7 @@
 
     images = corrupt(images, "shot_noise", 3, seed=0)
     dataset = corrupted(dataset, "shot_noise", 3, seed=0)     # batches of (corrupted images, labels)
+    dataset = noisy_pairs(dataset, ["shot_noise"], seed=0)    # to train a model that repairs
 
 What happens to an image is a function of the image, the seed and the image's place in its data set: batch size, number
 of threads and earlier calls do not matter. Equal seeds draw equally at every severity, so that severities can be
@@ -16,13 +17,16 @@ smaller images are treated like those. In images of less than 10 pixels severiti
 """
 
 import dataclasses
+import functools
 import math
 import numbers
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
+
+from cnnf_tf.utils.validation import one_of
 
 SEVERITIES = (1, 2, 3, 4, 5)
 """The severities of every corruption, from slight to strong."""
@@ -44,44 +48,53 @@ class Corruption:
     """
 
     apply: Callable[[tf.Tensor, Any, tf.Tensor], tf.Tensor]
-    strengths: tuple[Any, Any, Any, Any, Any]
+    strengths: tuple[Any, ...]
     description: str
 
 
+CORRUPTIONS: dict[str, Corruption] = {}
+"""The corruptions by name; the talk shows the first three."""
+
+_Function = TypeVar("_Function", bound=Callable[[tf.Tensor, Any, tf.Tensor], tf.Tensor])
+
+
+def _corruption(*strengths: Any) -> Callable[[_Function], _Function]:
+    """Enters a function into `CORRUPTIONS` under its name; the first line of its docstring describes it."""
+
+    def enter(apply: _Function) -> _Function:
+        CORRUPTIONS[apply.__name__] = Corruption(apply, strengths, (apply.__doc__ or "").splitlines()[0])
+        return apply
+
+    return enter
+
+
+@_corruption(60.0, 25.0, 12.0, 5.0, 3.0)
 def shot_noise(images: tf.Tensor, photons: float, keys: tf.Tensor) -> tf.Tensor:
-    """Poisson noise: each value x becomes n / photons with n ~ Poisson(photons x); mean x, variance x / photons."""
+    """Poisson noise of the given number of photons in a white pixel.
+
+    Each value x becomes n / photons with n ~ Poisson(photons x); mean x, variance x / photons.
+    """
 
     def count(item: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        image, key = item
-        return tf.random.stateless_poisson(image.shape, key, lam=photons * image, dtype=tf.float32)
+        return tf.random.stateless_poisson(images.shape[1:], item[1], lam=photons * item[0], dtype=tf.float32)
 
-    counts = tf.map_fn(count, (images, keys), fn_output_signature=tf.TensorSpec(images.shape[1:], tf.float32))
-    return counts / photons
+    return _draw(images.shape[1:], (images, keys), count) / photons
 
 
+@_corruption(0.08, 0.12, 0.18, 0.26, 0.38)
 def gaussian_noise(images: tf.Tensor, deviation: float, keys: tf.Tensor) -> tf.Tensor:
     """Adds independent normal noise of the given standard deviation to every value."""
     shape = images.shape[1:]
     return images + deviation * _draw(shape, keys, lambda key: tf.random.stateless_normal(shape, key, alg="philox"))
 
 
-def impulse_noise(images: tf.Tensor, amount: float, keys: tf.Tensor) -> tf.Tensor:
-    """Salt and pepper: every value becomes 0 with probability `amount / 2` and 1 with probability `amount / 2`."""
-    draws = _uniform(images.shape[1:], keys)
-    peppered = tf.where(draws < amount / 2, 0.0, images)
-    return tf.where(draws >= 1 - amount / 2, 1.0, peppered)
-
-
+@_corruption((1, 1.2), (1, 1.7), (1, 2.3), (2, 2.3), (3, 2.3))
 def dotted_line(images: tf.Tensor, strength: tuple[int, float], keys: tf.Tensor) -> tf.Tensor:
-    """Adds straight white dotted lines, each at a random angle through a random point of the central half.
+    """White dotted lines at random places and angles: how many, and how far one reaches in pixels of 28.
 
-    As in MNIST-C a line fades as 1 + log(1 - distance / reach) and is on for 2 pixels and off for 2; there it always
-    runs from the left to the right border, and the dots have one size. Severity 3 has that size.
-
-    Args:
-      images: see `Corruption`.
-      strength: number of lines, and their reach in pixels.
-      keys: see `Corruption`.
+    Each is straight and goes through a random point of the central half. As in MNIST-C a line fades as
+    1 + log(1 - distance / reach) and is on for 2 pixels and off for 2; there it always runs from the left to the right
+    border, and the dots have one size. Severity 3 has that size.
     """
     count, reach = strength
     height, width = images.shape[1:3]
@@ -99,8 +112,17 @@ def dotted_line(images: tf.Tensor, strength: tuple[int, float], keys: tf.Tensor)
     return images + lines[..., tf.newaxis]
 
 
+@_corruption(0.03, 0.06, 0.09, 0.17, 0.27)
+def impulse_noise(images: tf.Tensor, amount: float, keys: tf.Tensor) -> tf.Tensor:
+    """Salt and pepper: every value becomes 0 with probability `amount / 2` and 1 with probability `amount / 2`."""
+    draws = _uniform(images.shape[1:], keys)
+    peppered = tf.where(draws < amount / 2, 0.0, images)
+    return tf.where(draws >= 1 - amount / 2, 1.0, peppered)
+
+
+@_corruption(0.6, 0.9, 1.2, 1.8, 2.6)
 def gaussian_blur(images: tf.Tensor, deviation: float, keys: tf.Tensor) -> tf.Tensor:
-    """Smooths with a Gaussian of the given standard deviation in pixels; beyond the border the image is mirrored."""
+    """Smooths with a Gaussian of the given deviation in pixels of 28; beyond the border the image is mirrored."""
     del keys
     rows, columns = (blur_matrix(size, deviation * _scale(images)) for size in images.shape[1:3])
     return tf.einsum("ij,kl,bjlc->bikc", rows, columns, images)
@@ -116,21 +138,21 @@ def blur_matrix(size: int, deviation: float) -> np.ndarray:
     Returns:
       float32 `[size, size]`; each row is the Gaussian around one pixel, mirrored at the borders, and sums to 1.
     """
-    offsets = np.arange(-math.ceil(4 * deviation), math.ceil(4 * deviation) + 1)
-    kernel = np.exp(-0.5 * np.square(offsets / deviation))
-    places = (np.arange(size)[:, np.newaxis] + offsets) % (2 * size)  # ... c b a | a b c | c b a ...
-    mirrored = np.minimum(places, 2 * size - 1 - places)
-    matrix = np.zeros((size, size))
-    np.add.at(matrix, (np.arange(size)[:, np.newaxis], mirrored), kernel / kernel.sum())
-    return matrix.astype(np.float32)
+    radius = math.ceil(4 * deviation)
+    kernel = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / deviation))
+    mirrored = np.pad(np.eye(size), ((radius, radius), (0, 0)), mode="symmetric")  # ... c b a | a b c | c b a ...
+    shifted = (weight * mirrored[i : i + size] for i, weight in enumerate(kernel / kernel.sum()))
+    return np.sum(list(shifted), axis=0).astype(np.float32)
 
 
+@_corruption(0.1, 0.2, 0.3, 0.4, 0.5)
 def brightness(images: tf.Tensor, amount: float, keys: tf.Tensor) -> tf.Tensor:
     """Adds `amount` to every value; ImageNet-C adds it to V of HSV, which is the same for grey images."""
     del keys
     return images + amount
 
 
+@_corruption(0.4, 0.3, 0.2, 0.1, 0.05)
 def contrast(images: tf.Tensor, factor: float, keys: tf.Tensor) -> tf.Tensor:
     """Multiplies the distance of every value from its channel's mean in that image by `factor`."""
     del keys
@@ -138,14 +160,9 @@ def contrast(images: tf.Tensor, factor: float, keys: tf.Tensor) -> tf.Tensor:
     return mean + factor * (images - mean)
 
 
+@_corruption(0.2, 0.3, 0.4, 0.5, 0.6)
 def occlusion(images: tf.Tensor, side: float, keys: tf.Tensor) -> tf.Tensor:
-    """Covers a square at a random place with grey (0.5).
-
-    Args:
-      images: see `Corruption`.
-      side: side of the square, as a share of the image's shorter side.
-      keys: see `Corruption`.
-    """
+    """Covers a square at a random place with grey (0.5); `side` is a share of the image's shorter side."""
     height, width = images.shape[1:3]
     pixels = max(1, round(side * min(height, width)))
     draws = _uniform((2,), keys)
@@ -157,35 +174,6 @@ def occlusion(images: tf.Tensor, side: float, keys: tf.Tensor) -> tf.Tensor:
 
     rows, columns = covered(height, draws[:, 0]), covered(width, draws[:, 1])
     return tf.where((rows[:, :, tf.newaxis] & columns[:, tf.newaxis])[..., tf.newaxis], 0.5, images)
-
-
-CORRUPTIONS: dict[str, Corruption] = {
-    "shot_noise": Corruption(
-        shot_noise, (60.0, 25.0, 12.0, 5.0, 3.0), "Poisson noise of the given number of photons in a white pixel."
-    ),
-    "gaussian_noise": Corruption(
-        gaussian_noise, (0.08, 0.12, 0.18, 0.26, 0.38), "Additive normal noise of the given standard deviation."
-    ),
-    "dotted_line": Corruption(
-        dotted_line,
-        ((1, 1.2), (1, 1.7), (1, 2.3), (2, 2.3), (3, 2.3)),
-        "White dotted lines at random places and angles: how many, and how far one reaches in pixels of 28.",
-    ),
-    "impulse_noise": Corruption(
-        impulse_noise, (0.03, 0.06, 0.09, 0.17, 0.27), "Salt and pepper: the given share of values becomes 0 or 1."
-    ),
-    "gaussian_blur": Corruption(
-        gaussian_blur, (0.6, 0.9, 1.2, 1.8, 2.6), "Blur by a Gaussian of the given deviation in pixels of 28."
-    ),
-    "brightness": Corruption(brightness, (0.1, 0.2, 0.3, 0.4, 0.5), "Adds the given amount to every value."),
-    "contrast": Corruption(
-        contrast, (0.4, 0.3, 0.2, 0.1, 0.05), "Shrinks the distance from the mean of the image by the given factor."
-    ),
-    "occlusion": Corruption(
-        occlusion, (0.2, 0.3, 0.4, 0.5, 0.6), "A grey square; its side as the given share of the shorter side."
-    ),
-}
-"""The corruptions by name; the talk shows the first three."""
 
 
 def corrupt(
@@ -232,7 +220,7 @@ def corrupted(
 
     Args:
       dataset: batches of (images in [0, 1], labels), of any batch sizes.
-      corruption: a name of `CORRUPTIONS`.
+      corruption: as in `corrupt`, like the next two.
       severity: 1 to 5.
       seed: at least 0.
       keep_clean: whether to put the clean images in the place of the labels, to train a restorer.
@@ -261,15 +249,58 @@ def corrupted(
     return numbered.map(apply, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
+def noisy_pairs(
+    dataset: tf.data.Dataset,
+    corruptions: Sequence[str],
+    severities: Sequence[int] = SEVERITIES,
+    *,
+    seed: int,
+    clean_share: float = 0.1,
+) -> tf.data.Dataset:
+    """Pairs of corrupted and clean images, as `CNNF.fit` takes them.
+
+    Args:
+      dataset: batches of (images in [0, 1], labels).
+      corruptions: names of `CORRUPTIONS`; each batch draws one of them and a severity, with equal chances.
+      severities: from 1 to 5.
+      seed: at least 0; the same seed gives the same batches, also after `skip`.
+      clean_share: the share of batches left as they are, in [0, 1).
+
+    Returns:
+      Batches of `({"images": corrupted, "clean": images}, labels)`.
+
+    Raises:
+      ValueError: no or unknown corruptions or severities, or a share out of range.
+    """
+    ways = [(name, severity) for name in corruptions for severity in severities]
+    if not ways or set(corruptions) - set(CORRUPTIONS) or set(severities) - set(SEVERITIES):
+        raise ValueError(
+            f"noisy_pairs wants corruptions among {sorted(CORRUPTIONS)} and severities among {SEVERITIES}, at least "
+            f"one each, got {tuple(corruptions)} and {tuple(severities)}."
+        )
+    if not 0 <= clean_share < 1:
+        raise ValueError(f"clean_share must be in [0, 1), got {clean_share!r}.")
+
+    def pair(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        images, labels = batch
+        first = number * 2**20  # of this batch in all images seen, so that no two batches draw alike
+        branches = [functools.partial(corrupt, images, *way, seed=seed, first_index=first) for way in ways]
+        draw = tf.random.stateless_uniform([2], tf.stack([tf.constant(seed, tf.int64), number]))
+        chosen = tf.cast(tf.floor(draw[0] * len(ways)), tf.int32)
+        noisy = tf.cond(draw[1] < clean_share, lambda: images, lambda: tf.switch_case(chosen, branches))
+        return {"images": tf.ensure_shape(noisy, images.shape), "clean": images}, labels
+
+    numbered = dataset.enumerate()
+    return numbered.map(pair, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
 def _check(corruption: Any, severity: Any, seed: Any) -> tuple[Corruption, Any]:
     """The corruption and its strength, or ValueError."""
-    if corruption not in CORRUPTIONS:
-        raise ValueError(f"corruption must be one of {sorted(CORRUPTIONS)}, got {corruption!r}.")
+    kind = CORRUPTIONS[one_of("corruption", corruption, CORRUPTIONS)]
     if isinstance(severity, bool) or not isinstance(severity, numbers.Integral) or severity not in SEVERITIES:
         raise ValueError(f"severity must be an integer from 1 (slight) to 5 (strong), got {severity!r}.")
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 2**63:
         raise ValueError(f"seed must be an integer in [0, 2**63), got {seed!r}.")
-    kind = CORRUPTIONS[corruption]
     return kind, kind.strengths[int(severity) - 1]
 
 
@@ -283,8 +314,8 @@ def _check_spec(shape: tf.TensorShape, dtype: tf.DType) -> None:
         raise ValueError(f"wanted float images with pixels in [0, 1], got {dtype.name}; divide uint8 by 255 first.")
 
 
-def _draw(shape: Any, keys: tf.Tensor, draw: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """Draws `shape` float32 numbers for each key: `[batch, *shape]`."""
+def _draw(shape: Any, keys: Any, draw: Callable[[Any], tf.Tensor]) -> tf.Tensor:
+    """Draws `shape` float32 numbers for each key, or each tuple of a key and more: `[batch, *shape]`."""
     return tf.map_fn(draw, keys, fn_output_signature=tf.TensorSpec(shape, tf.float32))
 
 

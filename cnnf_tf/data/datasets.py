@@ -1,18 +1,20 @@
 """`load` and `info`: from a name to a `tf.data.Dataset`, or to the facts about it."""
 
-import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.data import pipeline
 from cnnf_tf.data.augmentation import Augmentation
-from cnnf_tf.data.sources import splits
+from cnnf_tf.data.sources import folder, idx, splits
 from cnnf_tf.data.sources.base import DatasetInfo, Source
-from cnnf_tf.data.sources.registry import open_source
+from cnnf_tf.data.sources.tfds import TfdsSource
+
+# To add a kind: subclass `Source` in a file of its own and give its prefix a line here.
+_KINDS: dict[str, Callable[..., Source]] = {idx.PREFIX: idx.IdxSource, folder.PREFIX: folder.FolderSource}
 
 # Images are kept in memory, as uint8, up to this size unless `cache` says otherwise.
 MEMORY_LIMIT_BYTES = 2**30
@@ -76,49 +78,61 @@ def load(
         ("shuffle_seed", shuffle_seed, 0),
         ("augment_seed", augment_seed, 0),
     ):
-        _check_integer(label, value, least)
-    image_size = _check_image_size(image_size)
+        optional = value is None and label != "shuffle_buffer"
+        if not optional and (type(value) is not int or not least <= value < 2**63):
+            raise ValueError(f"{label}: wanted a whole number, at least {least} and below 2**63, got {value!r}.")
     if augment is not None and not isinstance(augment, Augmentation):
         raise ValueError(f"augment: wanted an Augmentation or None, got {augment!r}.")
+    augmentation = augment or Augmentation()
     if drop_remainder and batch_size is None:
         raise ValueError("drop_remainder: it needs a batch_size, got none.")
-    if augment_seed is None:
-        augment_seed = shuffle_seed or 0
-    options = pipeline.Options(
-        batch_size=batch_size,
-        shuffle_seed=shuffle_seed,
-        shuffle_buffer=shuffle_buffer,
-        repeat=repeat,
-        augmentation=augment or Augmentation(),
-        augment_seed=augment_seed,
-        drop_remainder=drop_remainder,
-    )
 
-    source = open_source(name, image_size=image_size, data_dir=data_dir)
+    source = _open(name, image_size, data_dir)
     ranges = _limit(splits.parse_split(split, source.info.num_examples), limit)
     count = sum(part.count for part in ranges)
-    shape = _check_shape(source.info, options.augmentation)
+    height, width, channels = source.info.image_shape
+    if height is None or width is None:
+        raise ValueError(f"image_size: the images of {name} differ in size; give (height, width) to resize them to.")
+    if augmentation.crop_padding >= min(height, width):
+        raise ValueError(
+            f"crop_padding: wanted less than the smaller side of the {height}x{width} images, got "
+            f"{augmentation.crop_padding}; some crops would be empty."
+        )
     if drop_remainder and not repeat and batch_size is not None and batch_size > count:
         raise ValueError(
             f"batch_size: {batch_size} is more than the {count} examples of {split!r}, so that drop_remainder would "
             "leave no batch."
         )
     elements = source.elements(ranges).apply(tf.data.experimental.assert_cardinality(count))
-    in_memory = count * math.prod(shape) <= MEMORY_LIMIT_BYTES if cache is None else cache
-    if not in_memory:
-        return pipeline.from_stream(elements, source.decode_batch, source.info.num_classes, options)
-    try:
-        images, labels = pipeline.read_all(elements, source.decode_batch, shape)
-    except tf.errors.OpError as error:
-        raise ValueError(_explain(source, elements, error)) from None
-    wrong = (labels < 0) | (labels >= source.info.num_classes)
-    if wrong.any():
-        index = int(wrong.argmax())
-        raise ValueError(
-            f"{name}: wanted labels in [0, {source.info.num_classes}), got {labels[index]} at example {index} of "
-            f"{split!r}."
-        )
-    return pipeline.from_memory(images, labels, options)
+    in_memory = count * height * width * channels <= MEMORY_LIMIT_BYTES if cache is None else cache
+    if in_memory:
+        try:
+            images, labels = pipeline.read_all(elements, source.decode_batch, (height, width, channels))
+        except tf.errors.OpError as error:
+            raise ValueError(_explain(source, elements, error)) from None
+        wrong = (labels < 0) | (labels >= source.info.num_classes)
+        if wrong.any():
+            index = int(wrong.argmax())
+            raise ValueError(
+                f"{name}: wanted labels in [0, {source.info.num_classes}), got {labels[index]} at example {index} of "
+                f"{split!r}."
+            )
+        items, read = pipeline.from_memory(images, labels, shuffle_seed, repeat)
+    else:
+        if shuffle_seed is not None:
+            elements = elements.shuffle(min(shuffle_buffer, count), seed=shuffle_seed)
+        items = elements.repeat() if repeat else elements
+        read = pipeline.decoder(source.decode_batch, source.info.num_classes)
+    return pipeline.batches(
+        items,
+        read,
+        count,
+        batch_size=batch_size,
+        repeat=repeat,
+        augmentation=augmentation,
+        augment_seed=shuffle_seed or 0 if augment_seed is None else augment_seed,
+        drop_remainder=drop_remainder,
+    )
 
 
 def info(
@@ -127,37 +141,42 @@ def info(
     image_size: tuple[int, int] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
 ) -> DatasetInfo:
-    """Looks up the facts about a data set without reading its images.
-
-    Args:
-      name: As for `load`. A TFDS data set that is known but not prepared is described without examples.
-      image_size: As for `load`; the `image_shape` of the result is that of the resized images.
-      data_dir: As for `load`.
+    """Looks up the facts about a data set without reading its images; for the arguments see `load`.
 
     Returns:
-      The facts.
+      The facts. `image_shape` is that of the resized images; a TFDS data set that is known but not prepared is
+      described without examples.
 
     Raises:
       ValueError: If an argument or the name is wrong, or the data are not sound.
       FileNotFoundError: If a folder is not there.
     """
-    size = _check_image_size(image_size)
-    return open_source(name, image_size=size, data_dir=data_dir, must_be_prepared=False).info
+    return _open(name, image_size, data_dir, must_be_prepared=False).info
 
 
-def _check_integer(label: str, value: object, least: int) -> None:
-    if value is None and label != "shuffle_buffer":
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
-        raise ValueError(f"{label}: wanted a whole number, at least {least} and below 2**63, got {value!r}.")
+def load_arrays(
+    name: str, split: str, *, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A whole split, which must fit into memory, in its order; for the arguments and errors see `load`.
+
+    Returns:
+      Images `[n, height, width, channels]`, float32 in [0, 1], and labels `[n]`, int32.
+    """
+    images, labels = zip(*load(name, split, batch_size=1000, data_dir=data_dir).as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
 
 
-def _check_image_size(size: Sequence[int] | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    if not isinstance(size, Sequence) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
-        raise ValueError(f"image_size: wanted (height, width) in pixels, both at least 1, got {size!r}.")
-    return size[0], size[1]
+def _open(
+    name: str, size: Sequence[int] | None, data_dir: str | os.PathLike[str] | None, must_be_prepared: bool = True
+) -> Source:
+    if size is not None:
+        if not isinstance(size, Sequence) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+            raise ValueError(f"image_size: wanted (height, width) in pixels, both at least 1, got {size!r}.")
+        size = size[0], size[1]
+    for prefix, kind in _KINDS.items():
+        if str(name).startswith(prefix):
+            return kind(name, image_size=size)
+    return TfdsSource(name, image_size=size, data_dir=data_dir, must_be_prepared=must_be_prepared)
 
 
 def _limit(ranges: Sequence[splits.SplitRange], limit: int | None) -> list[splits.SplitRange]:
@@ -169,20 +188,6 @@ def _limit(ranges: Sequence[splits.SplitRange], limit: int | None) -> list[split
             kept.append(splits.SplitRange(part.name, part.start, min(part.stop, part.start + left)))
             left -= part.count
     return kept
-
-
-def _check_shape(info: DatasetInfo, augmentation: Augmentation) -> tuple[int, int, int]:
-    height, width, channels = info.image_shape
-    if height is None or width is None:
-        raise ValueError(
-            f"image_size: the images of {info.name} differ in size; give (height, width) to resize them to."
-        )
-    if augmentation.crop_padding >= min(height, width):
-        raise ValueError(
-            f"crop_padding: wanted less than the smaller side of the {height}x{width} images, got "
-            f"{augmentation.crop_padding}; some crops would be empty."
-        )
-    return height, width, channels
 
 
 def _explain(source: Source, elements: tf.data.Dataset, error: tf.errors.OpError) -> str:
@@ -198,27 +203,6 @@ def _explain(source: Source, elements: tf.data.Dataset, error: tf.errors.OpError
         where = element["where"].numpy().decode() if "where" in element else ""
     except (tf.errors.OpError, StopIteration):
         where = ""
-    return f"{where or f'{source.info.name}: example {index}'} cannot be read as an image: {_core_message(error)}."
-
-
-def _core_message(error: tf.errors.OpError) -> str:
-    """What an error in a tf.data pipeline says, without the names of its parts."""
-    lines = str(error.message).splitlines() or [type(error).__name__]
-    return re.sub(r"^.*(Iterator::\S+:|assertion failed:) |[\[\]]", "", lines[0])
-
-
-def load_arrays(
-    name: str, split: str, *, data_dir: str | os.PathLike[str] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """A whole split in memory, in the order of the split.
-
-    Args:
-      name: see `load`, also for the rest.
-      split: its examples must fit into memory.
-      data_dir: folder of prepared TFDS data.
-
-    Returns:
-      Images `[n, height, width, channels]`, float32 in [0, 1], and labels `[n]`, int32.
-    """
-    images, labels = zip(*load(name, split, batch_size=1000, data_dir=data_dir).as_numpy_iterator(), strict=True)
-    return np.concatenate(images), np.concatenate(labels)
+    message = (str(error.message).splitlines() or [type(error).__name__])[0]
+    message = re.sub(r"^.*(Iterator::\S+:|assertion failed:) |[\[\]]", "", message)  # without tf.data's own words
+    return f"{where or f'{source.info.name}: example {index}'} cannot be read as an image: {message}."

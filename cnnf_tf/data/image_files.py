@@ -50,23 +50,19 @@ def read_image(path: pathlib.Path, image_shape: tuple[int, int, int], *, fit: bo
     try:
         with Image.open(path) as image:
             image.load()
-            mode, size = image.mode, image.size
-            grey = mode in ("1", "L", "LA")
+            mode = image.mode
             if mode not in _READABLE:
                 raise ValueError(f"{path}: pixels of the kind {mode!r} are not read; wanted 8-bit grey or colour.")
-            if not fit and (size != (width, height) or grey != (channels == 1)):
+            wanted = f"{height}x{width} {'grey' if channels == 1 else 'colour'}"
+            got = f"{image.height}x{image.width} {'grey' if mode in ('1', 'L', 'LA') else 'colour'}"
+            if not fit and got != wanted:
                 raise ValueError(
-                    f"{path}: the model takes {_say(height, width, channels == 1)} images, this one is "
-                    f"{_say(size[1], size[0], grey)}; ask for it to be fitted (--fit) if that is what you mean."
+                    f"{path}: the model takes {wanted} images, this one is {got}; ask for it to be fitted (--fit) if "
+                    "that is what you mean."
                 )
             converted = image.convert("RGBA").convert("RGB") if mode == "P" else image
             converted = converted.convert(_MODES[channels])
     except (UnidentifiedImageError, OSError) as error:
         raise ValueError(f"{path}: is not a readable image ({error}).") from error
-    if converted.size != (width, height):
-        converted = converted.resize((width, height), Image.Resampling.BILINEAR)
+    converted = converted.resize((width, height), Image.Resampling.BILINEAR)  # a copy where the size is right
     return np.asarray(converted, np.uint8).reshape(height, width, channels)
-
-
-def _say(height: int, width: int, grey: bool) -> str:
-    return f"{height}x{width} {'grey' if grey else 'colour'}"

@@ -2,13 +2,14 @@
 
 With images in memory, order and augmentation of epoch k are functions of the seed and k. A repeating pipeline counts
 its epochs from 0 each time it is iterated, so `skip(steps)` continues exactly where another run stopped. A pipeline of
-one epoch, iterated again and again, draws its epoch numbers from a generator with the same seed instead. A stream is
-ordered by `tf.data.Dataset.shuffle`, whose sequence of epochs starts with the dataset object. All iterators can be
+one epoch, iterated again and again, draws its epoch numbers from a generator with the same seed instead. `load` orders
+a stream by `tf.data.Dataset.shuffle`, whose sequence of epochs starts with the dataset object. All iterators can be
 checkpointed.
 """
 
-import dataclasses
+import functools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,30 +20,8 @@ _READ_BATCH = 256  # examples decoded together when reading into memory, or wher
 _ORDER, _AUGMENTATION = 0, 1  # what a seed is used for
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What `load` was asked for; see there.
-
-    Attributes:
-      batch_size: Images per batch, or None for single images.
-      shuffle_seed: Seed of the order, or None for the order of the source.
-      shuffle_buffer: Number of encoded examples to shuffle among where images are not in memory.
-      repeat: Whether epochs follow one another without end.
-      augmentation: What may happen to an image.
-      augment_seed: Seed of the augmentation.
-      drop_remainder: Whether a last batch that is not full is left out.
-    """
-
-    batch_size: int | None
-    shuffle_seed: int | None
-    shuffle_buffer: int
-    repeat: bool
-    augmentation: augmentation_lib.Augmentation
-    augment_seed: int
-    drop_remainder: bool
-
-
 Decode = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
+Read = Callable[[Any], tuple[tf.Tensor, tf.Tensor]]  # a batch of items to uint8 images and int32 labels
 
 
 def read_all(elements: tf.data.Dataset, decode: Decode, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -74,51 +53,39 @@ def read_all(elements: tf.data.Dataset, decode: Decode, shape: tuple[int, ...]) 
     return images, labels
 
 
-def from_memory(images: np.ndarray, labels: np.ndarray, options: Options) -> tf.data.Dataset:
-    """The pipeline over images in memory; a shuffled epoch is a permutation of all examples, each equally likely.
+def from_memory(
+    images: np.ndarray, labels: np.ndarray, shuffle_seed: int | None, repeat: bool
+) -> tuple[tf.data.Dataset, Read]:
+    """Items and how to read them, for images in memory; a shuffled epoch is a permutation, each equally likely.
 
     Args:
       images: uint8 array of shape `[count, height, width, channels]`.
       labels: Integer array of shape `[count]`.
-      options: What was asked for.
+      shuffle_seed: See `load`.
+      repeat: See `load`.
 
     Returns:
-      Dataset of (float32 images in [0, 1], int32 labels).
+      Dataset of indices, and a function from a batch of them to the images and labels.
     """
     count = len(labels)
     with tf.device("/CPU:0"):  # a copy on an accelerator would be of no use to tf.data
         all_images = tf.constant(images)
         all_labels = tf.constant(labels, tf.int32)
-    if options.shuffle_seed is None:
-        order = tf.data.Dataset.range(count)
-        order = order.repeat() if options.repeat else order
-    else:
-        seed = options.shuffle_seed
-        order = _per_epoch(seed, _ORDER, options.repeat, count, lambda s: _permutation(count, s))
+
+    def permutation(seed: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seed, alg="philox")
 
     def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.gather(all_images, indices), tf.gather(all_labels, indices)
 
-    return _finish(order, gather, count, options)
+    if shuffle_seed is not None:
+        return _per_epoch(shuffle_seed, _ORDER, repeat, count, permutation), gather
+    order = tf.data.Dataset.range(count)
+    return order.repeat() if repeat else order, gather
 
 
-def from_stream(elements: tf.data.Dataset, decode: Decode, num_classes: int, options: Options) -> tf.data.Dataset:
-    """The pipeline that reads and decodes images as they are needed; shuffles within a buffer of encoded examples.
-
-    Args:
-      elements: Finite dataset of raw elements of known cardinality; see `sources.Source.elements`.
-      decode: Decodes a batch of them.
-      num_classes: A label outside [0, num_classes) raises `tf.errors.InvalidArgumentError` on iteration.
-      options: What was asked for.
-
-    Returns:
-      Dataset of (float32 images in [0, 1], int32 labels).
-    """
-    count = int(elements.cardinality())
-    if options.shuffle_seed is not None:
-        elements = elements.shuffle(min(options.shuffle_buffer, count), seed=options.shuffle_seed)
-    if options.repeat:
-        elements = elements.repeat()
+def decoder(decode: Decode, num_classes: int) -> Read:
+    """How to read raw elements; a label outside [0, num_classes) raises `tf.errors.InvalidArgumentError`."""
 
     def read(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         labels = tf.cast(batch["label"], tf.int32)
@@ -126,37 +93,46 @@ def from_stream(elements: tf.data.Dataset, decode: Decode, num_classes: int, opt
         tf.debugging.Assert(sound, [f"wanted labels in [0, {num_classes}), got", labels], summarize=1024)
         return decode(batch), labels
 
-    return _finish(elements, read, count, options)
+    return read
 
 
-def _finish(
-    items: tf.data.Dataset, read: Callable[..., tuple[tf.Tensor, tf.Tensor]], count: int, options: Options
+def batches(
+    items: tf.data.Dataset,
+    read: Read,
+    count: int,
+    *,
+    batch_size: int | None,
+    repeat: bool,
+    augmentation: augmentation_lib.Augmentation,
+    augment_seed: int,
+    drop_remainder: bool,
 ) -> tf.data.Dataset:
-    """Batches items, reads them (uint8 images, int32 labels), augments, converts to float and prefetches."""
-    augmentation = options.augmentation
-    if augmentation.is_identity:
-        draws = tf.data.Dataset.from_tensors(tf.zeros((0,), tf.int32)).repeat()
-    else:
-        draws = _per_epoch(
-            options.augment_seed,
-            _AUGMENTATION,
-            options.repeat,
-            count,
-            lambda seed: augmentation_lib.draw(augmentation, count, seed),
-        )
+    """Batches items, reads them, augments, converts to float and prefetches.
 
-    def to_batch(item: tf.Tensor | Mapping[str, tf.Tensor], draw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    Args:
+      items: What `read` takes, one by one; for ever if `repeat`.
+      read: Reads a batch of items.
+      count: Number of items in an epoch.
+      batch_size: See `load`, also for the rest.
+
+    Returns:
+      As `load`.
+    """
+    draws = tf.data.Dataset.from_tensors(tf.zeros((0,), tf.int32)).repeat()  # of nothing
+    if not augmentation.is_identity:
+        draw_all = functools.partial(augmentation_lib.draw, augmentation, count)
+        draws = _per_epoch(augment_seed, _AUGMENTATION, repeat, count, draw_all)
+
+    def to_batch(item: Any, draw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels = read(item)
-        if not augmentation.is_identity:
-            images = augmentation_lib.apply(augmentation, images, draw)
-        return tf.cast(images, tf.float32) / 255.0, labels
+        return tf.cast(augmentation_lib.apply(augmentation, images, draw), tf.float32) / 255.0, labels
 
     # A repeating pipeline fills every batch, across the border of two epochs: dropping only makes the shape static.
-    drop_remainder = options.batch_size is not None and (options.drop_remainder or options.repeat)
-    dataset = tf.data.Dataset.zip(items, draws).batch(options.batch_size or _READ_BATCH, drop_remainder=drop_remainder)
+    drop_remainder = batch_size is not None and (drop_remainder or repeat)
+    dataset = tf.data.Dataset.zip(items, draws).batch(batch_size or _READ_BATCH, drop_remainder=drop_remainder)
     dataset = dataset.map(to_batch, num_parallel_calls=tf.data.AUTOTUNE)
-    if options.batch_size is None:
-        cardinality = tf.data.INFINITE_CARDINALITY if options.repeat else count
+    if batch_size is None:
+        cardinality = tf.data.INFINITE_CARDINALITY if repeat else count
         dataset = dataset.unbatch().apply(tf.data.experimental.assert_cardinality(cardinality))
     settings = tf.data.Options()
     settings.deterministic = True
@@ -180,7 +156,3 @@ def _per_epoch(
 
     cardinality = tf.data.INFINITE_CARDINALITY if repeat else count
     return epochs.flat_map(one_epoch).apply(tf.data.experimental.assert_cardinality(cardinality))
-
-
-def _permutation(count: int, seed: tf.Tensor) -> tf.Tensor:
-    return tf.random.experimental.stateless_shuffle(tf.range(count, dtype=tf.int64), seed, alg="philox")

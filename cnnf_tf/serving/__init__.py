@@ -1,9 +1,8 @@
 """Serving: the SavedModel for TensorFlow Serving, checked before anyone sees it, and the client."""
 
-from cnnf_tf.serving.client import Client, Prediction, Retries
-from cnnf_tf.serving.errors import ServingError
+from cnnf_tf.serving.client import Client, Prediction, Retries, ServingError
 from cnnf_tf.serving.export import Exported, export_model
-from cnnf_tf.serving.options import ServingOptions
+from cnnf_tf.serving.signatures import ServingOptions
 from cnnf_tf.serving.transports import GrpcTransport, RestTransport, SavedModelTransport
 from cnnf_tf.serving.verification import VerificationError
 

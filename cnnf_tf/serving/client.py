@@ -4,6 +4,7 @@ The client does not care how a request travels; `transports` has gRPC, REST and 
 """
 
 import dataclasses
+import functools
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cnnf_tf.serving.errors import RETRIED, ServingError
+# Codes after which the same request may well succeed a moment later.
+_RETRIED = ("UNAVAILABLE", "RESOURCE_EXHAUSTED")
+
+
+class ServingError(OSError):
+    """A request that was not answered; `message` says why.
+
+    Attributes:
+      code: name of gRPC's status code: "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE", "DEADLINE_EXCEEDED", ...
+    """
+
+    def __init__(self, code: str, message: str):
+        super().__init__(message)
+        self.code = code
 
 
 class Transport(Protocol):
@@ -118,43 +132,36 @@ class Client:
         images = np.asarray(images)
         if images.dtype not in (np.uint8, np.float32):
             raise ValueError(f"images must be uint8, or float32 in [0, 1]; got {images.dtype}.")
-        suffix = "_uint8" if images.dtype == np.uint8 else ""
+        names = ("serving_uint8", "classify_uint8") if images.dtype == np.uint8 else ("serving_default", "classify")
+        signature = names[0 if max_iterations is None else 1]
+        if max_iterations is not None and not -(2**31) <= max_iterations < 2**31:
+            raise ValueError(f"max_iterations must fit into 32 bits, got {max_iterations}.")
         for start in range(0, len(images), self._batch_size):
-            batch = images[start : start + self._batch_size]
-            inputs = {"images": batch}
-            signature = f"classify{suffix}"
-            if max_iterations is None:
-                signature = "serving_uint8" if suffix else "serving_default"
-            else:
+            inputs = {"images": images[start : start + self._batch_size]}
+            count = len(inputs["images"])
+            if max_iterations is not None:
                 # One for each image, so that the server may put requests together.
-                inputs["max_iterations"] = np.full(len(batch), _int32(max_iterations), np.int32)
-                inputs["tolerance"] = np.full(len(batch), tolerance, np.float32)
-            yield from self._request(signature, inputs)
-
-    def _request(self, signature: str, inputs: dict[str, np.ndarray]) -> list[Prediction]:
-        what = f"{len(inputs['images'])} images"
-        outputs = self._try(what, lambda: self._transport.predict(signature, inputs, timeout=self._timeout))
-        label = outputs["label"]
-        predictions = []
-        for i, probabilities in enumerate(outputs["probabilities"]):
-            used = int(outputs["iterations_used"][i])
-            changed, flips, residual = (float(value) for value in outputs["self_consistency"][i])
-            name = outputs["class_name"][i]
-            predictions.append(
-                Prediction(
-                    label=int(label[i]),
+                inputs["max_iterations"] = np.full(count, max_iterations, np.int32)
+                inputs["tolerance"] = np.full(count, tolerance, np.float32)
+            request = functools.partial(self._transport.predict, signature, inputs, timeout=self._timeout)
+            outputs = self._try(f"{count} images", request)
+            for i, label in enumerate(outputs["label"]):
+                used, name = int(outputs["iterations_used"][i]), outputs["class_name"][i]
+                changed, flips, residual = (float(value) for value in outputs["self_consistency"][i])
+                yield Prediction(
+                    label=int(label),
                     class_name=name.decode() if isinstance(name, bytes) else str(name),
-                    probability=float(probabilities[label[i]]),
+                    probability=float(outputs["probabilities"][i][label]),
                     iterations_used=used,
                     label_changed=bool(changed) if used else None,
                     latent_flip_rate=flips if used else None,
                     feature_residual=residual if used else None,
                 )
-            )
-        return predictions
 
     def _try(self, what: str, request: Callable[[], Any]) -> Any:
-        for attempt in range(1, self._retries.attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return request()
             except ServingError as error:
@@ -165,15 +172,8 @@ class Client:
                         "the batch is too large for it; raise the timeout, send smaller batches or ask for fewer "
                         "iterations.",
                     ) from error
-                if error.code not in RETRIED:
+                if error.code not in _RETRIED:
                     raise
                 if attempt == self._retries.attempts:
                     raise ServingError(error.code, f"gave up after {attempt} tries: {error}") from error
                 self._sleep(self._retries.wait_after(attempt))
-        raise AssertionError("unreachable")
-
-
-def _int32(value: int) -> int:
-    if not -(2**31) <= value < 2**31:
-        raise ValueError(f"max_iterations must fit into 32 bits, got {value}.")
-    return value

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,12 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF
-from cnnf_tf.serving.config_files import check_model_name, write_config_files
-from cnnf_tf.serving.options import ServingOptions
-from cnnf_tf.serving.signatures import write_module
+from cnnf_tf.serving.server_files import warmup_records, write_config_files
+from cnnf_tf.serving.signatures import ServingOptions, write_module
 from cnnf_tf.serving.verification import expected_cases, verify
 from cnnf_tf.serving.versions import new_version
-from cnnf_tf.serving.warmup import Requests, serving_apis, write_warmup_requests
 from cnnf_tf.version import __version__
 
 
@@ -63,13 +62,17 @@ def export_model(
       ImportError: tensorflow-serving-api is not installed.
     """
     base = pathlib.Path(base).absolute()
-    name = check_model_name(base.name if name is None else name)
-    images = _check_images(model, images)
-    _check_class_names(model, class_names)
-    serving_apis()
+    name = base.name if name is None else name
+    images = np.asarray(images)
+    _check(model, name, images, class_names)
+    records = warmup_records(name, images, options)
     with new_version(base, version=version, overwrite=overwrite) as (temporary, target):
         write_module(model, temporary, options, class_names)
-        write_warmup_requests(temporary, name, _warmup_requests(images, options))
+        extra = temporary / "assets.extra"
+        extra.mkdir()
+        with tf.io.TFRecordWriter(str(extra / "tf_serving_warmup_requests")) as writer:
+            for record in records:
+                writer.write(record)
         facts = {
             "cnnf_tf": __version__,
             "tensorflow": tf.__version__,
@@ -80,46 +83,28 @@ def export_model(
             "trained_iterations": model.iterations,
             **vars(options),
         }
-        text = json.dumps(facts, indent=2) + "\n"
-        (temporary / "assets.extra" / "export.json").write_text(text, encoding="utf-8")
+        (extra / "export.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         with tf.device("/CPU:0"):
             cases = expected_cases(model, options, images)
         differences = verify(temporary, cases)
     return Exported(target, differences, write_config_files(base, name, options))
 
 
-def _warmup_requests(images: np.ndarray, options: ServingOptions) -> Requests:
-    """Every signature once with one image, and the default with a full chunk."""
-    one = images[:1]
-    pixels = np.round(one * 255).astype(np.uint8)
-    request = {"max_iterations": np.array([options.max_iterations], np.int32), "tolerance": np.zeros(1, np.float32)}
-    return [
-        ("serving_default", {"images": one}),
-        ("serving_default", {"images": np.resize(images, (options.chunk_size, *images.shape[1:]))}),
-        ("serving_uint8", {"images": pixels}),
-        ("classify", {"images": one, **request}),
-        ("classify_uint8", {"images": pixels, **request}),
-        ("reconstruct", {"images": one}),
-        ("trajectory", {"images": one}),
-    ]
-
-
-def _check_images(model: CNNF, images: np.ndarray) -> np.ndarray:
-    images = np.asarray(images)
+def _check(model: CNNF, name: str, images: np.ndarray, class_names: Sequence[str]) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError(
+            f"the model name must consist of letters, digits and _ . - (letter or digit first), got {name!r}."
+        )
     if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != model.image_shape or not len(images):
         raise ValueError(
             f"the images to verify with must be float32 [batch, {', '.join(map(str, model.image_shape))}], at least "
             f"one; got {images.dtype} {images.shape}."
         )
-    return images
-
-
-def _check_class_names(model: CNNF, class_names: Sequence[str]) -> None:
     if len(class_names) != model.num_classes:
         raise ValueError(
             f"the model has {model.num_classes} classes and wants as many names, got {len(class_names)}: "
             f"{', '.join(class_names)}."
         )
-    for name in class_names:
-        if not name.strip() or len(name.splitlines()) != 1:
-            raise ValueError(f"a class name must be one line that is not blank, got {name!r}.")
+    for class_name in class_names:
+        if not class_name.strip() or len(class_name.splitlines()) != 1:
+            raise ValueError(f"a class name must be one line that is not blank, got {class_name!r}.")

@@ -3,17 +3,36 @@
 Packages of the extra `serving` are imported where they are used.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from cnnf_tf.serving.errors import ServingError, plain_words
+from cnnf_tf.serving.client import ServingError
 from cnnf_tf.serving.versions import existing_versions
 
-_EXTRA = 'wants the package {package}; install the extra: pip install "cnnf_tf[serving]"'
+
+@contextlib.contextmanager
+def needs_extra(what: str, package: str) -> Iterator[None]:
+    """Makes an ImportError in its block say that `what` wants `package`, and which extra brings it."""
+    try:
+        yield
+    except ImportError as error:
+        message = f'{what} wants the package {package}; install the extra: pip install "cnnf_tf[serving]" ({error}).'
+        raise ImportError(message) from error
+
+
+def predict_request(inputs: dict[str, np.ndarray], **model_spec: Any) -> Any:
+    """A `PredictRequest` with the fields of its `ModelSpec`: `name`, `signature_name`, ..."""
+    from tensorflow_serving.apis import predict_pb2
+
+    protos = {name: tf.make_tensor_proto(values) for name, values in inputs.items()}
+    return predict_pb2.PredictRequest(model_spec=model_spec, inputs=protos)
 
 
 class GrpcTransport:
@@ -26,33 +45,26 @@ class GrpcTransport:
     """
 
     def __init__(self, address: str, model: str, *, version: int | None = None):
-        try:
+        with needs_extra("gRPC", "tensorflow-serving-api"):
             import grpc
             from tensorflow_serving.apis import prediction_service_pb2_grpc
-        except ImportError as error:
-            raise ImportError(_EXTRA.format(package="tensorflow-serving-api") + f" ({error}).") from error
-        self._grpc, self._address, self._model, self._version = grpc, address, model, version
+        self._grpc, self._address = grpc, address
+        self._spec = {"name": model} | ({} if version is None else {"version": {"value": version}})
         # Answers may be large; gRPC's own limit is 4 MB.
         options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
         self._channel = grpc.insecure_channel(address, options=options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
-        import tensorflow as tf
-        from tensorflow_serving.apis import predict_pb2
-
-        request = predict_pb2.PredictRequest()
-        self._fill(request.model_spec, signature)
-        for name, values in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+        request = predict_request(inputs, signature_name=signature, **self._spec)
         response = self._call(self._stub.Predict, request, timeout)
         return {name: tf.make_ndarray(values) for name, values in response.outputs.items()}
 
     def image_shape(self, *, timeout: float) -> tuple[int, int, int]:
         from tensorflow_serving.apis import get_model_metadata_pb2
 
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-        self._fill(request.model_spec, "")
+        fields = {"model_spec": self._spec, "metadata_field": ["signature_def"]}
+        request = get_model_metadata_pb2.GetModelMetadataRequest(**fields)
         response = self._call(self._stub.GetModelMetadata, request, timeout)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata["signature_def"].Unpack(signatures)
@@ -62,11 +74,6 @@ class GrpcTransport:
     def close(self) -> None:
         """Closes the channel."""
         self._channel.close()
-
-    def _fill(self, spec: Any, signature: str) -> None:
-        spec.name, spec.signature_name = self._model, signature
-        if self._version is not None:
-            spec.version.value = self._version
 
     def _call(self, method: Any, request: Any, timeout: float) -> Any:
         try:
@@ -92,10 +99,8 @@ class RestTransport:
     def __init__(self, url: str, model: str, *, version: int | None = None):
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"the URL must start with http:// or https://, got {url!r}.")
-        try:
+        with needs_extra("REST", "requests"):
             import requests
-        except ImportError as error:
-            raise ImportError(_EXTRA.format(package="requests") + f" ({error}).") from error
         self._requests, self._session = requests, requests.Session()
         self._url = f"{url.rstrip('/')}/v1/models/{model}" + ("" if version is None else f"/versions/{version}")
 
@@ -118,20 +123,19 @@ class RestTransport:
     def _call(self, method: str, url: str, body: str | None, timeout: float) -> Any:
         try:
             response = self._session.request(method, url, data=body, timeout=timeout)
-            if response.ok:
-                return response.json()
         except self._requests.Timeout as error:
             raise ServingError("DEADLINE_EXCEEDED", f"no answer from {url} within {timeout:g} s.") from error
         except self._requests.ConnectionError as error:
             raise ServingError("UNAVAILABLE", f"no connection to {url}: {error}") from error
-        except ValueError as error:
-            raise ServingError(
-                "INTERNAL", f"{url} does not answer in JSON; is it a TensorFlow Serving server?"
-            ) from error
         code = self._CODES.get(response.status_code, "UNKNOWN")
         try:
+            if response.ok:
+                return response.json()
             details = plain_words(str(response.json()["error"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError) as error:
+            if response.ok:
+                message = f"{url} does not answer in JSON; is it a TensorFlow Serving server?"
+                raise ServingError("INTERNAL", message) from error
             details = response.text[:200]
         raise ServingError(code, f"{url} answers {code} (HTTP {response.status_code}): {details}")
 
@@ -155,18 +159,15 @@ class SavedModelTransport:
             raise FileNotFoundError(
                 f"no SavedModel in {str(directory)!r}; wanted a folder that bin/export.py wrote, or a version in it."
             )
-        import tensorflow as tf
-
-        self._tf = tf
         self._model = tf.saved_model.load(str(path))
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
         del timeout
         call = self._model.signatures[signature]
         try:
-            outputs = call(**{name: self._tf.constant(values) for name, values in inputs.items()})
-        except self._tf.errors.OpError as error:
-            code = "INVALID_ARGUMENT" if isinstance(error, self._tf.errors.InvalidArgumentError) else "INTERNAL"
+            outputs = call(**{name: tf.constant(values) for name, values in inputs.items()})
+        except tf.errors.OpError as error:
+            code = "INVALID_ARGUMENT" if isinstance(error, tf.errors.InvalidArgumentError) else "INTERNAL"
             raise ServingError(code, f"the model answers {code}: {plain_words(error.message)}") from error
         return {name: values.numpy() for name, values in outputs.items()}
 
@@ -177,6 +178,16 @@ class SavedModelTransport:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def plain_words(message: str) -> str:
+    """The words of an assertion inside the graph, without TensorFlow's nodes and brackets around them."""
+    lines = [line for line in message.splitlines() if "assertion failed: " in line]
+    if not lines:
+        return message.split("\n\t [[")[0].strip()
+    text = lines[0].split("assertion failed: ", 1)[1].strip()
+    # "[words] [1 2] [3]" -> "words 1 2 3", keeping what brackets the words themselves have.
+    return text.removeprefix("[").removesuffix("]").replace("] [", " ")
 
 
 def _image_shape(shape: list[Any]) -> tuple[int, int, int]:

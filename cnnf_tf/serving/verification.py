@@ -1,8 +1,8 @@
 """Does the written model compute what the original computes? Asked in fresh processes, before anyone can see it."""
 
-import json
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -13,14 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF, READOUTS, infer_adaptive
-from cnnf_tf.serving.options import ServingOptions
+from cnnf_tf.serving import reload
+from cnnf_tf.serving.signatures import ServingOptions
 
 TOLERANCE = 1e-5
 """Largest difference, relative to the largest magnitude of the expected array where that is above 1."""
-
-_HERE = pathlib.Path(__file__).resolve().parent
-LOADERS = {"tf.saved_model.load": _HERE / "run_in_python.py", "the C API": _HERE / "run_in_c_api.py"}
-"""The programs that reload the model, by the name that errors give them."""
 
 
 class Case(NamedTuple):
@@ -43,61 +40,46 @@ def expected_cases(model: CNNF, options: ServingOptions, images: np.ndarray) -> 
       options: as exported.
       images: float32 in [0, 1], `[batch, *image_shape]`.
     """
-    images = np.asarray(images, np.float32)
-    pixels = np.round(images * 255).astype(np.uint8)
-    pictures = _in_chunks(
-        lambda chunk: tf.transpose(model.reconstruct(chunk, iterations=max(1, options.iterations)), [1, 0, 2, 3, 4]),
-        images,
-        options,
-    )
-    return [
-        Case("trajectory", {"images": images}, {"logits": _passes(model, images, options)}),
-        Case("reconstruct", {"images": images}, {"reconstructions": pictures}),
-        *_predictions(model, options, images, ("serving_default", "classify")),
-        *_predictions(model, options, pixels, ("serving_uint8", "classify_uint8")),
-    ]
 
+    def in_chunks(body: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray) -> np.ndarray:
+        # The chunks of the exported graph: another batch size may round otherwise, and rounding can flip a latent.
+        starts = range(0, len(images), options.chunk_size)
+        return np.concatenate([body(tf.constant(images[i : i + options.chunk_size])).numpy() for i in starts])
 
-def _predictions(model: CNNF, options: ServingOptions, images: np.ndarray, signatures: tuple[str, str]) -> list[Case]:
-    floats = images if images.dtype == np.float32 else images.astype(np.float32) / np.float32(255)
+    def pictures(chunk: tf.Tensor) -> tf.Tensor:
+        return tf.transpose(model.reconstruct(chunk, iterations=max(1, options.iterations)), [1, 0, 2, 3, 4])
+
+    def passes(chunk: tf.Tensor) -> tf.Tensor:
+        return tf.transpose(model.infer(chunk, iterations=options.max_iterations).logits, [1, 0, 2])
 
     def default(chunk: tf.Tensor) -> tf.Tensor:
         result = infer_adaptive(model, chunk, max_iterations=options.iterations, tolerance=options.tolerance)
         used = tf.cast(result.iterations_used[:, None], tf.float32)
         return tf.concat([tf.cast(result.logits(model.readout), tf.float32), used], axis=-1)
 
-    found = _in_chunks(default, floats, options)
-    expected: list[tuple[np.ndarray, np.ndarray]] = [(found[:, :-1], found[:, -1].astype(np.int32))]
+    def prediction(logits: np.ndarray, used: np.ndarray) -> dict[str, np.ndarray]:
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits).numpy(), "iterations_used": used}
+
+    images = np.asarray(images, np.float32)
+    pixels = np.round(images * 255).astype(np.uint8)
+    cases = [
+        Case("trajectory", {"images": images}, {"logits": in_chunks(passes, images)}),
+        Case("reconstruct", {"images": images}, {"reconstructions": in_chunks(pictures, images)}),
+    ]
     # Each image has a limit of its own, 0 and the largest among them; answers are those of the fixed loop.
     limits: np.ndarray = np.arange(len(images), dtype=np.int32) % (options.max_iterations + 1)
-    passes = _passes(model, floats, options)
-    own = [READOUTS[model.readout](tf.constant(passes[i, : limit + 1])).numpy() for i, limit in enumerate(limits)]
-    expected.append((np.stack(own), limits))
-    inputs = [{"images": images}, {"images": images, "max_iterations": limits, "tolerance": np.zeros(1, np.float32)}]
-    return [
-        Case(
-            signature,
-            inputs[i],
-            {"logits": logits, "probabilities": tf.nn.softmax(logits).numpy(), "iterations_used": used},
-        )
-        for i, (signature, (logits, used)) in enumerate(zip(signatures, expected, strict=True))
-    ]
-
-
-def _passes(model: CNNF, images: np.ndarray, options: ServingOptions) -> np.ndarray:
-    """Logits of every pass of the fixed loop, `[batch, max_iterations + 1, classes]`."""
-    return _in_chunks(
-        lambda chunk: tf.transpose(model.infer(chunk, iterations=options.max_iterations).logits, [1, 0, 2]),
-        images,
-        options,
-    )
-
-
-def _in_chunks(body: Callable[[tf.Tensor], tf.Tensor], images: np.ndarray, options: ServingOptions) -> np.ndarray:
-    """In the chunks of the exported graph: another batch size may round otherwise, and rounding can flip a latent."""
-    starts = range(0, len(images), options.chunk_size)
-    chunks = [body(tf.constant(images[start : start + options.chunk_size])) for start in starts]
-    return np.concatenate([chunk.numpy() for chunk in chunks])
+    request = {"max_iterations": limits, "tolerance": np.zeros(1, np.float32)}
+    for sent, floats, names in (
+        (images, images, ("serving_default", "classify")),
+        (pixels, pixels.astype(np.float32) / np.float32(255), ("serving_uint8", "classify_uint8")),
+    ):
+        found, logits = in_chunks(default, floats), in_chunks(passes, floats)
+        read = [READOUTS[model.readout](tf.constant(logits[i, : limit + 1])).numpy() for i, limit in enumerate(limits)]
+        cases += [
+            Case(names[0], {"images": sent}, prediction(found[:, :-1], found[:, -1].astype(np.int32))),
+            Case(names[1], {"images": sent, **request}, prediction(np.stack(read), limits)),
+        ]
+    return cases
 
 
 def verify(directory: pathlib.Path, cases: Sequence[Case]) -> dict[str, float]:
@@ -109,68 +91,42 @@ def verify(directory: pathlib.Path, cases: Sequence[Case]) -> dict[str, float]:
     Raises:
       VerificationError: a loader fails, or an answer differs by more than `TOLERANCE`.
     """
-    return {name: _compare(name, cases, run_cases(name, directory, cases)) for name in LOADERS}
+    return {name: _compare(name, cases, run_cases(name, directory, cases)) for name in reload.LOADERS}
 
 
-def run_cases(loader: str, directory: pathlib.Path, cases: Sequence[Case]) -> list[dict[str, np.ndarray]]:
+def run_cases(loader: str, directory: pathlib.Path, cases: Sequence[Case]) -> list[dict[str, Any]]:
     """Runs the cases in a fresh process; the outputs named in `expected`, or an `error`.
 
     Args:
-      loader: a key of `LOADERS`.
+      loader: a key of `reload.LOADERS`.
       directory: the SavedModel.
       cases: what to run.
 
     Raises:
       VerificationError: the process fails.
     """
-    tensors = signature_tensors(directory)
-    job: list[dict[str, Any]] = []
-    for case in cases:
-        names = tensors[case.signature]
-        if loader == "the C API":
-            job.append({key: {name: names[key][name] for name in getattr(case, part)} for key, part in _PARTS})
-        else:
-            job.append({"signature": case.signature, "outputs": list(case.expected)})
-    arrays: dict[str, Any] = {
-        f"{i}/{name}": value for i, case in enumerate(cases) for name, value in case.inputs.items()
-    }
-    with tempfile.TemporaryDirectory() as scratch:
-        paths = [pathlib.Path(scratch) / name for name in ("job.json", "inputs.npz", "outputs.npz")]
-        paths[0].write_text(json.dumps(job), encoding="utf-8")
-        np.savez(paths[1], **arrays)
-        command = [sys.executable, str(LOADERS[loader]), str(directory), *map(str, paths)]
-        # A GPU may be full of the original; and the original is asked on the CPU as well.
-        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, env=environment)
-        if done.returncode:
-            reason = " ".join(done.stderr.strip().splitlines()[-3:]) or f"exit code {done.returncode}"
-            raise VerificationError(f"the written model does not run with {loader}: {reason}")
-        with np.load(paths[2]) as found:
-            results: list[dict[str, np.ndarray]] = [{} for _ in cases]
-            for key in found.files:
-                index, _, name = key.partition("/")
-                results[int(index)][name] = found[key]
-            return results
-
-
-_PARTS = (("inputs", "inputs"), ("outputs", "expected"))
-
-
-def signature_tensors(directory: pathlib.Path) -> dict[str, dict[str, dict[str, str]]]:
-    """The tensor names of every signature of a SavedModel, by signature, then "inputs" or "outputs", then name."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     message = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
-    return {
-        name: {
-            "inputs": {key: info.name for key, info in definition.inputs.items()},
-            "outputs": {key: info.name for key, info in definition.outputs.items()},
-        }
-        for name, definition in message.meta_graphs[0].signature_def.items()
-    }
+    job = []
+    for case in cases:
+        signature = message.meta_graphs[0].signature_def[case.signature]
+        inputs = {name: (signature.inputs[name].name, array) for name, array in case.inputs.items()}
+        job.append((case.signature, inputs, {name: signature.outputs[name].name for name in case.expected}))
+    with tempfile.TemporaryDirectory() as scratch:
+        results = pathlib.Path(scratch) / "results.pickle"
+        command = [sys.executable, str(pathlib.Path(reload.__file__).resolve()), loader, str(directory), str(results)]
+        # A GPU may be full of the original; and the original is asked on the CPU as well.
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
+        done = subprocess.run(command, input=pickle.dumps(job), capture_output=True, check=False, env=environment)
+        if done.returncode:
+            last = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
+            reason = " ".join(last) or f"exit code {done.returncode}"
+            raise VerificationError(f"the written model does not run with {loader}: {reason}")
+        return pickle.loads(results.read_bytes())
 
 
-def _compare(loader: str, cases: Sequence[Case], results: Sequence[dict[str, np.ndarray]]) -> float:
+def _compare(loader: str, cases: Sequence[Case], results: Sequence[dict[str, Any]]) -> float:
     largest = 0.0
     for case, result in zip(cases, results, strict=True):
         where = f"signature {case.signature!r} of the written model, run with {loader},"

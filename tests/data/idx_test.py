@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.data.sources import idx_files as idx
+from cnnf_tf.data.sources import idx
 
 MINI = pathlib.Path(__file__).resolve().parents[1] / "testdata" / "fashion_mnist_mini"
 

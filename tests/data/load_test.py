@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import data
-from cnnf_tf.data.sources import idx_files as idx
+from cnnf_tf.data.sources import idx
 
 MINI = pathlib.Path(__file__).resolve().parents[1] / "testdata" / "fashion_mnist_mini"
 NAME = f"idx:{MINI}"

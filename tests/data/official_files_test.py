@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.data.preparation import official_files
-from cnnf_tf.data.sources import idx_files as idx
+from cnnf_tf.data.sources import idx
 
 
 @dataclasses.dataclass

@@ -14,9 +14,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.download import checksums
 
 from cnnf_tf import data
-from cnnf_tf.data.preparation import acquisition, official_files
+from cnnf_tf.data.preparation import official_files
 from cnnf_tf.data.preparation import prepare as preparation
-from cnnf_tf.data.sources import idx_files as idx
+from cnnf_tf.data.sources import idx
 
 MINI = pathlib.Path(__file__).resolve().parents[1] / "testdata" / "fashion_mnist_mini"
 MTIMES = official_files.IDX_MTIMES["fashion_mnist"]
@@ -68,9 +68,9 @@ class PreparationTest(tf.test.TestCase):
 
         self.enter_context(mock.patch.object(tfds, "builder", builder))
         # Neither this machine's package nor its network plays a part.
-        self.enter_context(mock.patch.object(acquisition, "DEBIAN_IDX_DIR", self.root / "no_package"))
+        self.enter_context(mock.patch.object(official_files, "DEBIAN_IDX_DIR", self.root / "no_package"))
         self.enter_context(
-            mock.patch.object(acquisition, "check_reachable", mock.Mock(side_effect=ConnectionError("no network")))
+            mock.patch.object(official_files, "check_reachable", mock.Mock(side_effect=ConnectionError("no network")))
         )
 
     def prepare(self, name="fashion_mnist", **arguments):
@@ -164,15 +164,15 @@ class PreparationTest(tf.test.TestCase):
     def test_download_looks_for_the_network_first(self):
         with self.assertRaisesRegex(ConnectionError, "no network"):
             self.prepare("mnist", download=True)
-        acquisition.check_reachable.assert_called_once()
+        official_files.check_reachable.assert_called_once()
         self.assertRegex(self.lines[0], "Downloading 4 files .11.6 MB.")
         self.assertEmpty(self.files())
 
     def test_apt_installs_the_package_and_uses_it(self):
         def install(report):
-            shutil.copytree(MINI, acquisition.DEBIAN_IDX_DIR)
+            shutil.copytree(MINI, official_files.DEBIAN_IDX_DIR)
 
-        with mock.patch.object(acquisition, "install_debian_package", side_effect=install):
+        with mock.patch.object(official_files, "install_debian_package", side_effect=install):
             self.prepare(apt=True)
         self.assertIn("no_package", self.lines[0])
 
@@ -205,12 +205,12 @@ class PreparationTest(tf.test.TestCase):
 class ReachableTest(tf.test.TestCase):
     def test_closed_port_and_silent_name_server(self):
         with self.assertRaisesRegex(ConnectionError, "http://127.0.0.1:9/x cannot be reached within 5 s"):
-            acquisition.check_reachable("http://127.0.0.1:9/x")
+            official_files.check_reachable("http://127.0.0.1:9/x")
         with (
-            mock.patch.object(acquisition, "_ask", side_effect=lambda *_: threading.Event().wait(1)),
+            mock.patch.object(official_files, "_ask", side_effect=lambda *_: threading.Event().wait(1)),
             self.assertRaisesRegex(ConnectionError, "within 0.1 s .no answer."),
         ):
-            acquisition.check_reachable("http://nowhere.test/", timeout_s=0.1)
+            official_files.check_reachable("http://nowhere.test/", timeout_s=0.1)
 
 
 if __name__ == "__main__":

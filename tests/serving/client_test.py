@@ -11,7 +11,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from cnnf_tf.data import image_files
-from cnnf_tf.serving import client, errors, transports
+from cnnf_tf.serving import client, transports
 from tests.limits import HANGING
 
 
@@ -40,7 +40,7 @@ class Scripted:
     def predict(self, signature, inputs, *, timeout):
         self.requests.append((signature, inputs, timeout))
         if self.codes:
-            raise errors.ServingError(code := self.codes.pop(0), f"it was {code}")
+            raise client.ServingError(code := self.codes.pop(0), f"it was {code}")
         return answer(len(inputs["images"]))
 
     def image_shape(self, *, timeout):
@@ -89,20 +89,20 @@ class ClientTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_gives_up(self):
         transport = Scripted(*["UNAVAILABLE"] * 9)
-        with self.assertRaisesRegex(errors.ServingError, "gave up after 3 tries: it was UNAVAILABLE") as raised:
+        with self.assertRaisesRegex(client.ServingError, "gave up after 3 tries: it was UNAVAILABLE") as raised:
             list(self.client(transport, retries=client.Retries(attempts=3)).classify(self.images()))
         self.assertEqual((raised.exception.code, len(transport.requests)), ("UNAVAILABLE", 3))
 
     def test_a_bad_request_is_not_repeated(self):
         transport = Scripted("INVALID_ARGUMENT")
-        with self.assertRaisesRegex(errors.ServingError, "^it was INVALID_ARGUMENT$"):
+        with self.assertRaisesRegex(client.ServingError, "^it was INVALID_ARGUMENT$"):
             list(self.client(transport).classify(self.images()))
         self.assertLen(transport.requests, 1)
 
     def test_deadlines_are_explained(self):
         transport = Scripted("DEADLINE_EXCEEDED")
         message = "no answer for 2 images within the timeout of 3 s: the server is overloaded.*raise the timeout"
-        with self.assertRaisesRegex(errors.ServingError, message) as raised:
+        with self.assertRaisesRegex(client.ServingError, message) as raised:
             list(self.client(transport, timeout=3).classify(self.images()))
         self.assertEqual((raised.exception.code, len(transport.requests)), ("DEADLINE_EXCEEDED", 1))
 
@@ -126,8 +126,8 @@ class ClientTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_plain_words(self):
         message = "Graph execution error:\n\nassertion failed: [a [b, c]; got:] [2 8] [7]\n\t [[{{node Assert}}]]"
-        self.assertEqual(errors.plain_words(message), "a [b, c]; got: 2 8 7")
-        self.assertEqual(errors.plain_words("Servable not found\n\t [[node"), "Servable not found")
+        self.assertEqual(transports.plain_words(message), "a [b, c]; got: 2 8 7")
+        self.assertEqual(transports.plain_words("Servable not found\n\t [[node"), "Servable not found")
 
 
 class GrpcTest(tf.test.TestCase):
@@ -173,7 +173,7 @@ class GrpcTest(tf.test.TestCase):
     def test_deadline(self):
         released = threading.Event()
         transport = self.serve(lambda request, context: released.wait(HANGING))
-        with self.assertRaisesRegex(errors.ServingError, "within the timeout of 0.2 s") as raised:
+        with self.assertRaisesRegex(client.ServingError, "within the timeout of 0.2 s") as raised:
             list(client.Client(transport, timeout=0.2).classify(np.zeros((1, 8, 8, 1), np.uint8)))
         released.set()
         self.assertEqual(raised.exception.code, "DEADLINE_EXCEEDED")
@@ -184,7 +184,7 @@ class GrpcTest(tf.test.TestCase):
             transports.RestTransport("http://127.0.0.1:1", "cnnf"),
         ):
             asking = client.Client(transport, retries=client.Retries(attempts=2, first_wait=0.01), timeout=5)
-            with self.assertRaisesRegex(errors.ServingError, "gave up after 2 tries: .*127.0.0.1") as raised:
+            with self.assertRaisesRegex(client.ServingError, "gave up after 2 tries: .*127.0.0.1") as raised:
                 asking.image_shape()
             self.assertEqual(raised.exception.code, "UNAVAILABLE")
             transport.close()

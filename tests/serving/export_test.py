@@ -14,7 +14,7 @@ from absl.testing import parameterized
 
 from cnnf_tf import serving
 from cnnf_tf.models import READOUTS
-from cnnf_tf.serving import config_files, export, verification
+from cnnf_tf.serving import export, server_files, verification
 from tests.models import tiny
 from tests.serving import exported
 
@@ -184,7 +184,7 @@ class FailedExportTest(tf.test.TestCase, parameterized.TestCase):
     def test_config_files_are_kept(self):
         base = pathlib.Path(self.create_tempdir().full_path)
         (base / "models.config").write_text("mine")
-        written = config_files.write_config_files(base, "cnnf", exported.options())
+        written = server_files.write_config_files(base, "cnnf", exported.options())
         self.assertEqual([path.name for path in written], ["batching.config"])
         self.assertEqual((base / "models.config").read_text(), "mine")
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.serving import signatures, verification
+from cnnf_tf.serving import reload, signatures, verification
 from tests.models import tiny
 from tests.serving import exported
 
@@ -57,7 +57,7 @@ BAD = (
 
 
 class RobustnessTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(*verification.LOADERS)
+    @parameterized.parameters(*reload.LOADERS)
     def test_bad_requests_are_invalid_and_the_next_one_works(self, loader):
         good = verification.Case("classify", request(IMAGES, most=2), {"logits": np.zeros(0)})
         cases = [good]
@@ -77,12 +77,9 @@ class RobustnessTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_ten_thousand_images_in_chunks(self):
         options = exported.serving.ServingOptions.for_model(exported.model(), max_iterations=2)
-        names = self.create_tempfile().full_path
-        module = signatures.ServingModule(
-            exported.model(), options, class_names=exported.CLASS_NAMES, class_names_file=names
-        )
+        endpoints = signatures.endpoints(exported.model(), options, exported.CLASS_NAMES)
         pixels = exported.pixels(10_000)
-        found = module.endpoints()["serving_uint8"](tf.constant(pixels))
+        found = endpoints["serving_uint8"](tf.constant(pixels))
         some = slice(9_900, 10_000)
         self.assertEqual(found["logits"].shape, (10_000, 3))
         logits = exported.model()(tf.constant(pixels[some], tf.float32) / 255)

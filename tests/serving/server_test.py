@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.serving import client, errors, transports
+from cnnf_tf.serving import client, transports
 from tests.limits import HANGING
 from tests.models import tiny
 from tests.serving import exported, server
@@ -103,19 +103,19 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
                 (self.floats * np.float32("nan"), r"pixels must be floats in \[0, 1\]"),
                 (np.zeros((10_000, 8, 8, 1), np.float32), "at most 20 images .fixed at export.; got: 10000$"),
             ):
-                with self.assertRaisesRegex(errors.ServingError, message) as raised:
+                with self.assertRaisesRegex(client.ServingError, message) as raised:
                     transport.predict("serving_default", {"images": images}, timeout=HANGING)
                 self.assertEqual(raised.exception.code, "INVALID_ARGUMENT")
                 self.check(asking.classify(self.pixels[:2]), [0, 1])
             for most in (5, 2**31 - 1, -1):
-                with self.assertRaisesRegex(errors.ServingError, r"max_iterations must be in \[0, 4\].*export"):
+                with self.assertRaisesRegex(client.ServingError, r"max_iterations must be in \[0, 4\].*export"):
                     list(asking.classify(self.pixels, max_iterations=most))
-            with self.assertRaisesRegex(errors.ServingError, "INVALID_ARGUMENT"):
+            with self.assertRaisesRegex(client.ServingError, "INVALID_ARGUMENT"):
                 transport.predict("serving_default", {"pictures": self.floats}, timeout=HANGING)
-            with self.assertRaises(errors.ServingError):
+            with self.assertRaises(client.ServingError):
                 transport.predict("no_such_signature", {"images": self.floats}, timeout=HANGING)
             for other in ({"name": "other"}, {"version": 7}):
-                with self.assertRaisesRegex(errors.ServingError, "NOT_FOUND.*Servable not found"):
+                with self.assertRaisesRegex(client.ServingError, "NOT_FOUND.*Servable not found"):
                     list(Client(self.transport(kind, way, **other)).classify(self.pixels))
             self.check(asking.classify(self.pixels[:2]), [0, 1])
         with self.assertRaises(urllib.error.HTTPError) as raised:
@@ -148,7 +148,7 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
                     )
                     counts[index] += len(rows)
                     if random.random() < 0.2:
-                        with self.assertRaisesRegex(errors.ServingError, "INVALID_ARGUMENT"):
+                        with self.assertRaisesRegex(client.ServingError, "INVALID_ARGUMENT"):
                             transport.predict("serving_default", {"images": self.floats[0, 0]}, timeout=HANGING)
             except BaseException as error:  # noqa: BLE001 - of a thread; the test looks at it
                 failures.append(error)

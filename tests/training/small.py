@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from cnnf_tf import CNNF, layers, training
-from cnnf_tf.data.sources import idx_files as idx
+from cnnf_tf.data.sources import idx
 from cnnf_tf.models.networks import NETWORKS, Network
 from configs import fashion_mnist_adversarial, fashion_mnist_restore, fashion_mnist_standard
 from tests.reference_data import TESTDATA

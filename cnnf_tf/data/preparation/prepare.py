@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from absl import logging
 
-from cnnf_tf.data.preparation import acquisition, official_files
+from cnnf_tf.data.preparation import official_files
 from cnnf_tf.data.sources import locations
 
 
@@ -54,32 +54,31 @@ def prepare(
     if not isinstance(name, str) or not re.fullmatch(r"[a-z]\w*(/[\w.-]+)?", name):
         raise ValueError(f"dataset: wanted a TFDS name such as fashion_mnist, mnist or cifar10, got {name!r}.")
     root = locations.resolve_data_dir(data_dir)
-    if ready := _find_ready(name, root, report):
-        return ready
-    if root.exists() and not root.is_dir():
-        raise NotADirectoryError(f"data_dir: wanted a folder, got the file {root}.")
-    root.mkdir(parents=True, exist_ok=True)
-    with _lock(root, name, report):
-        if ready := _find_ready(name, root, report):  # another process did it while this one waited
-            return ready
-        source = _find_files(name, idx_dir, apt, download, report)
-        with _staging(root, name) as staging:
-            _build(name, root, source, staging, report)
-    ready = _find_ready(name, root, None)
+    ready = _find_ready(name, root)
     if ready is None:
-        raise OSError(f"{name} was prepared but is not in {root}.")
-    report(f"Prepared {_describe(ready)}.")
+        if root.exists() and not root.is_dir():
+            raise NotADirectoryError(f"data_dir: wanted a folder, got the file {root}.")
+        root.mkdir(parents=True, exist_ok=True)
+        prefix = f".prepare_{name.replace('/', '_')}."
+        with _lock(root / f"{prefix}lock", name, report):
+            ready = _find_ready(name, root)  # another process may have done it while this one waited
+            if ready is None:
+                source = _find_files(name, idx_dir, apt, download, report)
+                for leftover in root.glob(f"{prefix}*.tmp"):  # of killed runs, since this one holds the lock
+                    shutil.rmtree(leftover, ignore_errors=True)
+                # On the file system of `root`.
+                with tempfile.TemporaryDirectory(".tmp", prefix, root, ignore_cleanup_errors=True) as staging:
+                    folder = _build(name, root, source, pathlib.Path(staging), report)
+                report(f"Prepared {_describe(folder)}.")
+                return folder
+    report(f"Already prepared: {_describe(ready)}.")
     return ready
 
 
-def _find_ready(name: str, root: pathlib.Path, report: Callable[[str], None] | None) -> pathlib.Path | None:
+def _find_ready(name: str, root: pathlib.Path) -> pathlib.Path | None:
     base, _, config = name.partition("/")
     versions = [v for v in locations.prepared_versions(base, root) if not config or v.parent.name == config]
-    if not versions:
-        return None
-    if report:
-        report(f"Already prepared: {_describe(versions[-1])}.")
-    return versions[-1]
+    return versions[-1] if versions else None
 
 
 def _describe(folder: pathlib.Path) -> str:
@@ -97,28 +96,28 @@ def _find_files(
             raise FileNotFoundError(f"idx_dir: there is no folder {folder}.")
         return folder
     if name == "fashion_mnist":
-        if not acquisition.DEBIAN_IDX_DIR.is_dir() and apt:
+        if not official_files.DEBIAN_IDX_DIR.is_dir() and apt:
             try:
-                acquisition.install_debian_package(report)
+                official_files.install_debian_package(report)
             except OSError as error:
                 if not download:
                     raise
                 report(f"{error} Downloading instead.")
-        if acquisition.DEBIAN_IDX_DIR.is_dir():
-            return acquisition.DEBIAN_IDX_DIR
+        if official_files.DEBIAN_IDX_DIR.is_dir():
+            return official_files.DEBIAN_IDX_DIR
     if download:
         return None
     ways = ["--idx_dir=FOLDER with its official files", "--download to fetch them from the network"]
     if name == "fashion_mnist":
-        package = acquisition.DEBIAN_PACKAGE
+        package = official_files.DEBIAN_PACKAGE
         ways.insert(0, f"`sudo apt-get install {package}` first (or --apt, as root), which needs no other network")
     raise FileNotFoundError(f"{name}: its files are not on this machine. Ways to get them: {'; '.join(ways)}.")
 
 
 def _build(
     name: str, root: pathlib.Path, source: pathlib.Path | None, staging: pathlib.Path, report: Callable[[str], None]
-) -> None:
-    """Runs the official builder inside `staging` and moves the finished version into `root`."""
+) -> pathlib.Path:
+    """Runs the official builder inside `staging` and moves the finished version into `root`; returns its folder."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
@@ -139,7 +138,7 @@ def _build(
     elif downloads:
         size = sum(info.size or 0 for info in downloads.values())
         report(f"Downloading {len(downloads)} files ({size / 1e6:,.1f} MB) ...")
-        acquisition.check_reachable(next(iter(downloads)))
+        official_files.check_reachable(next(iter(downloads)))
     time = " (less than a minute)" if name in official_files.IDX_MTIMES else ""
     report(f"Writing {name} as TFRecord files{time} ...")
     # Downloads outlive a failed preparation; nothing else does.
@@ -158,7 +157,7 @@ def _build(
     finished = pathlib.Path(builder.data_path)
     target = root / finished.relative_to(staging / "data")
     target.parent.mkdir(parents=True, exist_ok=True)
-    finished.rename(target)
+    return finished.rename(target)
 
 
 @contextlib.contextmanager
@@ -179,25 +178,12 @@ def _calm_tfds() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lock(root: pathlib.Path, name: str, report: Callable[[str], None]) -> Iterator[None]:
+def _lock(path: pathlib.Path, name: str, report: Callable[[str], None]) -> Iterator[None]:
     """Holds the data set's lock, so that of several processes one prepares and the others wait for it."""
-    with open(root / f".prepare_{name.replace('/', '_')}.lock", "w") as file:
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             report(f"Another process is preparing {name}; waiting for it ...")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextlib.contextmanager
-def _staging(root: pathlib.Path, name: str) -> Iterator[pathlib.Path]:
-    """A private folder on the file system of `root`; needs the lock, because it clears those of killed runs away."""
-    prefix = f".prepare_{name.replace('/', '_')}."
-    for leftover in root.glob(f"{prefix}*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=root))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

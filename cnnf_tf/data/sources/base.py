@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -30,7 +31,7 @@ class DatasetInfo:
 
 
 class Source(abc.ABC):
-    """Labelled images that can be read in a fixed order.
+    """Labelled images that can be read in a fixed order; for the arguments of all kinds and their errors see `load`.
 
     Attributes:
       info: Facts about the images as `decode_batch` returns them, that is, after resizing.
@@ -38,9 +39,13 @@ class Source(abc.ABC):
 
     info: DatasetInfo
 
-    @abc.abstractmethod
     def elements(self, ranges: Sequence[splits.SplitRange]) -> tf.data.Dataset:
-        """Raw elements of some ranges of examples, one after the other, in an order that never changes.
+        """Raw elements of some ranges of examples, one after the other; see `elements_of`."""
+        return functools.reduce(lambda left, right: left.concatenate(right), map(self.elements_of, ranges))
+
+    @abc.abstractmethod
+    def elements_of(self, part: splits.SplitRange) -> tf.data.Dataset:
+        """Raw elements of a range of examples, in an order that never changes.
 
         Returns:
           Dataset of dicts with `image` (encoded string or uint8 array), `label` (integer scalar) and, where the source

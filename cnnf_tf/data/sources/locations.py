@@ -25,7 +25,7 @@ def resolve_data_dir(data_dir: str | os.PathLike[str] | None = None) -> pathlib.
 
 def prepared_names(data_dir: pathlib.Path) -> list[str]:
     """Sorted names of the data sets that are prepared in `data_dir`, complete or not."""
-    return sorted({_dataset_name(path, data_dir) for path in _info_files(data_dir, "*")})
+    return sorted({folder.relative_to(data_dir).parts[0] for folder in _version_folders(data_dir, "*")})
 
 
 def prepared_versions(name: str, data_dir: pathlib.Path) -> list[pathlib.Path]:
@@ -41,30 +41,37 @@ def prepared_versions(name: str, data_dir: pathlib.Path) -> list[pathlib.Path]:
     Raises:
       ValueError: If a description cannot be read or a promised file is missing: somebody damaged the folder.
     """
-    folders = sorted(path.parent for path in _info_files(data_dir, name))
+    folders = _version_folders(data_dir, name)
     for folder in folders:
-        _check_complete(folder)
+        info = _read_info(folder)
+        missing = []
+        for split in info["splits"]:
+            if split.get("filepathTemplate") == "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}":
+                stem = f"{info.get('name')}-{split['name']}.{info.get('fileFormat', 'tfrecord')}"
+                shards = len(split.get("shardLengths", ()))
+                files = [f"{stem}-{index:05d}-of-{shards:05d}" for index in range(shards)]
+                missing += [file for file in files if not (folder / file).is_file()]
+        if missing:
+            raise ValueError(
+                f"{folder}: the prepared data set is damaged, {len(missing)} of its files are missing (first: "
+                f"{missing[0]}); delete the folder and prepare the data set again."
+            )
     return folders
 
 
 def split_counts(folder: pathlib.Path) -> dict[str, int]:
     """Number of examples per split, from the description of a prepared version."""
-    return {split["name"]: sum(int(n) for n in split.get("shardLengths", ())) for split in _read_info(folder)["splits"]}
+    return {split["name"]: sum(map(int, split.get("shardLengths", ()))) for split in _read_info(folder)["splits"]}
 
 
-def _info_files(data_dir: pathlib.Path, name: str) -> list[pathlib.Path]:
-    found: list[pathlib.Path] = []
-    for pattern in (f"{name}/*/{_INFO_FILE}", f"{name}/*/*/{_INFO_FILE}"):  # without and with a configuration
-        found += [path for path in data_dir.glob(pattern) if not _is_hidden(path.relative_to(data_dir))]
-    return found
-
-
-def _is_hidden(relative: pathlib.Path) -> bool:
-    return any(part.startswith((".", "incomplete.")) for part in relative.parts)
-
-
-def _dataset_name(info_file: pathlib.Path, data_dir: pathlib.Path) -> str:
-    return info_file.relative_to(data_dir).parts[0]
+def _version_folders(data_dir: pathlib.Path, name: str) -> list[pathlib.Path]:
+    """Sorted folders with a description, without and with a configuration; none that is hidden or unfinished."""
+    found = (path.parent for depth in ("*", "*/*") for path in data_dir.glob(f"{name}/{depth}/{_INFO_FILE}"))
+    return sorted(
+        folder
+        for folder in found
+        if not any(part.startswith((".", "incomplete.")) for part in folder.relative_to(data_dir).parts)
+    )
 
 
 def _read_info(folder: pathlib.Path) -> dict[str, Any]:
@@ -78,25 +85,3 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
             f"({error}); delete {folder} and prepare the data set again."
         ) from None
     return info
-
-
-def _check_complete(folder: pathlib.Path) -> None:
-    info = _read_info(folder)
-    missing = [
-        name
-        for split in info["splits"]
-        if split.get("filepathTemplate") == "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
-        for name in _shard_names(info, split)
-        if not (folder / name).is_file()
-    ]
-    if missing:
-        raise ValueError(
-            f"{folder}: the prepared data set is damaged, {len(missing)} of its files are missing (first: "
-            f"{missing[0]}); delete the folder and prepare the data set again."
-        )
-
-
-def _shard_names(info: dict[str, Any], split: dict[str, Any]) -> list[str]:
-    shards = len(split.get("shardLengths", ()))
-    stem = f"{info.get('name')}-{split['name']}.{info.get('fileFormat', 'tfrecord')}"
-    return [f"{stem}-{index:05d}-of-{shards:05d}" for index in range(shards)]

@@ -44,37 +44,33 @@ def parse_split(spec: str, counts: Mapping[str, int]) -> tuple[SplitRange, ...]:
     allowed = ", ".join(f"{name} ({count:,} examples)" for name, count in sorted(counts.items()))
     if not isinstance(spec, str) or not spec.strip():
         raise ValueError(f"split: wanted a name such as 'train' or 'train[:1000]', got {spec!r}; there are: {allowed}.")
-    return tuple(_parse_part(part.strip(), spec, counts, allowed) for part in spec.split("+"))
-
-
-def _parse_part(part: str, spec: str, counts: Mapping[str, int], allowed: str) -> SplitRange:
-    match = _PART.fullmatch(part)
-    if match is None:
-        raise ValueError(
-            f"split: wanted NAME, NAME[start:stop] or a sum of these (numbers or percentages, such as 'train[:1000]' "
-            f"or 'train[50%:]'), got {spec!r}; there are: {allowed}."
-        )
-    name = match["name"]
-    if name not in counts:
-        raise ValueError(f"split: no split is called {name!r} (in {spec!r}); there are: {allowed}.")
-    count = counts[name]
-    start = 0 if match["start"] is None else _boundary(match["start"], count, spec)
-    stop = count if match["stop"] is None else _boundary(match["stop"], count, spec)
-    if not 0 <= start < stop <= count:
-        raise ValueError(
-            f"split: {part!r} asks for examples {start} to {stop}; wanted at least one, within the {count:,} of "
-            f"{name!r}."
-        )
-    return SplitRange(name, start, stop)
+    ranges = []
+    for part in map(str.strip, spec.split("+")):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise ValueError(
+                f"split: wanted NAME, NAME[start:stop] or a sum of these (numbers or percentages, such as "
+                f"'train[:1000]' or 'train[50%:]'), got {spec!r}; there are: {allowed}."
+            )
+        name = match["name"]
+        if name not in counts:
+            raise ValueError(f"split: no split is called {name!r} (in {spec!r}); there are: {allowed}.")
+        count = counts[name]
+        start = _boundary(match["start"] or "0", count, spec)
+        stop = _boundary(match["stop"] or "100%", count, spec)
+        if not 0 <= start < stop <= count:
+            raise ValueError(
+                f"split: {part!r} asks for examples {start} to {stop}; wanted at least one, within the {count:,} of "
+                f"{name!r}."
+            )
+        ranges.append(SplitRange(name, start, stop))
+    return tuple(ranges)
 
 
 def _boundary(text: str, count: int, spec: str) -> int:
+    value = int(text.removesuffix("%"))
     if text.endswith("%"):
-        percent = int(text[:-1])
-        if abs(percent) > 100:
+        if abs(value) > 100:
             raise ValueError(f"split: a percentage must be in [-100, 100], got {text} in {spec!r}.")
-        value = round(percent * count / 100.0)
-    else:
-        value = int(text)
-    negative = text.startswith("-")
-    return count + value if negative else value
+        value = round(value * count / 100.0)
+    return count + value if text.startswith("-") else value

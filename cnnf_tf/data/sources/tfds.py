@@ -1,11 +1,10 @@
 """Prepared TensorFlow Datasets, never downloaded from here: a missing one is an error that says how to prepare it."""
 
 import difflib
-import functools
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,15 +32,8 @@ class TfdsSource(sources.Source):
     ):
         """Opens the builder; reads no example.
 
-        Args:
-          name: TFDS name, optionally with configuration and version (`cifar10_corrupted/fog_1`, `mnist:3.0.1`).
-          image_size: Height and width to resize to, or None for the images' own size.
-          data_dir: Folder of prepared data sets; see `locations.resolve_data_dir`.
-          must_be_prepared: Whether a data set that is known but not prepared is an error.
-
-        Raises:
-          ValueError: If the name is unknown, the prepared files are damaged, or there is no image and label to use.
-          FileNotFoundError: If the data set is known but not prepared.
+        Without `must_be_prepared`, a data set that is known but not prepared is one without examples. A name may have a
+        configuration and a version (`cifar10_corrupted/fog_1`, `mnist:3.0.1`).
         """
         root = locations.resolve_data_dir(data_dir)
         self._builder = _open_builder(name, root, must_be_prepared)
@@ -50,50 +42,29 @@ class TfdsSource(sources.Source):
         height, width, channels = info.features[self._image_key].shape
         self._resize = image_size is not None
         labels = info.features[self._label_key]
-        self.info = sources.DatasetInfo(
-            name=name,
-            image_shape=(*(image_size or (height, width)), channels),
-            num_classes=labels.num_classes,
-            class_names=tuple(labels.names),
-            num_examples={split: split_info.num_examples for split, split_info in info.splits.items()},
-        )
+        shape = (*(image_size or (height, width)), channels)
+        counts = {split: split_info.num_examples for split, split_info in info.splits.items()}
+        self.info = sources.DatasetInfo(name, shape, labels.num_classes, tuple(labels.names), counts)
 
-    def elements(self, ranges: Sequence[splits.SplitRange]) -> tf.data.Dataset:
+    def elements_of(self, part: splits.SplitRange) -> tf.data.Dataset:
         import tensorflow_datasets as tfds
 
-        keys = {self._image_key: True, self._label_key: True}
-        decoders = tfds.decode.PartialDecoding(keys, decoders={self._image_key: tfds.decode.SkipDecoding()})
-
-        def to_element(example: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return {"image": example[self._image_key], "label": example[self._label_key]}
-
-        parts = [
-            self._builder.as_dataset(
-                split=tfds.core.ReadInstruction(part.name, from_=part.start, to=part.stop, unit="abs"),
-                decoders=decoders,
-                read_config=tfds.ReadConfig(try_autocache=False),
-                shuffle_files=False,
-            )
-            for part in ranges
-        ]
-        return functools.reduce(lambda left, right: left.concatenate(right), parts).map(to_element)
+        image, label = self._image_key, self._label_key
+        skip = {image: tfds.decode.SkipDecoding()}
+        dataset = self._builder.as_dataset(
+            split=tfds.core.ReadInstruction(part.name, from_=part.start, to=part.stop, unit="abs"),
+            decoders=tfds.decode.PartialDecoding({image: True, label: True}, decoders=skip),
+            read_config=tfds.ReadConfig(try_autocache=False),
+            shuffle_files=False,
+        )
+        return dataset.map(lambda example: {"image": example[image], "label": example[label]})
 
     def decode_batch(self, elements: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return decoding.decode_batch(elements["image"], None, shape=self.info.image_shape, resize_to_shape=self._resize)
 
 
-def how_to_prepare(name: str, data_dir: pathlib.Path) -> str:
-    """The command that prepares a data set, as a sentence."""
-    command = f"python bin/prepare_data.py --dataset={name}"
-    if data_dir != locations.resolve_data_dir():
-        command += f" --data_dir={data_dir}"
-    if name == "fashion_mnist":
-        return f"Run `{command}` once (no network needed where Debian's package dataset-fashion-mnist is installed)."
-    return f"Run `{command} --download` once (needs the network)."
-
-
 def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
             "name: wanted a TFDS name such as 'fashion_mnist', 'idx:PATH' or 'image_folder:PATH[:HxW[xC]]', got "
             f"{name!r}."
@@ -105,26 +76,30 @@ def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
     try:
         builder = tfds.builder(name, data_dir=root)
     except tfds.core.registered.DatasetNotFoundError:
-        raise _unknown(name, base, root) from None
+        prepared = locations.prepared_names(root)
+        known = sorted({*prepared, *COMMON_NAMES, *tfds.list_builders(with_community_datasets=False)})
+        close = difflib.get_close_matches(base, known, n=3, cutoff=0.75)
+        did_you_mean = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(
+            f"name: unknown data set {name!r}.{did_you_mean} Prepared in {root}: {', '.join(prepared) or 'none'}. "
+            f"Others: {', '.join(COMMON_NAMES)}, any other TFDS name, idx:PATH or image_folder:PATH[:HxW[xC]]. A data "
+            "set prepared elsewhere is found through data_dir or the environment variable "
+            f"{locations.DATA_DIR_VARIABLE}."
+        ) from None
     except (ValueError, AssertionError, KeyError, RuntimeError) as error:  # unknown configuration or version
-        raise ValueError(f"name: TFDS cannot open {name!r}: {_first_line(error)}") from None
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ValueError(f"name: TFDS cannot open {name!r}: {reason}") from None
     if must_be_prepared and not (pathlib.Path(builder.data_path) / "dataset_info.json").is_file():
-        raise FileNotFoundError(f"{name} is not prepared in {root}. {how_to_prepare(name, root)}")
+        command = f"python bin/prepare_data.py --dataset={name}"
+        if root != locations.resolve_data_dir():
+            command += f" --data_dir={root}"
+        needs = "needs the network"
+        if name == "fashion_mnist":
+            needs = "no network needed where Debian's package dataset-fashion-mnist is installed"
+        else:
+            command += " --download"
+        raise FileNotFoundError(f"{name} is not prepared in {root}. Run `{command}` once ({needs}).")
     return builder
-
-
-def _unknown(name: str, base: str, root: pathlib.Path) -> ValueError:
-    import tensorflow_datasets as tfds
-
-    prepared = locations.prepared_names(root)
-    known = sorted({*prepared, *COMMON_NAMES, *tfds.list_builders(with_community_datasets=False)})
-    close = difflib.get_close_matches(base, known, n=3, cutoff=0.75)
-    did_you_mean = f" Did you mean {' or '.join(close)}?" if close else ""
-    return ValueError(
-        f"name: unknown data set {name!r}.{did_you_mean} Prepared in {root}: {', '.join(prepared) or 'none'}. Others: "
-        f"{', '.join(COMMON_NAMES)}, any other TFDS name, idx:PATH or image_folder:PATH[:HxW[xC]]. A data set prepared "
-        f"elsewhere is found through data_dir or the environment variable {locations.DATA_DIR_VARIABLE}."
-    )
 
 
 def _find_keys(name: str, info: Any) -> tuple[str, str]:
@@ -146,8 +121,3 @@ def _find_keys(name: str, info: Any) -> tuple[str, str]:
             f"{' '.join(str(features).split())}."
         )
     return pair
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

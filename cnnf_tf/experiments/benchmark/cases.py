@@ -13,8 +13,7 @@ import tensorflow as tf
 from cnnf_tf import attacks
 from cnnf_tf.experiments.benchmark import lower_bound
 from cnnf_tf.models import CNNF, batch_losses
-from cnnf_tf.serving.options import ServingOptions
-from cnnf_tf.serving.signatures import write_module
+from cnnf_tf.serving.signatures import ServingOptions, write_module
 from cnnf_tf.utils.dtypes import dtype_policy
 
 INFERENCE, EXPORT = "inference", "export"

@@ -1,11 +1,13 @@
-"""`models.config` and `batching.config`: what TensorFlow Serving reads at start, in protobuf text format."""
+"""What TensorFlow Serving reads beside the graph: its configuration, and requests to warm up with."""
 
 import math
 import os
 import pathlib
-import re
 
-from cnnf_tf.serving.options import ServingOptions
+import numpy as np
+
+from cnnf_tf.serving.signatures import ServingOptions
+from cnnf_tf.serving.transports import needs_extra, predict_request
 from cnnf_tf.utils.files import write_text
 
 _MODELS = """\
@@ -36,23 +38,16 @@ num_batch_threads {{ value: {threads} }}
 """
 
 
-def check_model_name(name: str) -> str:
-    """Returns `name` if TF Serving and a URL take it as it is, else raises ValueError."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-        raise ValueError(
-            f"the model name must consist of letters, digits and _ . - (letter or digit first), got {name!r}."
-        )
-    return name
-
-
 def write_config_files(base: pathlib.Path, name: str, options: ServingOptions) -> list[pathlib.Path]:
-    """Writes the two files into `base`; a file that exists is kept, since somebody may have pinned a version in it.
+    """Writes `models.config` and `batching.config`, in protobuf text format, into `base`.
+
+    A file that exists is kept, since somebody may have pinned a version in it.
 
     Returns:
       The files written.
     """
     values = {
-        "name": check_model_name(name),
+        "name": name,
         "chunk_size": min(options.chunk_size, options.max_images),
         "max_images": options.max_images,
         # The largest request must fit into the queue, and some others beside it.
@@ -66,3 +61,32 @@ def write_config_files(base: pathlib.Path, name: str, options: ServingOptions) -
             write_text(path, template.format(**values))
             written.append(path)
     return written
+
+
+def warmup_records(name: str, images: np.ndarray, options: ServingOptions) -> list[bytes]:
+    """Requests that TF Serving replays before it calls a version ready.
+
+    Returns:
+      Records of `assets.extra/tf_serving_warmup_requests`: every signature once with one image, and the default with a
+      full chunk.
+
+    Raises:
+      ImportError: tensorflow-serving-api is not installed.
+    """
+    with needs_extra("an export", "tensorflow-serving-api"):
+        from tensorflow_serving.apis import prediction_log_pb2
+    one = images[:1]
+    pixels = np.round(one * 255).astype(np.uint8)
+    limits = {"max_iterations": np.array([options.max_iterations], np.int32), "tolerance": np.zeros(1, np.float32)}
+    requests = [
+        ("serving_default", {"images": one}),
+        ("serving_default", {"images": np.resize(images, (options.chunk_size, *images.shape[1:]))}),
+        ("serving_uint8", {"images": pixels}),
+        ("classify", {"images": one, **limits}),
+        ("classify_uint8", {"images": pixels, **limits}),
+        ("reconstruct", {"images": one}),
+        ("trajectory", {"images": one}),
+    ]
+    filled = [predict_request(inputs, name=name, signature_name=signature) for signature, inputs in requests]
+    logs = [prediction_log_pb2.PredictionLog(predict_log={"request": request}) for request in filled]
+    return [log.SerializeToString() for log in logs]
