@@ -129,9 +129,7 @@ def _every_pass_loss(model: CNNF, iterations: int, readout: str, images: Tensor,
     return ops.mean(ops.stack([_cross_entropy(logits[index], labels) for index in range(iterations + 1)]), axis=0)
 
 
-def _residual_loss(
-    model: CNNF, iterations: int, readout: str, weight: float, images: Tensor, labels: Tensor
-) -> Tensor:
+def _residual_loss(model: CNNF, iterations: int, readout: str, weight: float, images: Tensor, labels: Tensor) -> Tensor:
     trajectory = model.infer(images, iterations=iterations)
     steps = zip(trajectory.features[:-1], trajectory.reconstructions, strict=True)
     residual = ops.mean(ops.stack([_residual(features, g) for features, g in steps]), axis=0)

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, LatentSite, flatten_latents
-from cnnf_tf.generative.descent import answer_all
-from cnnf_tf.generative.exactness import inexactness
+from cnnf_tf.generative.deconvolutional import answer_all, inexactness
 from cnnf_tf.generative.model_arguments import stateless_seed
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF

@@ -12,6 +12,7 @@ Symbols to names: y label, z latents, g signals, g(0) reconstruction, h features
 """
 
 import functools
+import re
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple
@@ -21,21 +22,20 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from cnnf_tf.generative.descent import answer_all
-from cnnf_tf.generative.exactness import inexactness
-from cnnf_tf.generative.joint import joint_distribution
-from cnnf_tf.generative.labels import check_labels
 from cnnf_tf.generative.latents import LatentSite, flatten_latents, input_shape, latent_sites
 from cnnf_tf.generative.model_arguments import (
     check_batch,
     check_binary,
     check_features,
+    check_labels,
     check_prior,
     check_scale,
     stateless_seed,
 )
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor
+from cnnf_tf.models import leaves
+from cnnf_tf.utils.validation import positive_int
 
 tfd = tfp.distributions
 
@@ -183,8 +183,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         Raises:
           ValueError: a bad `n`, `label` or `seed`.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(f"n must be a positive integer, got {n!r}.")
+        positive_int("n", n)
         label_seed, features_seed, *seeds = tf.unstack(
             tfp.random.split_seed(stateless_seed(seed), 2 + len(self.sites)), num=2 + len(self.sites)
         )
@@ -251,7 +250,26 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         Its parts are `label`, then one for each latent layer by name, top down, then `features`; any sample shape is
         allowed. `nest_latents` and `flatten_latents` translate between its latents and those of the network.
         """
-        return joint_distribution(self)
+
+        @tf.autograph.experimental.do_not_convert
+        def parts() -> Generator[Any, Any, None]:
+            label = yield tfd.JointDistributionCoroutine.Root(self.prior)
+            # The network wants one batch dimension: sample shapes are folded into it on the way in and unfolded again.
+            sample_shape = tf.shape(label)
+            walk, latent = self.walk(tf.reshape(label, [-1])), None
+            while True:
+                try:
+                    site, distribution = walk.send(latent)
+                except StopIteration as stop:
+                    reconstruction, _ = stop.value
+                    break
+                logits = _unfold(distribution.distribution.logits, sample_shape)
+                bernoulli = tfd.Bernoulli(logits=logits, dtype=logits.dtype)
+                value = yield tfd.Independent(bernoulli, len(site.shape), name=_identifier(site.name))
+                latent = tf.reshape(value, [-1, *site.shape])
+            yield self.features_distribution(_unfold(reconstruction, sample_shape))
+
+        return tfd.JointDistributionCoroutine(parts, name=_identifier(self.network.name))
 
     # Checks.
 
@@ -268,6 +286,39 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         return label
 
 
+def answer_all(walk: Generator[Any, Any, Any], answer: Callable[[Any], Any]) -> Any:
+    """Runs a generator to its end, sending `answer(request)` for everything it yields; returns what it returns."""
+    reply = None
+    while True:
+        try:
+            request = walk.send(reply)
+        except StopIteration as stop:
+            return stop.value
+        reply = answer(request)
+
+
+def inexactness(network: FeedbackSequential) -> list[str]:
+    """Why the theorem of docs/theory.md does not hold exactly for this network; empty where it does."""
+    reasons: dict[str, list[str]] = {}
+    for layer in leaves(network):
+        reason = layer.inexactness
+        if layer.output_bias is not None and layer.output_bias is not network.output_bias:
+            reason = "dense biases below the last layer have no part in the generative model"
+        if reason is not None:
+            reasons.setdefault(reason, []).append(layer.name)
+    return [f"{reason} ({', '.join(names)})" for reason, names in reasons.items()]
+
+
 def sum_terms(terms: Iterable[Tensor]) -> Tensor:
     """Their sum, in a fixed order: that of `tf.add_n`, into which graphs turn sums, changes from run to run."""
     return tf.reduce_sum(tf.stack(list(terms)), 0)
+
+
+def _identifier(name: str) -> str:
+    """A layer's name as the name of a field."""
+    return re.sub(r"\W|^(?=\d)", "_", name)
+
+
+def _unfold(values: Tensor, sample_shape: Tensor) -> Tensor:
+    """`[samples, *event]` to `[*sample_shape, *event]`."""
+    return tf.reshape(values, tf.concat([sample_shape, values.shape[1:]], 0))

@@ -22,7 +22,6 @@ from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
-    State,
     check_iterations,
     check_step_size,
     first_pass,
@@ -30,7 +29,7 @@ from cnnf_tf.models.unroll import (
     step,
     unpack,
 )
-from cnnf_tf.utils.validation import one_of
+from cnnf_tf.utils.validation import number, one_of
 
 
 class AdaptiveResult(NamedTuple):
@@ -75,12 +74,9 @@ def infer_adaptive(
       ValueError: as `CNNF.infer` and `adaptive_unroll`.
       tf.errors.InvalidArgumentError: pixels outside [0, 1].
     """
-    features = model.normalize(images)
-    if model.encoder is not None:
-        features, _ = model.encoder(features, training=False)
     return adaptive_unroll(
         model.network,
-        features,
+        model.encode(images),
         max_iterations=max_iterations,
         tolerance=tolerance,
         step_size=model.step_size if step_size is None else check_step_size(step_size),
@@ -141,7 +137,7 @@ def adaptive_unroll(
         before = unpack(state, packed)
         after, feedback = step(network, before, step_size=step_size, feedback_start=feedback_start)
         logits = at_least_float32(after.logits)
-        changed = tf.cast(_label(before) != _label(after), logits.dtype)
+        changed = tf.cast(ops.argmax(before.logits, axis=-1) != ops.argmax(after.logits, axis=-1), logits.dtype)
         after_packed = pack(after.carried())
         flips = latent_flip_rate(pack(before.latents), pack(after.latents), changed)
         residual = tf.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
@@ -175,9 +171,7 @@ def adaptive_unroll(
 
 def check_tolerance(tolerance: Any) -> float:
     """Returns `tolerance` if it is a number >= 0 (infinity too), else raises ValueError."""
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not tolerance >= 0:
-        raise ValueError(f"tolerance must be a number >= 0 (0 never stops early), got {tolerance!r}.")
-    return float(tolerance)
+    return number("tolerance", tolerance, note=" (0 never stops early)")
 
 
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
@@ -191,7 +185,3 @@ def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
         return [tf.identity(tensor) for tensor in tensors]
 
     return tf.cond(tf.reduce_all(keep), all_of_them, some)
-
-
-def _label(state: State) -> Tensor:
-    return ops.argmax(state.logits, axis=-1)

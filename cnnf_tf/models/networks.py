@@ -52,7 +52,7 @@ def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map", taps:
         h alone.
     """
     _check_ind(ind, 2)
-    pool_rule = _pool_rule(rule)
+    pool_rule = rule if one_of("rule", rule, ada_relu.RULES) in ada_pool.RULES else "map"
 
     def block(index: int, filters: int, pool: bool) -> Layers:
         rectifier: FeedbackLayer = AdaReLU(rule=rule, name=f"ada_relu{index}")
@@ -149,11 +149,6 @@ def _logits(num_classes: int, name: str) -> FeedbackDense:
     policy = keras.config.dtype_policy()
     dtype = policy.variable_dtype if policy.compute_dtype in ("float16", "bfloat16") else policy
     return FeedbackDense(positive_int("num_classes", num_classes), use_bias=True, name=name, dtype=dtype)
-
-
-def _pool_rule(rule: str) -> str:
-    one_of("rule", rule, ada_relu.RULES)
-    return rule if rule in ada_pool.RULES else "map"
 
 
 def _check_ind(ind: int, largest: int) -> None:

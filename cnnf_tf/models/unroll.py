@@ -16,17 +16,12 @@ from keras import ops, remat, tree
 
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32, move
-from cnnf_tf.utils.validation import one_of
-
-
-def _one_hot(logits: Tensor) -> Tensor:
-    return ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype)
-
+from cnnf_tf.utils.validation import integer, number, one_of
 
 FEEDBACK_STARTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "softmax": ops.softmax,
-    "one_hot": _one_hot,
+    "one_hot": lambda logits: ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype),
 }
 """What is sent down from the top: the raw logits (the authors' choice), their softmax, or the winning class."""
 
@@ -208,27 +203,18 @@ def unpack(nest: Any, tensors: Sequence[Tensor]) -> Any:
     return tree.pack_sequence_as(nest, [None if leaf is None else next(left) for leaf in tree.flatten(nest)])
 
 
-def _last(logits: Tensor) -> Tensor:
-    return logits[-1]
-
-
-def _average(logits: Tensor) -> Tensor:
-    return ops.mean(logits, axis=0)
-
-
-READOUTS: dict[str, Callable[[Tensor], Tensor]] = {"last": _last, "average": _average}
+READOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "last": lambda logits: logits[-1],
+    "average": lambda logits: ops.mean(logits, axis=0),
+}
 """From the logits of all passes, `[K + 1, batch, classes]`, to `[batch, classes]`."""
 
 
 def check_iterations(iterations: Any) -> int:
     """Returns `iterations` if it is an int >= 0, else raises ValueError."""
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-        raise ValueError(f"iterations must be an integer >= 0 (0 is the plain CNN), got {iterations!r}.")
-    return iterations
+    return integer("iterations", iterations, note=" (0 is the plain CNN)")
 
 
 def check_step_size(step_size: Any) -> float:
     """Returns `step_size` if it is a number in [0, 1], else raises ValueError."""
-    if isinstance(step_size, bool) or not isinstance(step_size, (int, float)) or not 0 <= step_size <= 1:
-        raise ValueError(f"step_size (eta) must be a number in [0, 1], got {step_size!r}.")
-    return float(step_size)
+    return number("step_size (eta)", step_size, high=1.0)

@@ -5,18 +5,12 @@ noticed on reading, and the next older file takes its place.
 """
 
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from cnnf_tf.utils.files import atomic_path
-
-_PATTERN = "step-*.npz"
-# Whatever zipfile and NumPy raise on a file with any of its bytes changed.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+from cnnf_tf.utils.files import read_npz, write_npz
 
 
 class Checkpoints:
@@ -33,7 +27,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints that are there, oldest first."""
-        return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob(_PATTERN))
+        return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob("step-*.npz"))
 
     def path(self, step: int) -> pathlib.Path:
         """The file of a step."""
@@ -54,8 +48,7 @@ class Checkpoints:
         named |= {f"extra_{name}": np.asarray(value) for name, value in extra.items()}
         named["count"] = np.asarray(len(named))
         try:
-            with atomic_path(self.path(step)) as temporary, temporary.open("wb") as file:
-                np.savez(file, **named)  # type: ignore[arg-type]
+            write_npz(self.path(step), named)
         except OSError as error:
             kept = f"the newest checkpoint is that of step {self.steps()[-1]}" if self.steps() else "there is none yet"
             raise OSError(
@@ -76,29 +69,17 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                found = _read(self.path(step))
-            except _DAMAGE as error:
+                found = read_npz(self.path(step))
+                if found.pop("count", None) != len(found):  # damage in the list of contents can hide an array
+                    raise ValueError("arrays are missing")
+            except ValueError as error:
                 print(f"{self.path(step)} is damaged ({error}); trying the checkpoint before it.")
                 continue
             variables = [found[name] for name in sorted(found) if name.startswith("variable_")]
-            prefix = "extra_"
-            extra = {name.removeprefix(prefix): found[name] for name in found if name.startswith(prefix)}
-            return step, variables, extra
+            return step, variables, {name[6:]: found[name] for name in found if name.startswith("extra_")}
         if steps:
             raise ValueError(
                 f"all checkpoints in {self._folder} are damaged ({', '.join(map(str, steps))}); remove them to start "
                 "from nothing, or give another --workdir."
             )
         return None
-
-
-def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()  # NumPy compares checksums only where it reads an array to its end
-    if damaged is not None:
-        raise ValueError(f"wrong checksum of {damaged}")
-    with np.load(path, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files}
-    if found.pop("count") != len(found):  # damage in the list of contents can hide an array
-        raise ValueError("arrays are missing")
-    return found

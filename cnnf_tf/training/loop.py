@@ -1,5 +1,6 @@
 """The training loop: steps, evaluations, checkpoints. Everything a step depends on is in a checkpoint or the config."""
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +14,12 @@ from cnnf_tf.attacks import PGD
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.held_out import HeldOut, averaged_weights
-from cnnf_tf.training.objectives import Curriculum, Objective
+from cnnf_tf.training.objectives import Curriculum
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
 from cnnf_tf.training.watch import Watch
 from cnnf_tf.training.workdir import Workdir
-from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.files import atomic_path, write_npz
 
 _NUM_PICTURES = 8
 
@@ -57,7 +58,17 @@ class Loop:
         self._sums: dict[str, float] = {}
         self._summed = 0
         self._curriculum = curriculum
-        self._training_steps: dict[Objective, TrainingStep] = {}
+        options = config.train
+        self._training_step = functools.cache(
+            lambda objective: TrainingStep(
+                model,
+                optimizer,
+                objective,
+                clip_norm=options.optimizer.clip_norm,
+                weight_decay=options.optimizer.weight_decay,
+                accumulation=options.accumulation,
+            )
+        )
 
     def run(
         self,
@@ -151,19 +162,6 @@ class Loop:
             self._say(change.message)
         watch.restart_clock(done)
 
-    def _training_step(self, objective: Objective) -> TrainingStep:
-        if objective not in self._training_steps:
-            options = self._config.train
-            self._training_steps[objective] = TrainingStep(
-                self._model,
-                self._optimizer,
-                objective,
-                clip_norm=options.optimizer.clip_norm,
-                weight_decay=options.optimizer.weight_decay,
-                accumulation=options.accumulation,
-            )
-        return self._training_steps[objective]
-
     def _held_out(self, validation: tf.data.Dataset | None) -> HeldOut:
         attack, count = None, 0
         if "adversarial" in self._config:
@@ -211,8 +209,7 @@ class Loop:
 
         parts = images if isinstance(images, Mapping) else {"images": images}
         arrays = {name: join(value) for name, value in parts.items()}
-        with atomic_path(self._folder.bad_batch) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays, labels=join(labels), step=np.asarray(done))  # type: ignore[arg-type]
+        write_npz(self._folder.bad_batch, arrays | {"labels": join(labels), "step": np.asarray(done)})
 
     def _say(self, message: str) -> None:
         if self._chief:

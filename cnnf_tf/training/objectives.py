@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor
 from cnnf_tf.models import CNNF, READOUTS, Scored, batch_losses
+from cnnf_tf.utils.validation import number
 
 
 class Prepared(NamedTuple):
@@ -122,9 +123,7 @@ class AdversarialObjective(Objective):
         clean_weight: float,
     ):
         super().__init__(model)
-        if isinstance(clean_weight, bool) or not isinstance(clean_weight, (int, float)) or not clean_weight >= 0:
-            raise ValueError(f"clean_weight must be a number >= 0, got {clean_weight!r}.")
-        self.clean_weight = float(clean_weight)
+        self.clean_weight = number("clean_weight", clean_weight)
         attack = PGD(radius=radius, steps=steps, step_size=step_size, stop_when_broken=False)
         self._attack = attack.bind(predictor(model), surrogate=gradient_source(model, gradient_path))
 

@@ -1,5 +1,6 @@
 """Notices catastrophic overfitting, to an attack of few steps that training then only ever defeats, and answers it."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from cnnf_tf.models import CNNF
 from cnnf_tf.training.objectives import Change, Curriculum, Objective, build_objective
 
 
+@dataclasses.dataclass
 class OverfittingGuard:
     """Trips once the held-out robust accuracy has fallen well below its best, and stays tripped.
 
@@ -21,13 +23,14 @@ class OverfittingGuard:
     Args:
       drop: fall of the robust accuracy, in [0, 1], that trips it.
       chance: accuracy of guessing.
+      best: the highest robust accuracy so far.
+      tripped: whether it has tripped.
     """
 
-    def __init__(self, drop: float, *, chance: float = 0.0):
-        self.drop = drop
-        self.chance = chance
-        self.best = 0.0
-        self.tripped = False
+    drop: float
+    chance: float = 0.0
+    best: float = 0.0
+    tripped: bool = False
 
     def update(self, robust_accuracy: float) -> bool:
         """Takes a measurement; returns whether it is the one that trips the guard."""

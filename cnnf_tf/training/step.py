@@ -81,7 +81,7 @@ class TrainingStep:
 
         report, gradients = self._accumulate(images, labels, indices, step, step_seed)
         gradients = context.all_reduce("SUM", [gradient / replicas for gradient in gradients])
-        scale = self._loss_scale()
+        scale = tf.convert_to_tensor(self._optimizer.dynamic_scale) if self._scales_loss else 1.0
         gradients = [gradient / scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
         if self._clip_norm:
@@ -124,9 +124,6 @@ class TrainingStep:
             scored = self._objective.score(prepared, labels, step=step)
             scaled = self._optimizer.scale_loss(scored.losses.total)
         return self._objective.report(scored, labels), tape.gradient(scaled, self._variables)
-
-    def _loss_scale(self) -> tf.Tensor | float:
-        return tf.convert_to_tensor(self._optimizer.dynamic_scale) if self._scales_loss else 1.0
 
 
 def split_over_replicas(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset, batch_size: int) -> Any:

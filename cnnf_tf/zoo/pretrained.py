@@ -11,8 +11,6 @@ import io
 import json
 import os
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +19,7 @@ import numpy as np
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.traversal import named_leaves
 from cnnf_tf.utils.dtypes import dtype_policy
-from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.files import read_npz, write_npz
 
 Card = dict[str, Any]
 """What a card holds; `model` and `weights` are read here, the rest is for people (see `evaluation.model_card`)."""
@@ -32,7 +30,6 @@ _REMEDY = (
     "Install cnnf_tf again (in a checkout: `git checkout -- cnnf_tf/zoo/weights`), or write the model anew with "
     "bin/package_model.py."
 )
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def pretrained_names(*, folder: Folder = None) -> list[str]:
@@ -135,8 +132,7 @@ def write_weights(model: CNNF, path: str | os.PathLike[str]) -> dict[str, Any]:
                 f"magnitude is {largest:g}. Such a model cannot be packaged."
             )
         rounding = max(rounding, float(np.max(np.abs(exact - half))) / (largest or 1.0))
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **halves)
+    write_npz(path, halves, compress=True)
     data = pathlib.Path(path).read_bytes()
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -179,9 +175,8 @@ def _read_weights(name: str, card: Card, folder: Folder) -> dict[str, np.ndarray
             f"card says {wanted[:12]}... {_REMEDY}"
         )
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except _DAMAGE as error:
+        return read_npz(io.BytesIO(data))
+    except ValueError as error:
         raise ValueError(f"{path} is not a readable .npz file ({error}). {_REMEDY}") from error
 
 
