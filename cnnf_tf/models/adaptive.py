@@ -66,8 +66,7 @@ def infer_adaptive(
     Args:
       model: a CNNF.
       images: floats in [0, 1], `[batch, *image_shape]`.
-      max_iterations: see `adaptive_unroll`.
-      tolerance: see `adaptive_unroll`.
+      max_iterations: see `adaptive_unroll`, also for `tolerance`.
       step_size: eta; the model's own by default.
 
     Raises:

@@ -1,5 +1,6 @@
 """How far two passes of the loop are apart: what self-consistency reports and adaptive stopping watches."""
 
+import math
 from collections.abc import Sequence
 
 from keras import ops
@@ -9,10 +10,7 @@ from cnnf_tf.layers.base import Tensor, at_least_float32
 
 def example_rows(values: Tensor) -> Tensor:
     """`[batch, ...]` to `[batch, units]`, at least float32."""
-    units = 1
-    for size in values.shape[1:]:
-        units *= size
-    return at_least_float32(ops.reshape(values, (-1, units)))
+    return at_least_float32(ops.reshape(values, (-1, math.prod(values.shape[1:]))))
 
 
 def latent_flip_rate(before: Sequence[Tensor], after: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -22,8 +22,10 @@ from cnnf_tf.models.unroll import (
 from cnnf_tf.utils.validation import one_of
 
 _RANGE_TOLERANCE = 1e-3
-_OPTIONS = ("iterations", "step_size", "readout", "feedback_start", "reconstruction_weight", "training_horizon")
-_OPTIONS += ("rematerialize", "pixel_mean", "pixel_scale")
+_OPTIONS = (
+    *("iterations", "step_size", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
+    *("rematerialize", "pixel_mean", "pixel_scale"),
+)
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
 _MEANS = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
 

@@ -4,6 +4,7 @@ A checkpoint is a NumPy archive (`checkpoints/step-00000120.npz`), a ZIP file wi
 noticed on reading, and the next older file takes its place.
 """
 
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -13,25 +14,20 @@ import numpy as np
 from cnnf_tf.utils.files import read_npz, write_npz
 
 
+@dataclasses.dataclass(frozen=True)
 class Checkpoints:
-    """The newest few checkpoints in a folder.
+    """The newest few checkpoints in a folder."""
 
-    Args:
-      folder: made with the first checkpoint.
-      keep: how many are kept.
-    """
-
-    def __init__(self, folder: pathlib.Path, *, keep: int = 3):
-        self._folder = folder
-        self._keep = keep
+    folder: pathlib.Path  # made with the first checkpoint
+    keep: int = dataclasses.field(default=3, kw_only=True)  # how many are kept
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints that are there, oldest first."""
-        return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob("step-*.npz"))
+        return sorted(int(path.stem.removeprefix("step-")) for path in self.folder.glob("step-*.npz"))
 
     def path(self, step: int) -> pathlib.Path:
         """The file of a step."""
-        return self._folder / f"step-{step:08d}.npz"
+        return self.folder / f"step-{step:08d}.npz"
 
     def write(self, step: int, arrays: Sequence[np.ndarray], **extra: Any) -> None:
         """Writes a checkpoint, then removes those that are too many.
@@ -54,7 +50,7 @@ class Checkpoints:
             raise OSError(
                 error.errno, f"the checkpoint of step {step} could not be written ({error.strerror}); {kept}"
             ) from error
-        for old in self.steps()[: -self._keep]:
+        for old in self.steps()[: -self.keep]:
             self.path(old).unlink()
 
     def read_newest(self) -> tuple[int, list[np.ndarray], dict[str, np.ndarray]] | None:
@@ -79,7 +75,7 @@ class Checkpoints:
             return step, variables, {name[6:]: found[name] for name in found if name.startswith("extra_")}
         if steps:
             raise ValueError(
-                f"all checkpoints in {self._folder} are damaged ({', '.join(map(str, steps))}); remove them to start "
+                f"all checkpoints in {self.folder} are damaged ({', '.join(map(str, steps))}); remove them to start "
                 "from nothing, or give another --workdir."
             )
         return None

@@ -19,18 +19,12 @@ class OverfittingGuard:
 
     A fall counts only from a best that is more than `drop` above chance. Below that nothing has been learned yet that
     could be lost, and accuracy wanders with the class that the network happens to answer.
-
-    Args:
-      drop: fall of the robust accuracy, in [0, 1], that trips it.
-      chance: accuracy of guessing.
-      best: the highest robust accuracy so far.
-      tripped: whether it has tripped.
     """
 
-    drop: float
-    chance: float = 0.0
-    best: float = 0.0
-    tripped: bool = False
+    drop: float  # fall of the robust accuracy, in [0, 1], that trips it
+    chance: float = 0.0  # accuracy of guessing
+    best: float = 0.0  # the highest robust accuracy so far
+    tripped: bool = False  # whether it has tripped
 
     def update(self, robust_accuracy: float) -> bool:
         """Takes a measurement; returns whether it is the one that trips the guard."""

@@ -1,5 +1,6 @@
 """Watching a run: a progress bar, one line of `metrics.jsonl` for each evaluation, TensorBoard."""
 
+import dataclasses
 import json
 import time
 import types
@@ -16,40 +17,32 @@ from cnnf_tf.utils.files import write_text
 _SCALARS_EVERY = 20
 
 
+@dataclasses.dataclass(eq=False)
 class Watch:
-    """What a run shows while it goes on; everything is written by one process only.
+    """What a run shows while it goes on; everything is written by one process only."""
 
-    Args:
-      folder: of the run.
-      done: steps done before.
-      total_steps: of the whole run.
-      batch_size: images of a step, for the images/s.
-      progress: whether to show a progress bar; else each evaluation says a line.
-      say: what to do with such a line.
-    """
+    folder: Workdir  # of the run
+    _: dataclasses.KW_ONLY
+    done: dataclasses.InitVar[int]  # steps done before
+    total_steps: int  # of the whole run
+    batch_size: int  # images of a step, for the images/s
+    progress: bool  # whether to show a progress bar; else each evaluation says a line
+    say: Callable[[str], None]  # what to do with such a line
 
-    def __init__(
-        self,
-        folder: Workdir,
-        *,
-        done: int,
-        total_steps: int,
-        batch_size: int,
-        progress: bool,
-        say: Callable[[str], None],
-    ):
-        self._say = say
-        self._folder = folder
-        self._batch_size = batch_size
+    def __post_init__(self, done: int) -> None:
         self._bar = tqdm.tqdm(
-            total=total_steps, initial=done, unit="step", disable=not progress, dynamic_ncols=True, smoothing=0.1
+            total=self.total_steps,
+            initial=done,
+            unit="step",
+            disable=not self.progress,
+            dynamic_ncols=True,
+            smoothing=0.1,
         )
-        self._progress = progress
-        self._total_steps = total_steps
-        self._train = tf.summary.create_file_writer(str(folder.tensorboard / "train"))
-        self._validation = tf.summary.create_file_writer(str(folder.tensorboard / "validation"))
+        self._train, self._validation = (
+            tf.summary.create_file_writer(str(self.folder.tensorboard / name)) for name in ("train", "validation")
+        )
         # Lines after the checkpoint are of steps that are now done again.
-        self.history = [entry for entry in folder.history() if entry["step"] <= done]
+        self.history = [entry for entry in self.folder.history() if entry["step"] <= done]
         self.restart_clock(done)
 
     def step(self, done: int, report: Mapping[str, float], learning_rate: float) -> None:
@@ -87,13 +80,13 @@ class Watch:
         entry |= {name: round(float(value), 6) for name, value in train.items()}
         entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()} | dict(more)
         self.history.append(entry)
-        write_text(self._folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
+        write_text(self.folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
         self._scalars(self._validation, done, validation)
         self._train.flush()
-        if not self._progress:
+        if not self.progress:
             shown = ("loss", "accuracy", "val_accuracy", "val_robust_accuracy", "images_per_second")
             values = ", ".join(f"{name} {entry[name]:.4g}" for name in shown if name in entry)
-            self._say(f"step {done} of {self._total_steps} (epoch {entry['epoch']}): {values}")
+            self.say(f"step {done} of {self.total_steps} (epoch {entry['epoch']}): {values}")
         return entry
 
     def stop_clock(self, done: int) -> None:
@@ -123,7 +116,7 @@ class Watch:
         self._validation.close()
 
     def _rate(self, done: int) -> float:
-        return (done - self._since_step) * self._batch_size / max(time.perf_counter() - self._since, 1e-9)
+        return (done - self._since_step) * self.batch_size / max(time.perf_counter() - self._since, 1e-9)
 
     @staticmethod
     def _scalars(writer: Any, step: int, values: Mapping[str, float]) -> None:

@@ -21,7 +21,7 @@ def positive_int(name: str, value: Any) -> int:
 
 def number(name: str, value: Any, *, low: float = 0.0, high: float = math.inf, note: str = "") -> float:
     """Returns `value` as a float if it is a number in [low, high], else raises ValueError; `note` as in `integer`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) <= high:
         wanted = f">= {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
         raise ValueError(f"{name} must be a number {wanted}{note}, got {value!r}.")
     return float(value)

@@ -191,12 +191,8 @@ def _short(report: RobustnessReport) -> dict[str, Any]:
     whole = report.to_dict()
     kept = ("threat", "gradient_path", "readout", "num_images", "robust_accuracy", "interval_95")
     failed = {name: [finding for finding in found if not finding["passed"]] for name, found in whole["checks"].items()}
-    return {
-        "radius": whole["radius"],
-        "radius_unit": whole["radius_unit"],
-        "seed": whole["seed"],
-        "iterations": whole["iterations"],
-        "num_images": whole["num_images"],
+    head = ("radius", "radius_unit", "seed", "iterations", "num_images")
+    return {name: whole[name] for name in head} | {
         "settings": whole["scores"][0]["settings"],
         "clean_accuracy": whole["clean_accuracy"],
         "scores": [{key: score[key] for key in kept} for score in whole["scores"]],
