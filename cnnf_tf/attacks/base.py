@@ -234,6 +234,7 @@ class BoundAttack:
     ) -> Any:
         attack = self.attack
         targets = targets if targeted else None
+        hashed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
         problem = Problem(
             predict=self._predict,
             surrogate=self._surrogate,
@@ -243,7 +244,7 @@ class BoundAttack:
             images=images,
             labels=labels,
             targets=targets,
-            seeds=_seeds(seed, indices),
+            seeds=tf.stack([tf.fill(tf.shape(indices), hashed), tf.cast(indices, tf.int64)], -1),
             images_only=images_only,
         )
         working = tf.ones_like(labels, tf.bool)
@@ -272,10 +273,3 @@ class BoundAttack:
             losses=found.losses,
             queries=found.queries,
         )
-
-
-def _seeds(seed: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-    """A seed for each image, int64 `[batch, 2]`."""
-    hashed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
-    indices = tf.cast(indices, tf.int64)
-    return tf.stack([tf.fill(tf.shape(indices), hashed), indices], -1)

@@ -43,13 +43,9 @@ class Problem:
 
     def rows(self, rows: tf.Tensor) -> "Problem":
         """The same task for the images with these row numbers, int32 `[n]`; numbers may occur more than once."""
-        return dataclasses.replace(
-            self,
-            images=tf.gather(self.images, rows),
-            labels=tf.gather(self.labels, rows),
-            targets=None if self.targets is None else tf.gather(self.targets, rows),
-            seeds=tf.gather(self.seeds, rows),
-        )
+        parts = {name: getattr(self, name) for name in ("images", "labels", "targets", "seeds")}
+        taken = {name: tf.gather(part, rows) for name, part in parts.items() if part is not None}
+        return dataclasses.replace(self, **taken)
 
     def broken(self, logits: tf.Tensor) -> tf.Tensor:
         """Where `predict`'s logits mean success, bool `[batch]`: another class than the label, or the target."""

@@ -24,7 +24,6 @@ import tensorflow_probability as tfp
 
 from cnnf_tf.generative.latents import LatentSite, flatten_latents, input_shape, latent_sites
 from cnnf_tf.generative.model_arguments import (
-    check_batch,
     check_binary,
     check_features,
     check_labels,
@@ -38,9 +37,6 @@ from cnnf_tf.models import leaves
 from cnnf_tf.utils.validation import positive_int
 
 tfd = tfp.distributions
-
-Walk = Generator[tuple[LatentSite, Any], Tensor, tuple[Tensor, Any]]
-"""Yields each latent layer with the distribution of its z, top to bottom; wants z; returns (g(0), nested z)."""
 
 
 class Sample(NamedTuple):
@@ -156,18 +152,15 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         mean = tf.cast(reconstruction, self._probability_dtype)
         return tfd.Independent(tfd.Normal(mean, self.scale), len(self.features_shape), name="features")
 
-    def walk(self, label: Tensor) -> Walk:
-        """Down from class ids `[batch]`, a distribution for every latent layer on the way."""
-        walk = self.network.descend(tf.one_hot(label, self.num_classes, dtype=self.network.compute_dtype))
-        sites, latent = iter(reversed(self.sites)), None
-        while True:
-            try:
-                signal = walk.send(latent)
-            except StopIteration as stop:
-                return stop.value
+    def walk(self, label: Tensor, answer: Callable[[LatentSite, Any], Tensor]) -> tuple[Tensor, Any]:
+        """Down from class ids `[batch]`: `answer(site, distribution of its z)` gives z; returns g(0) and nested z."""
+        dtype, sites = self.network.compute_dtype, iter(reversed(self.sites))
+
+        def latent(signal: Tensor) -> Tensor:
             site = next(sites)
-            value = yield site, self.latent_distribution(site, signal)
-            latent = tf.cast(value, self.network.compute_dtype)
+            return tf.cast(answer(site, self.latent_distribution(site, signal)), dtype)
+
+        return answer_all(self.network.descend(tf.one_hot(label, self.num_classes, dtype=dtype)), latent)
 
     # Sampling and rendering.
 
@@ -189,7 +182,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         )
         label = self.prior.sample(n, seed=label_seed) if label is None else self._batched(label, n)
         remaining = iter(seeds)
-        reconstruction, latents = answer_all(self.walk(label), lambda r: r[1].sample(seed=next(remaining)))
+        reconstruction, latents = self.walk(label, lambda _, z: z.sample(seed=next(remaining)))
         return Sample(label, latents, self.features_distribution(reconstruction).sample(seed=features_seed))
 
     @_plain_python
@@ -220,16 +213,20 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         """
         features = check_features(features, self.features_shape)
         values = {name: check_binary(name, value) for name, value in flatten_latents(self.network, latents).items()}
-        check_batch(features, values)
+        for name, latent in values.items():
+            if None not in (features.shape[0], latent.shape[0]) and features.shape[0] != latent.shape[0]:
+                raise ValueError(
+                    f"features and latents must be of one batch, got {features.shape[0]} features and latents of "
+                    f"{name!r} for {latent.shape[0]}."
+                )
         label = self._batched(label, tf.shape(features)[0])
         terms = {"label": self.prior.log_prob(label)}
 
-        def answer(request: tuple[LatentSite, Any]) -> Tensor:
-            site, distribution = request
+        def answer(site: LatentSite, distribution: Any) -> Tensor:
             terms[site.name] = distribution.log_prob(tf.cast(values[site.name], distribution.dtype))
             return values[site.name]
 
-        reconstruction, _ = answer_all(self.walk(label), answer)
+        reconstruction, _ = self.walk(label, answer)
         distribution = self.features_distribution(reconstruction)
         return terms | {"features": distribution.log_prob(tf.cast(features, distribution.dtype))}
 
@@ -255,18 +252,20 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         def parts() -> Generator[Any, Any, None]:
             label = yield tfd.JointDistributionCoroutine.Root(self.prior)
             # The network wants one batch dimension: sample shapes are folded into it on the way in and unfolded again.
-            sample_shape = tf.shape(label)
-            walk, latent = self.walk(tf.reshape(label, [-1])), None
+            sample_shape, dtype = tf.shape(label), self.network.compute_dtype
+            top = tf.one_hot(tf.reshape(label, [-1]), self.num_classes, dtype=dtype)
+            descent, sites, latent = self.network.descend(top), iter(reversed(self.sites)), None
             while True:
                 try:
-                    site, distribution = walk.send(latent)
+                    signal = descent.send(latent)
                 except StopIteration as stop:
                     reconstruction, _ = stop.value
                     break
-                logits = _unfold(distribution.distribution.logits, sample_shape)
+                site = next(sites)
+                logits = _unfold(self.latent_distribution(site, signal).distribution.logits, sample_shape)
                 bernoulli = tfd.Bernoulli(logits=logits, dtype=logits.dtype)
                 value = yield tfd.Independent(bernoulli, len(site.shape), name=_identifier(site.name))
-                latent = tf.reshape(value, [-1, *site.shape])
+                latent = tf.cast(tf.reshape(value, [-1, *site.shape]), dtype)
             yield self.features_distribution(_unfold(reconstruction, sample_shape))
 
         return tfd.JointDistributionCoroutine(parts, name=_identifier(self.network.name))

@@ -42,16 +42,6 @@ def check_features(features: Any, shape: Shape) -> Tensor:
     return features
 
 
-def check_batch(features: Tensor, latents: dict[str, Tensor]) -> None:
-    """Raises ValueError where latents are known to be of another batch than the features."""
-    for name, latent in latents.items():
-        if None not in (features.shape[0], latent.shape[0]) and features.shape[0] != latent.shape[0]:
-            raise ValueError(
-                f"features and latents must be of one batch, got {features.shape[0]} features and latents of {name!r} "
-                f"for {latent.shape[0]}."
-            )
-
-
 def check_binary(name: str, latent: Tensor) -> Tensor:
     """Returns the latents of the layer `name`; running it raises InvalidArgumentError unless they are 0 or 1."""
     valid = tf.reduce_all((latent == 0) | (latent == 1))

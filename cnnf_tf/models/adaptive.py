@@ -126,10 +126,6 @@ def adaptive_unroll(
     running = _keep_rows(limits > 0, [rows, never, *pack(state)])
     result = [logits, logits, tf.zeros_like(rows), unknown]
 
-    def some_run(running: list[Tensor], result: list[Tensor]) -> Tensor:
-        del result
-        return tf.shape(running[0])[0] > 0
-
     def iterate(running: list[Tensor], result: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         rows, residual_before, *packed = running
         last, total, used, report = result
@@ -154,14 +150,12 @@ def adaptive_unroll(
         goes_on = ~settled & (count < tf.gather(limits, rows))
         return _keep_rows(goes_on, [rows, residual, *after_packed]), result
 
-    def any_batch(tensors: list[Tensor]) -> list[tf.TensorShape]:
-        return [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in tensors]
-
+    any_batch = [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in running]
     _, (last, total, used, report) = tf.while_loop(
-        some_run,
+        lambda running, result: tf.size(running[0]) > 0,
         iterate,
         (running, result),
-        shape_invariants=(any_batch(running), [tensor.shape for tensor in result]),
+        shape_invariants=(any_batch, [tensor.shape for tensor in result]),
         parallel_iterations=1,
     )
     average = total / tf.cast(used + 1, total.dtype)[:, None]
@@ -175,12 +169,8 @@ def check_tolerance(tolerance: Any) -> float:
 
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     """The rows where `keep` holds; nothing is copied while that is all of them."""
-
-    def some() -> list[Tensor]:
-        indices = tf.where(keep)[:, 0]
-        return [tf.gather(tensor, indices) for tensor in tensors]
-
-    def all_of_them() -> list[Tensor]:
-        return [tf.identity(tensor) for tensor in tensors]
-
-    return tf.cond(tf.reduce_all(keep), all_of_them, some)
+    return tf.cond(
+        tf.reduce_all(keep),
+        lambda: [tf.identity(tensor) for tensor in tensors],
+        lambda: [tf.boolean_mask(tensor, keep) for tensor in tensors],
+    )

@@ -26,10 +26,8 @@ _PATIENCE = 10.0  # seconds, for the port of a process that was just killed
 class Cluster(NamedTuple):
     """What TF_CONFIG says."""
 
-    workers: list[str]
-    """Addresses, `host:port`."""
-    own: int
-    """The place of this process among them."""
+    workers: list[str]  # addresses, `host:port`
+    own: int  # the place of this process among them
 
 
 def read_cluster() -> Cluster:

@@ -136,7 +136,10 @@ class Loop:
         self._sums, self._summed = {}, 0
         watch.stop_clock(done)
         with averaged_weights(self.model, self.optimizer):
-            validation = self._agreed(held_out.score())
+            validation = held_out.score()
+            if validation:  # each worker measured for itself, but all must come to the same decisions
+                values = from_chief(self._strategy, [], list(validation.values()))
+                validation = dict(zip(validation, map(float, values), strict=True))
             change = self.curriculum.evaluated(steps, validation)
             # History first: should a kill fall between the two, the steps are run again and the line is replaced.
             record = change.record if change else {}
@@ -177,13 +180,6 @@ class Loop:
         done, *numbers = from_chief(self._strategy, variables, [done, *self.curriculum.state.values()])
         self.curriculum.restore(dict(zip(names, numbers, strict=True)))
         return int(done)
-
-    def _agreed(self, validation: dict[str, float]) -> dict[str, float]:
-        """The first worker's metrics: each worker measured for itself, but all must come to the same decisions."""
-        if not validation:
-            return {}
-        values = from_chief(self._strategy, [], list(validation.values()))
-        return dict(zip(validation, map(float, values), strict=True))
 
     def _save_bad_batch(self, done: int, images: Any, labels: Any) -> None:
         def join(value: Any) -> np.ndarray:

@@ -86,14 +86,10 @@ class Workdir:
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; a line cut short by a kill is left out."""
-        if not self.metrics.exists():
-            return []
         entries = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            for line in self.metrics.read_text(encoding="utf-8").splitlines():
                 entries.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
         return entries
 
     def sessions(self) -> list[dict[str, Any]]:
