@@ -54,12 +54,10 @@ LOSSES: dict[str, LossFunction] = {"cross_entropy": _cross_entropy, "margin": _m
 """By name, functions of logits `[batch, classes]`, labels `[batch]` and targets `[batch]` or None; the result,
 `[batch]`, is to be maximised, with targets or without."""
 
-_DLR_CLASSES = {False: 3, True: 4}
-
 
 def check_classes(loss: str, num_classes: int, *, targeted: bool) -> None:
     """Raises ValueError if the loss is not defined for so few classes."""
-    wanted = _DLR_CLASSES[targeted] if loss == "dlr" else 2
+    wanted = 3 + targeted if loss == "dlr" else 2
     if num_classes < wanted:
         kind = "targeted" if targeted else "untargeted"
         raise ValueError(f"the {kind} loss {loss!r} wants logits of at least {wanted} classes, got {num_classes}.")

@@ -59,28 +59,22 @@ def gradient_source(
     """What an attack's gradients go through, as the `surrogate` of an attack.
 
     Args:
-      model: a CNN-F.
+      model: see `predictor`, also for the rest; FIRST_PASS runs no iterations whatever is given here.
       path: a `GradientPath` or its name.
-      iterations: see `predictor`; FIRST_PASS runs none whatever is given here.
-      readout: see `predictor`.
 
     Raises:
       ValueError: an unknown path, or as `predictor`.
     """
-    names = [known.value for known in GradientPath]
-    chosen = GradientPath(one_of("gradient_path", getattr(path, "value", path), names))
-    function = predictor(model, iterations=iterations, readout=readout)
-    return function if chosen is GradientPath.FULL_UNROLL else predictor(model, iterations=0, readout=readout)
+    one_of("gradient_path", path, {known.value for known in GradientPath})
+    model, iterations, readout = _settings(model, iterations, readout)
+    return predictor(model, iterations=0 if path == GradientPath.FIRST_PASS else iterations, readout=readout)
 
 
 def every_pass_objective(model: CNNF, *, iterations: int | None = None) -> Objective:
     """An `objective`: the cross-entropy of each of the K' + 1 passes, averaged, as training minimises it.
 
     For where one pass alone gives poor gradients: an image must fool all of them.
-
-    Args:
-      model: a CNN-F.
-      iterations: see `predictor`.
+    The arguments are those of `predictor`.
     """
     return _Partial(_every_pass_loss, _settings(model, iterations, None))
 
@@ -96,10 +90,8 @@ def residual_objective(
     images that the model cannot reconstruct.
 
     Args:
-      model: a CNN-F.
+      model: see `predictor`, also for the rest; at least 1 iteration.
       weight: in nats per unit of the residual; 0 is the plain cross-entropy through the full unroll.
-      iterations: see `predictor`; at least 1.
-      readout: see `predictor`.
 
     Raises:
       ValueError: as `predictor`, and for K' = 0, which reconstructs nothing.

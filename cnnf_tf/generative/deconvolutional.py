@@ -50,9 +50,7 @@ class Sample(NamedTuple):
     """h, `[n, ...]`."""
 
 
-def _plain_python(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Keeps AutoGraph away: it cannot convert generators, and there is nothing to convert."""
-    return functools.wraps(function)(tf.autograph.experimental.do_not_convert(function))
+_plain_python = tf.autograph.experimental.do_not_convert  # AutoGraph cannot convert generators, nor need it
 
 
 class DeconvolutionalGenerativeModel(keras.layers.Layer):
@@ -248,7 +246,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         allowed. `nest_latents` and `flatten_latents` translate between its latents and those of the network.
         """
 
-        @tf.autograph.experimental.do_not_convert
+        @_plain_python
         def parts() -> Generator[Any, Any, None]:
             label = yield tfd.JointDistributionCoroutine.Root(self.prior)
             # The network wants one batch dimension: sample shapes are folded into it on the way in and unfolded again.

@@ -12,7 +12,7 @@ from cnnf_tf.generative.latents import flatten_latents
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, Trajectory
-from cnnf_tf.models.agreement import feature_residual, latent_flip_rate
+from cnnf_tf.models.adaptive import feature_residual, latent_flip_rate
 
 
 class SelfConsistency(NamedTuple):

@@ -10,6 +10,8 @@ An image that stopped is frozen, and taken out of the work: the loop carries the
 so each image gets what it would get alone. The state's structure is that of the first pass, which is peeled.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -17,7 +19,6 @@ from keras import ops
 
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32
-from cnnf_tf.models.agreement import feature_residual, latent_flip_rate
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
@@ -162,9 +163,38 @@ def adaptive_unroll(
     return AdaptiveResult(last, average, used, *tf.unstack(report, num=3, axis=-1))
 
 
+def latent_flip_rate(before: Sequence[Tensor], after: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Share of the latents that differ, `[batch]`.
+
+    Args:
+      before: latents of one pass, each `[batch, ...]` of zeros and ones.
+      after: those of the next pass, in the same order.
+      like: `[batch]`; zeros of its shape and dtype are the answer where there are no latents.
+    """
+    if not before:
+        return ops.zeros_like(like)
+    flipped = [
+        ops.sum(_example_rows(ops.cast(old != new, "float32")), axis=-1) for old, new in zip(before, after, strict=True)
+    ]
+    count = sum(_example_rows(old).shape[-1] for old in before)
+    return ops.cast(sum(flipped[1:], start=flipped[0]), like.dtype) / count
+
+
+def feature_residual(features: Tensor, reconstruction: Tensor) -> Tensor:
+    """|h - g(0)| / |h|, `[batch]`, at least float32. An all-zero h has no scale of its own: then it is |g(0)|."""
+    features, reconstruction = _example_rows(features), _example_rows(reconstruction)
+    norm = ops.norm(features, axis=-1)
+    return ops.norm(features - reconstruction, axis=-1) / ops.where(norm > 0, norm, ops.ones_like(norm))
+
+
 def check_tolerance(tolerance: Any) -> float:
     """Returns `tolerance` if it is a number >= 0 (infinity too), else raises ValueError."""
     return number("tolerance", tolerance, note=" (0 never stops early)")
+
+
+def _example_rows(values: Tensor) -> Tensor:
+    """`[batch, ...]` to `[batch, units]`, at least float32."""
+    return at_least_float32(ops.reshape(values, (-1, math.prod(values.shape[1:]))))
 
 
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:

@@ -17,10 +17,8 @@ from cnnf_tf.utils.validation import number
 class Prepared(NamedTuple):
     """Images for one step."""
 
-    images: tf.Tensor
-    """What the model is shown, `[batch, height, width, channels]` in [0, 1]."""
-    clean: tf.Tensor | None
-    """Their clean versions, where they have one."""
+    images: tf.Tensor  # what the model is shown, `[batch, height, width, channels]` in [0, 1]
+    clean: tf.Tensor | None  # their clean versions, where they have one
 
 
 class Objective:
@@ -134,8 +132,7 @@ class AdversarialObjective(Objective):
 class Change(NamedTuple):
     """A change of the objective, made by a `Curriculum`."""
 
-    record: dict[str, Any]
-    """What to write beside the metrics of the evaluation, by name."""
+    record: dict[str, Any]  # what to write beside the metrics of the evaluation, by name
     message: str
 
 

@@ -2,6 +2,7 @@
 
 A model is two files in cnnf_tf/zoo/weights/: NAME.json, its card (how it is built, how it was trained, what it scores),
 and NAME.npz, its weights in float16. The models there are, are the cards there are. bin/package_model.py writes both.
+`load_model` loads them too, and `.keras` files of your own, with errors that a person can act on.
 """
 
 import difflib
@@ -14,6 +15,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from cnnf_tf.models.cnnf import CNNF
@@ -23,6 +25,8 @@ from cnnf_tf.utils.files import read_npz, write_npz
 
 Card = dict[str, Any]
 """What a card holds; `model` and `weights` are read here, the rest is for people (see `evaluation.model_card`)."""
+PRETRAINED_PREFIX = "pretrained:"
+"""Before the name of a model that comes with the package, in place of a path."""
 Folder = str | os.PathLike[str] | None
 """Folder of the cards; None for those of the package."""
 
@@ -94,6 +98,42 @@ def load_pretrained(name: str, *, folder: Folder = None) -> CNNF:
     for key, variable in variables.items():
         variable.assign(arrays[key].astype(np.float32))
     return model
+
+
+def load_model(path: str | os.PathLike[str]) -> CNNF:
+    """Loads a `.keras` file that `CNNF.save`, `bin/train.py` or `bin/import_reference.py` wrote.
+
+    Args:
+      path: of the file; or "pretrained:NAME" for a model that comes with the package, see `load_pretrained`.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: not a readable `.keras` file, or a model of another kind; for "pretrained:NAME" see `load_pretrained`.
+    """
+    name = os.fspath(path)
+    if name.startswith(PRETRAINED_PREFIX):
+        return load_pretrained(name.removeprefix(PRETRAINED_PREFIX))
+    if not os.path.isfile(name):
+        what = "is a folder" if os.path.isdir(name) else "does not exist"
+        raise FileNotFoundError(
+            f"model {name!r} {what}; wanted a .keras file, for example the best.keras in the workdir of bin/train.py, "
+            f"or {PRETRAINED_PREFIX}NAME."
+        )
+    try:
+        model = keras.saving.load_model(name)
+    except Exception as error:  # noqa: BLE001 - Keras, zip and HDF5 raise many kinds for a damaged file
+        raise ValueError(f"model {name!r} is not a readable .keras file: {error}") from error
+    if not isinstance(model, CNNF):
+        raise ValueError(f"model {name!r} holds a {type(model).__name__}; wanted a CNNF.")
+    return model
+
+
+def model_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of the file with the weights that `load_model(path)` reads, in hexadecimal."""
+    name = os.fspath(path)
+    if name.startswith(PRETRAINED_PREFIX):
+        return pretrained_card(name.removeprefix(PRETRAINED_PREFIX))["weights"]["sha256"]
+    return hashlib.sha256(pathlib.Path(name).read_bytes()).hexdigest()
 
 
 def model_arguments(model: CNNF, *, name: str, network: Mapping[str, Any]) -> dict[str, Any]:
