@@ -109,8 +109,8 @@ class AutoAttack(Attack):
             loss_object=tf.keras.losses.CategoricalCrossentropy(from_logits=True),
             clip_values=(0.0, 1.0),
         )
-        shared = {"estimator": estimator, "norm": np.inf if self.norm.name == "linf" else 2, "eps": self.radius}
-        shared |= {"batch_size": len(images), "verbose": False}
+        shared = {"estimator": estimator, "eps": self.radius, "batch_size": len(images), "verbose": False}
+        shared["norm"] = np.inf if self.norm.name == "linf" else 2
         if name == "square":
             attack = art.attacks.evasion.SquareAttack(max_iter=self.max_queries, **shared)
         else:

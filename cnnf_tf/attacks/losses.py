@@ -20,9 +20,8 @@ LossFunction = Callable[[tf.Tensor, tf.Tensor, "tf.Tensor | None"], tf.Tensor]
 
 
 def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor | None) -> tf.Tensor:
-    if targets is None:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    return -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels if targets is None else targets, logits)
+    return loss if targets is None else -loss
 
 
 def _lead(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:

@@ -9,14 +9,16 @@ import enum
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
 from keras import ops
 
+from cnnf_tf.attacks.losses import LOSSES
 from cnnf_tf.attacks.problem import Objective, Predict
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.validation import one_of
+
+_cross_entropy = LOSSES["cross_entropy"]
 
 
 class GradientPath(str, enum.Enum):
@@ -65,7 +67,7 @@ def gradient_source(
     Raises:
       ValueError: an unknown path, or as `predictor`.
     """
-    one_of("gradient_path", path, {known.value for known in GradientPath})
+    one_of("gradient_path", path, [known.value for known in GradientPath])
     model, iterations, readout = _settings(model, iterations, readout)
     return predictor(model, iterations=0 if path == GradientPath.FIRST_PASS else iterations, readout=readout)
 
@@ -73,8 +75,7 @@ def gradient_source(
 def every_pass_objective(model: CNNF, *, iterations: int | None = None) -> Objective:
     """An `objective`: the cross-entropy of each of the K' + 1 passes, averaged, as training minimises it.
 
-    For where one pass alone gives poor gradients: an image must fool all of them.
-    The arguments are those of `predictor`.
+    For where one pass alone gives poor gradients: an image must fool all of them. For the arguments see `predictor`.
     """
     return _Partial(_every_pass_loss, _settings(model, iterations, None))
 
@@ -118,19 +119,15 @@ def _logits(model: CNNF, iterations: int, readout: str, images: Tensor) -> Tenso
 def _every_pass_loss(model: CNNF, iterations: int, readout: str, images: Tensor, labels: Tensor) -> Tensor:
     del readout
     logits = model.infer(images, iterations=iterations).logits
-    return ops.mean(ops.stack([_cross_entropy(logits[index], labels) for index in range(iterations + 1)]), axis=0)
+    return ops.mean(ops.stack([_cross_entropy(logits[index], labels, None) for index in range(iterations + 1)]), axis=0)
 
 
 def _residual_loss(model: CNNF, iterations: int, readout: str, weight: float, images: Tensor, labels: Tensor) -> Tensor:
     trajectory = model.infer(images, iterations=iterations)
     steps = zip(trajectory.features[:-1], trajectory.reconstructions, strict=True)
     residual = ops.mean(ops.stack([_residual(features, g) for features, g in steps]), axis=0)
-    loss = _cross_entropy(READOUTS[readout](trajectory.logits), labels)
+    loss = _cross_entropy(READOUTS[readout](trajectory.logits), labels, None)
     return loss - weight * ops.cast(residual, loss.dtype)
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
 
 def _residual(features: Tensor, reconstruction: Tensor) -> Tensor:

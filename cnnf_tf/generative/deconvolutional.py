@@ -131,14 +131,9 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
     @property
     def prior(self) -> Any:
         """p(y), a `tfd.Categorical` over int32 class ids."""
-        bias = self.network.output_bias
-        if self._log_prior is not None:
-            logits = tf.constant(self._log_prior, self._probability_dtype)
-        elif bias is not None:
-            logits = tf.cast(tf.convert_to_tensor(bias), self._probability_dtype)
-        else:
-            logits = tf.zeros(self.num_classes, self._probability_dtype)
-        return tfd.Categorical(logits=logits, name="label")
+        choices = (self._log_prior, self.network.output_bias, np.zeros(self.num_classes))
+        logits = tf.convert_to_tensor(next(choice for choice in choices if choice is not None))
+        return tfd.Categorical(logits=tf.cast(logits, self._probability_dtype), name="label")
 
     def latent_distribution(self, site: LatentSite, signal: Tensor) -> Any:
         """Bernoulli(logits = b * g) of one layer's z, one event for each example; g at the layer's output side."""
@@ -175,9 +170,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
           ValueError: a bad `n`, `label` or `seed`.
         """
         positive_int("n", n)
-        label_seed, features_seed, *seeds = tf.unstack(
-            tfp.random.split_seed(stateless_seed(seed), 2 + len(self.sites)), num=2 + len(self.sites)
-        )
+        label_seed, features_seed, *seeds = tfp.random.split_seed(stateless_seed(seed), 2 + len(self.sites))
         label = self.prior.sample(n, seed=label_seed) if label is None else self._batched(label, n)
         remaining = iter(seeds)
         reconstruction, latents = self.walk(label, lambda _, z: z.sample(seed=next(remaining)))

@@ -202,5 +202,5 @@ def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     return tf.cond(
         tf.reduce_all(keep),
         lambda: [tf.identity(tensor) for tensor in tensors],
-        lambda: [tf.boolean_mask(tensor, keep) for tensor in tensors],
+        lambda: [tf.gather(tensor, tf.where(keep)[:, 0]) for tensor in tensors],
     )

@@ -1,10 +1,11 @@
 """The two networks of the paper, split at `ind` into a fixed front part (encoder) and the part inside the loop.
 
 Both follow the authors' code (yjhuangcd/CNNF, commit 37b610a). N^ is `InstanceNorm` going up only, Nv going down only.
+Beside them, `leaves` walks through any network.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -13,6 +14,7 @@ from cnnf_tf.layers import (
     AdaPool2D,
     AdaReLU,
     FeedbackAveragePooling2D,
+    FeedbackComposite,
     FeedbackConv2D,
     FeedbackDense,
     FeedbackFlatten,
@@ -134,6 +136,21 @@ def wide_resnet(
 
 NETWORKS: dict[str, Callable[..., Network]] = {"fashion_cnn": fashion_cnn, "wide_resnet": wide_resnet}
 """Networks by the name that configs use."""
+
+
+def leaves(layer: FeedbackLayer) -> Iterator[FeedbackLayer]:
+    """The plain layers inside a layer, bottom to top (main branch before shortcut); the layer itself if it is plain."""
+    for _, leaf in named_leaves(layer):
+        yield leaf
+
+
+def named_leaves(layer: FeedbackLayer, path: str = "") -> Iterator[tuple[str, FeedbackLayer]]:
+    """`leaves`, each with its path: `path`, then the names of the layers around it and its own, as in "/tap1/relu"."""
+    if not isinstance(layer, FeedbackComposite):
+        yield path, layer
+        return
+    for child in layer.children():
+        yield from named_leaves(child, f"{path}/{child.name}")
 
 
 def _norm_up(name: str) -> InstanceNorm:

@@ -9,6 +9,7 @@
 Training, attacks, evaluation, restoration and export all call this loop; nothing else re-writes it.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -137,7 +138,7 @@ def unroll(
     def once(state: State) -> tuple[State, Feedback]:
         return step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
 
-    iterate = _rematerialized(once) if rematerialize else once
+    iterate = functools.partial(_rematerialized, once) if rematerialize else once
     state = first_pass(network, features, training=training)
     states, feedbacks = [state], []
     for iteration in range(iterations + (unrecorded is not None)):
@@ -173,23 +174,17 @@ def _advance(
     return unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
 
 
-def _rematerialized(
-    iterate: Callable[[State], tuple[State, Feedback]],
-) -> Callable[[State], tuple[State, Feedback]]:
-    """The same function, whose gradient runs it once more instead of keeping what it computed."""
+def _rematerialized(iterate: Callable[[State], tuple[State, Feedback]], state: State) -> tuple[State, Feedback]:
+    """`iterate(state)`, but a gradient runs it once more instead of keeping what it computed."""
+    state = state.carried()
+    nests: list[Any] = []
 
-    def run(state: State) -> tuple[State, Feedback]:
-        state = state.carried()
-        nests: list[Any] = []
+    def flat(*tensors: Tensor) -> list[Tensor]:
+        nests[:] = [iterate(unpack(state, tensors))]
+        return pack(nests[0])
 
-        def flat(*tensors: Tensor) -> list[Tensor]:
-            nests[:] = [iterate(unpack(state, tensors))]
-            return pack(nests[0])
-
-        tensors = remat(flat)(*pack(state))
-        return unpack(nests[0], tensors)
-
-    return run
+    tensors = remat(flat)(*pack(state))
+    return unpack(nests[0], tensors)
 
 
 def pack(nest: Any) -> list[Tensor]:

@@ -48,13 +48,8 @@ class Watch:
     def step(self, done: int, report: Mapping[str, float], learning_rate: float) -> None:
         """After each step."""
         self._bar.update()
-        self._bar.set_postfix(
-            {
-                "loss": f"{report['loss']:.3f}",
-                "accuracy": f"{report['accuracy']:.3f}",
-                "images/s": f"{self._rate(done):.0f}",
-            }
-        )
+        shown = {name: f"{report[name]:.3f}" for name in ("loss", "accuracy")}
+        self._bar.set_postfix(shown | {"images/s": f"{self._rate(done):.0f}"})
         if done % _SCALARS_EVERY == 0:
             self._scalars(self._train, done, dict(report) | {"learning_rate": learning_rate})
 
@@ -99,14 +94,12 @@ class Watch:
 
     def pictures(self, done: int, model: CNNF, images: tf.Tensor, adversarial: tf.Tensor | None) -> None:
         """Images, adversarial images, and what the model reconstructs from the last of them."""
-        count = len(images)
+        shown = {"image": images} if adversarial is None else {"image": images, "adversarial": adversarial}
+        reconstructions = model.reconstruct([*shown.values()][-1], iterations=max(model.iterations, 1))
+        shown |= {f"reconstruction/iteration_{index}": found for index, found in enumerate(reconstructions, start=1)}
         with self._validation.as_default(step=done):
-            tf.summary.image("image", images, max_outputs=count)
-            if adversarial is not None:
-                tf.summary.image("adversarial", adversarial, max_outputs=count)
-            shown = images if adversarial is None else adversarial
-            for index, picture in enumerate(model.reconstruct(shown, iterations=max(model.iterations, 1)), start=1):
-                tf.summary.image(f"reconstruction/iteration_{index}", picture, max_outputs=count)
+            for name, pictures in shown.items():
+                tf.summary.image(name, pictures, max_outputs=len(images))
         self._validation.flush()
 
     def close(self) -> None:

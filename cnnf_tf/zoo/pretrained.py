@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.traversal import named_leaves
+from cnnf_tf.models.networks import named_leaves
 from cnnf_tf.utils.dtypes import dtype_policy
 from cnnf_tf.utils.files import read_npz, write_npz
 

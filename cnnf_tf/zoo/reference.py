@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnf_tf.layers import FeedbackConv2D, FeedbackDense, FeedbackFlatten, FeedbackLayer
 from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.traversal import leaves
+from cnnf_tf.models.networks import leaves
 
 StateDict = Mapping[str, np.ndarray]
 

@@ -163,9 +163,6 @@ def repair(
       model: a model whose h is the image.
       dataset: batches of (clean images in [0, 1], labels).
       corruption: see `evaluate_restoration`, also for the rest.
-      severity: 1 to 5.
-      seed: of the corruption.
-      iterations: to look at.
       num_shown: how many images to keep as pictures, of different classes.
       progress: called with the number of images after each batch.
     """
@@ -210,17 +207,17 @@ def attack(
       seed: of the random start.
       progress: called with the number of images after each batch of each path.
     """
-    predict = predictor(model)
-    reports = {}
-    for threat in paths(model, radius=radius, steps=steps):
-        reports[threat.path] = run_attack(
+    reports = {
+        threat.path: run_attack(
             threat.attack,
-            predict,
+            predictor(model),
             dataset,
             seed=seed,
             progress=None if progress is None else lambda count, _: progress(count),
             **(threat.functions(model, model.iterations, model.readout) or {}),
         )
+        for threat in paths(model, radius=radius, steps=steps)
+    }
     images = np.concatenate([images.numpy() for images, _ in dataset])
     return Attacked(model.iterations, model.readout, images, reports)
 

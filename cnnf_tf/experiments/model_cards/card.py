@@ -6,7 +6,7 @@ A card is JSON, cnnf_tf/zoo/weights/NAME.json, with the keys
     name       of the model
     model      arguments of `CNNF.from_name`, every default written out
     parameters how many weights
-    weights    facts about the file NAME.npz, see `cnnf_tf.models.pretrained.write_weights`
+    weights    facts about the file NAME.npz, see `cnnf_tf.zoo.pretrained.write_weights`
     data       name of the data set, its class names
     training   config, seed, command, commit, versions, hardware, hours, ...; null where nobody recorded it
     metrics    what `measure` found, on the packaged weights
