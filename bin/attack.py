@@ -22,7 +22,7 @@ from absl import flags
 from tqdm import tqdm
 
 import cnnf_tf
-from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.files import write_npz
 
 _ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
 
@@ -113,17 +113,9 @@ def main() -> None:
 def _write_images(path: Any, found: Any) -> None:
     import numpy as np
 
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            images=found.images.astype(np.float32),
-            indices=np.arange(len(found.labels)),
-            labels=found.labels,
-            predictions=found.predictions,
-            clean_correct=found.clean_correct,
-            success=found.success,
-            distance=found.distance,
-        )
+    kept = ("labels", "predictions", "clean_correct", "success", "distance")
+    arrays = {"images": found.images.astype(np.float32), "indices": np.arange(len(found.labels))}
+    write_npz(path, arrays | {name: getattr(found, name) for name in kept}, compress=True)
 
 
 def _attack_options() -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
 
+import functools
+from collections.abc import Callable
+
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
 from cnnf_tf.attacks.gradient import FGSM, PGD
@@ -13,8 +16,16 @@ from cnnf_tf.attacks.model_functions import (
 )
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
-from cnnf_tf.attacks.registry import ATTACKS
 from cnnf_tf.attacks.run import AttackReport, run_attack
+
+ATTACKS: dict[str, Callable[..., Attack]] = {
+    "fgsm": FGSM,
+    "pgd": PGD,
+    "pgd_l2": functools.partial(PGD, norm="l2"),
+    "spsa": SPSA,
+    "autoattack": AutoAttack,
+}
+"""Attacks by the names that binaries and configs use, as functions of their keyword arguments."""
 
 __all__ = [
     "ATTACKS",

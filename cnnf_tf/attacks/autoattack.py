@@ -7,7 +7,7 @@ for the fourth, FAB. Here the components run one after the other on the images t
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,10 @@ class AutoAttack(Attack):
         _import_art()
 
     def settings(self) -> dict[str, Any]:
-        art, _, _, _ = _import_art()
         own = {"attacks": list(self.attacks), "steps": self.steps, "restarts": self.restarts}
         ours = super().settings()
         del ours["loss"]
-        return ours | own | {"queries": self.max_queries, "adversarial-robustness-toolbox": art.__version__}
+        return ours | own | {"queries": self.max_queries, "adversarial-robustness-toolbox": _import_art().__version__}
 
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
         if problem.targets is not None or problem.objective is not None:
@@ -90,7 +89,7 @@ class AutoAttack(Attack):
         return Found(tf.constant(found), tf.zeros([0]), tf.constant(counts))
 
     def _component(self, name: str, problem: Problem, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        _, classifier, apgd, square = _import_art()
+        art = _import_art()
         dtype = problem.images.dtype
         traced = tf.function(
             lambda points: arguments.logits("surrogate", problem.surrogate(tf.cast(points, dtype))), autograph=False
@@ -103,19 +102,19 @@ class AutoAttack(Attack):
         num_classes = int(model(images[:1]).shape[-1])
         if name == "apgd-dlr" and num_classes < 4:
             raise ValueError(f"'apgd-dlr' wants logits of at least 4 classes, got {num_classes}; leave it out.")
-        estimator = classifier(
+        estimator = art.estimators.classification.TensorFlowV2Classifier(
             model,
             nb_classes=num_classes,
             input_shape=images.shape[1:],
             loss_object=tf.keras.losses.CategoricalCrossentropy(from_logits=True),
             clip_values=(0.0, 1.0),
         )
-        shared = {"estimator": estimator, "norm": np.inf if self.norm.name == "linf" else 2, "eps": self.radius}
-        shared |= {"batch_size": len(images), "verbose": False}
+        shared = {"estimator": estimator, "eps": self.radius, "batch_size": len(images), "verbose": False}
+        shared["norm"] = np.inf if self.norm.name == "linf" else 2
         if name == "square":
-            attack = square(max_iter=self.max_queries, **shared)
+            attack = art.attacks.evasion.SquareAttack(max_iter=self.max_queries, **shared)
         else:
-            attack = apgd(
+            attack = art.attacks.evasion.AutoProjectedGradientDescent(
                 eps_step=2 * self.radius,
                 max_iter=self.steps,
                 nb_random_init=self.restarts,
@@ -125,17 +124,15 @@ class AutoAttack(Attack):
         return attack.generate(images, y=np.eye(num_classes, dtype=np.float32)[labels])
 
 
-def _import_art() -> tuple[Any, Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
-    """ART, its TensorFlow classifier, Auto-PGD and Square."""
+def _import_art() -> Any:
     try:
-        import art
-        from art.attacks.evasion import AutoProjectedGradientDescent, SquareAttack
-        from art.estimators.classification import TensorFlowV2Classifier
+        import art.attacks.evasion
+        import art.estimators.classification
     except ImportError as error:
         raise ImportError(
             f"AutoAttack needs the Adversarial Robustness Toolbox: pip install 'cnnf_tf[autoattack]' ({error})."
         ) from error
-    return art, TensorFlowV2Classifier, AutoProjectedGradientDescent, SquareAttack
+    return art
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ made on one model to be tried on another (transfer).
 """
 
 import abc
-import collections
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, final
@@ -23,8 +22,6 @@ from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS
 from cnnf_tf.attacks.problem import Objective, Predict, Problem, ask
 from cnnf_tf.utils.validation import one_of
-
-_MAX_BOUND = 16
 
 
 class AttackResult(NamedTuple):
@@ -84,7 +81,7 @@ class Attack(abc.ABC):
         self.norm = NORMS[one_of("norm", norm, NORMS)]
         self.loss = one_of("loss", loss, LOSSES)
         self.stop_when_broken = bool(stop_when_broken)
-        self._bound: collections.OrderedDict[Any, BoundAttack] = collections.OrderedDict()
+        self._bound = functools.lru_cache(maxsize=16)(functools.partial(BoundAttack, self))
 
     @abc.abstractmethod
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
@@ -126,13 +123,7 @@ class Attack(abc.ABC):
         Raises:
           ValueError: an argument that is not a function, or both a surrogate and an objective.
         """
-        key = (predict, surrogate, objective)
-        if key not in self._bound:
-            self._bound[key] = BoundAttack(self, predict, surrogate=surrogate, objective=objective)
-            if len(self._bound) > _MAX_BOUND:
-                self._bound.popitem(last=False)
-        self._bound.move_to_end(key)
-        return self._bound[key]
+        return self._bound(predict, surrogate=surrogate, objective=objective)
 
     @final
     def __call__(
@@ -173,8 +164,8 @@ class BoundAttack:
             if surrogate is not None:
                 raise ValueError("an objective takes the place of the surrogate's loss: give one of them, not both.")
         self._shared = shared and objective is None
-        self._traced: dict[Any, Callable[..., Any]] = {}
-        self._num_classes: dict[Any, int] = {}
+        self._classes = functools.cache(self._count_classes)
+        self._function = functools.cache(self._trace)
 
     def __call__(
         self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None
@@ -212,45 +203,38 @@ class BoundAttack:
         targets = arguments.class_ids("targets", targets, images) if targeted else labels
         indices = tf.range(tf.shape(images)[0]) if indices is None else arguments.class_ids("indices", indices, images)
         pair = arguments.seed_pair(seed)
+        spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
         if tf.executing_eagerly():
-            num_classes = self._classes(images, targeted)
+            num_classes = self._classes(spec, targeted)
             arguments.class_range("labels", labels, num_classes)
             arguments.class_range("targets", targets, num_classes)
         elif self.attack.runs_eagerly:
             raise ValueError(f"{type(self.attack).__name__} works on concrete arrays; call it outside of tf.function.")
-        return self._function(images, targeted, images_only)(images, labels, targets, indices, pair)
+        return self._function(spec, targeted, images_only)(images, labels, targets, indices, pair)
 
-    def _classes(self, images: tf.Tensor, targeted: bool) -> int:
+    def _count_classes(self, images: tf.TensorSpec, targeted: bool) -> int:
         """The number of classes, found by tracing and not by running; checks what the functions return."""
-        key = (tuple(images.shape[1:]), images.dtype, targeted)
-        if key not in self._num_classes:
-            spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
-            found = self._predict.get_concrete_function(spec).structured_outputs
-            num_classes = arguments.num_classes("predict", found)
-            if self._objective is None:
-                check_classes(self.attack.loss, num_classes, targeted=targeted)
-            self._num_classes[key] = num_classes
-        return self._num_classes[key]
+        num_classes = arguments.num_classes("predict", self._predict.get_concrete_function(images).structured_outputs)
+        if self._objective is None:
+            check_classes(self.attack.loss, num_classes, targeted=targeted)
+        return num_classes
 
-    def _function(self, images: tf.Tensor, targeted: bool, images_only: bool) -> Callable[..., Any]:
+    def _trace(self, images: tf.TensorSpec, targeted: bool, images_only: bool) -> Callable[..., Any]:
         """`_work`, as a `tf.function` for batches of any size."""
-        key = (tuple(images.shape[1:]), images.dtype, targeted, images_only)
-        if key not in self._traced:
-            # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
-            work = functools.partial(self._work, targeted, images_only)
-            ids = tf.TensorSpec([None], tf.int32)
-            signature = [
-                tf.TensorSpec((None, *images.shape[1:]), images.dtype), ids, ids, ids, tf.TensorSpec([2], tf.int64)
-            ]  # fmt: skip
-            eager = self.attack.runs_eagerly
-            self._traced[key] = work if eager else tf.function(work, input_signature=signature, autograph=False)
-        return self._traced[key]
+        # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
+        work = functools.partial(self._work, targeted, images_only)
+        if self.attack.runs_eagerly:
+            return work
+        ids = tf.TensorSpec([None], tf.int32)
+        signature = [images, ids, ids, ids, tf.TensorSpec([2], tf.int64)]
+        return tf.function(work, input_signature=signature, autograph=False)
 
     def _work(
         self, targeted: bool, images_only: bool, images: Any, labels: Any, targets: Any, indices: Any, seed: Any
     ) -> Any:
         attack = self.attack
         targets = targets if targeted else None
+        hashed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
         problem = Problem(
             predict=self._predict,
             surrogate=self._surrogate,
@@ -260,7 +244,7 @@ class BoundAttack:
             images=images,
             labels=labels,
             targets=targets,
-            seeds=_seeds(seed, indices),
+            seeds=tf.stack([tf.fill(tf.shape(indices), hashed), tf.cast(indices, tf.int64)], -1),
             images_only=images_only,
         )
         working = tf.ones_like(labels, tf.bool)
@@ -289,10 +273,3 @@ class BoundAttack:
             losses=found.losses,
             queries=found.queries,
         )
-
-
-def _seeds(seed: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-    """A seed for each image, int64 `[batch, 2]`."""
-    hashed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
-    indices = tf.cast(indices, tf.int64)
-    return tf.stack([tf.fill(tf.shape(indices), hashed), indices], -1)

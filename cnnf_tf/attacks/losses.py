@@ -20,9 +20,8 @@ LossFunction = Callable[[tf.Tensor, tf.Tensor, "tf.Tensor | None"], tf.Tensor]
 
 
 def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor | None) -> tf.Tensor:
-    if targets is None:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    return -tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels if targets is None else targets, logits)
+    return loss if targets is None else -loss
 
 
 def _lead(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -54,12 +53,10 @@ LOSSES: dict[str, LossFunction] = {"cross_entropy": _cross_entropy, "margin": _m
 """By name, functions of logits `[batch, classes]`, labels `[batch]` and targets `[batch]` or None; the result,
 `[batch]`, is to be maximised, with targets or without."""
 
-_DLR_CLASSES = {False: 3, True: 4}
-
 
 def check_classes(loss: str, num_classes: int, *, targeted: bool) -> None:
     """Raises ValueError if the loss is not defined for so few classes."""
-    wanted = _DLR_CLASSES[targeted] if loss == "dlr" else 2
+    wanted = 3 + targeted if loss == "dlr" else 2
     if num_classes < wanted:
         kind = "targeted" if targeted else "untargeted"
         raise ValueError(f"the {kind} loss {loss!r} wants logits of at least {wanted} classes, got {num_classes}.")

@@ -6,15 +6,19 @@ recognises them and traces once.
 
 import dataclasses
 import enum
+from collections.abc import Callable
+from typing import Any
 
-import tensorflow as tf
 from keras import ops
 
+from cnnf_tf.attacks.losses import LOSSES
 from cnnf_tf.attacks.problem import Objective, Predict
 from cnnf_tf.layers.base import Tensor, at_least_float32
-from cnnf_tf.models import CNNF, READOUTS, Trajectory
+from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.validation import one_of
+
+_cross_entropy = LOSSES["cross_entropy"]
 
 
 class GradientPath(str, enum.Enum):
@@ -27,48 +31,14 @@ class GradientPath(str, enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Settings:
-    """A model, run for K' iterations and read out in one way."""
+class _Partial:
+    """As `functools.partial`, but equal to another one of the same function and settings."""
 
-    model: CNNF
-    iterations: int
-    readout: str
+    function: Callable[..., Tensor]
+    settings: tuple[Any, ...]
 
-    def _infer(self, images: Tensor) -> Trajectory:
-        return self.model.infer(images, iterations=self.iterations)
-
-    def _read(self, trajectory: Trajectory) -> Tensor:
-        return READOUTS[self.readout](trajectory.logits)
-
-
-class _Prediction(_Settings):
-    """Images to the logits of the readout."""
-
-    def __call__(self, images: Tensor) -> Tensor:
-        return self._read(self._infer(images))
-
-
-class _EveryPass(_Settings):
-    """Cross-entropy, mean over all passes."""
-
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        trajectory = self._infer(images)
-        passes = [_cross_entropy(trajectory.logits[index], labels) for index in range(self.iterations + 1)]
-        return ops.mean(ops.stack(passes), axis=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Residual(_Settings):
-    """Cross-entropy of the readout minus `weight` times the reconstruction residual."""
-
-    weight: float
-
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        trajectory = self._infer(images)
-        steps = zip(trajectory.features[:-1], trajectory.reconstructions, strict=True)
-        residual = ops.mean(ops.stack([_residual(features, g) for features, g in steps]), axis=0)
-        loss = _cross_entropy(self._read(trajectory), labels)
-        return loss - self.weight * ops.cast(residual, loss.dtype)
+    def __call__(self, *batch: Tensor) -> Tensor:
+        return self.function(*self.settings, *batch)
 
 
 def predictor(model: CNNF, *, iterations: int | None = None, readout: str | None = None) -> Predict:
@@ -82,7 +52,7 @@ def predictor(model: CNNF, *, iterations: int | None = None, readout: str | None
     Raises:
       ValueError: no CNN-F, or settings out of range.
     """
-    return _Prediction(*_settings(model, iterations, readout))
+    return _Partial(_logits, _settings(model, iterations, readout))
 
 
 def gradient_source(
@@ -91,30 +61,23 @@ def gradient_source(
     """What an attack's gradients go through, as the `surrogate` of an attack.
 
     Args:
-      model: a CNN-F.
+      model: see `predictor`, also for the rest; FIRST_PASS runs no iterations whatever is given here.
       path: a `GradientPath` or its name.
-      iterations: see `predictor`; FIRST_PASS runs none whatever is given here.
-      readout: see `predictor`.
 
     Raises:
       ValueError: an unknown path, or as `predictor`.
     """
-    names = [known.value for known in GradientPath]
-    chosen = GradientPath(one_of("gradient_path", getattr(path, "value", path), names))
-    function = predictor(model, iterations=iterations, readout=readout)
-    return function if chosen is GradientPath.FULL_UNROLL else predictor(model, iterations=0, readout=readout)
+    one_of("gradient_path", path, [known.value for known in GradientPath])
+    model, iterations, readout = _settings(model, iterations, readout)
+    return predictor(model, iterations=0 if path == GradientPath.FIRST_PASS else iterations, readout=readout)
 
 
 def every_pass_objective(model: CNNF, *, iterations: int | None = None) -> Objective:
     """An `objective`: the cross-entropy of each of the K' + 1 passes, averaged, as training minimises it.
 
-    For where one pass alone gives poor gradients: an image must fool all of them.
-
-    Args:
-      model: a CNN-F.
-      iterations: see `predictor`.
+    For where one pass alone gives poor gradients: an image must fool all of them. For the arguments see `predictor`.
     """
-    return _EveryPass(*_settings(model, iterations, None))
+    return _Partial(_every_pass_loss, _settings(model, iterations, None))
 
 
 def residual_objective(
@@ -128,10 +91,8 @@ def residual_objective(
     images that the model cannot reconstruct.
 
     Args:
-      model: a CNN-F.
+      model: see `predictor`, also for the rest; at least 1 iteration.
       weight: in nats per unit of the residual; 0 is the plain cross-entropy through the full unroll.
-      iterations: see `predictor`; at least 1.
-      readout: see `predictor`.
 
     Raises:
       ValueError: as `predictor`, and for K' = 0, which reconstructs nothing.
@@ -139,7 +100,7 @@ def residual_objective(
     settings = _settings(model, iterations, readout)
     if settings[1] == 0:
         raise ValueError("residual_objective wants at least 1 iteration, got 0: nothing is reconstructed.")
-    return _Residual(*settings, float(weight))
+    return _Partial(_residual_loss, (*settings, float(weight)))
 
 
 def _settings(model: CNNF, iterations: int | None, readout: str | None) -> tuple[CNNF, int, str]:
@@ -151,8 +112,22 @@ def _settings(model: CNNF, iterations: int | None, readout: str | None) -> tuple
     return model, iterations, one_of("readout", model.readout if readout is None else readout, READOUTS)
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+def _logits(model: CNNF, iterations: int, readout: str, images: Tensor) -> Tensor:
+    return READOUTS[readout](model.infer(images, iterations=iterations).logits)
+
+
+def _every_pass_loss(model: CNNF, iterations: int, readout: str, images: Tensor, labels: Tensor) -> Tensor:
+    del readout
+    logits = model.infer(images, iterations=iterations).logits
+    return ops.mean(ops.stack([_cross_entropy(logits[index], labels, None) for index in range(iterations + 1)]), axis=0)
+
+
+def _residual_loss(model: CNNF, iterations: int, readout: str, weight: float, images: Tensor, labels: Tensor) -> Tensor:
+    trajectory = model.infer(images, iterations=iterations)
+    steps = zip(trajectory.features[:-1], trajectory.reconstructions, strict=True)
+    residual = ops.mean(ops.stack([_residual(features, g) for features, g in steps]), axis=0)
+    loss = _cross_entropy(READOUTS[readout](trajectory.logits), labels, None)
+    return loss - weight * ops.cast(residual, loss.dtype)
 
 
 def _residual(features: Tensor, reconstruction: Tensor) -> Tensor:

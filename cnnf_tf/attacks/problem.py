@@ -28,41 +28,24 @@ def ask(function: Callable[..., tf.Tensor], *arguments: tf.Tensor) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """The task of one batch.
+    """The task of one batch."""
 
-    Attributes:
-      predict: decides success.
-      surrogate: what gradients or queries go through.
-      objective: takes the place of the loss of the surrogate's logits; None for that loss.
-      loss: a key of `LOSSES`.
-      shared: whether the surrogate is `predict` and its logits are at hand, so that success costs nothing to check.
-      images: the clean images, `[batch, height, width, channels]`.
-      labels: int32 `[batch]`.
-      targets: int32 `[batch]`, or None for an untargeted attack.
-      seeds: int64 `[batch, 2]`, an independent stream of random numbers for each image.
-      images_only: whether the caller needs nothing but the images.
-    """
-
-    predict: Predict
-    surrogate: Predict
-    objective: Objective | None
-    loss: str
-    shared: bool
-    images: tf.Tensor
-    labels: tf.Tensor
-    targets: tf.Tensor | None
-    seeds: tf.Tensor
-    images_only: bool = False
+    predict: Predict  # decides success
+    surrogate: Predict  # what gradients or queries go through
+    objective: Objective | None  # takes the place of the loss of the surrogate's logits; None for that loss
+    loss: str  # a key of `LOSSES`
+    shared: bool  # whether the surrogate is `predict`, its logits at hand, so that success costs nothing to check
+    images: tf.Tensor  # the clean images, `[batch, height, width, channels]`
+    labels: tf.Tensor  # int32 `[batch]`
+    targets: tf.Tensor | None  # int32 `[batch]`, or None for an untargeted attack
+    seeds: tf.Tensor  # int64 `[batch, 2]`, an independent stream of random numbers for each image
+    images_only: bool = False  # whether the caller needs nothing but the images
 
     def rows(self, rows: tf.Tensor) -> "Problem":
         """The same task for the images with these row numbers, int32 `[n]`; numbers may occur more than once."""
-        return dataclasses.replace(
-            self,
-            images=tf.gather(self.images, rows),
-            labels=tf.gather(self.labels, rows),
-            targets=None if self.targets is None else tf.gather(self.targets, rows),
-            seeds=tf.gather(self.seeds, rows),
-        )
+        parts = {name: getattr(self, name) for name in ("images", "labels", "targets", "seeds")}
+        taken = {name: tf.gather(part, rows) for name, part in parts.items() if part is not None}
+        return dataclasses.replace(self, **taken)
 
     def broken(self, logits: tf.Tensor) -> tf.Tensor:
         """Where `predict`'s logits mean success, bool `[batch]`: another class than the label, or the target."""

@@ -13,17 +13,10 @@ from cnnf_tf.attacks.problem import Objective, Predict
 
 @dataclasses.dataclass(frozen=True)
 class AttackReport:
-    """What an attack did to a data set; arrays in the order of the data set.
+    """What an attack did to a data set.
 
-    Attributes:
-      images: x', float `[images, height, width, channels]` in [0, 1].
-      labels: int32 `[images]`.
-      success: bool `[images]`; see `AttackResult`, also for the rest.
-      distance: `[images]`, in the attack's norm, on the [0, 1] pixel scale.
-      predictions: int32 `[images]`, the class of x'.
-      clean_correct: bool `[images]`.
-      losses: `[steps + 1]`, mean over the attacked images of the loss along the attack.
-      queries: int32 `[images]`.
+    The arrays are those of `AttackResult`, for all images in the order of the data set, and their `labels`, int32; the
+    `losses` are means over all images that were attacked.
     """
 
     images: np.ndarray

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, LatentSite, flatten_latents
-from cnnf_tf.generative.descent import answer_all
-from cnnf_tf.generative.exactness import inexactness
+from cnnf_tf.generative.deconvolutional import inexactness
 from cnnf_tf.generative.model_arguments import stateless_seed
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF
@@ -84,8 +83,8 @@ def class_templates(
     _check_pixels(model)
     labels = tf.convert_to_tensor(labels)
     _check_labels(model, labels)
-    ones, _ = answer_all(generative.walk(labels), lambda request: tf.ones_like(request[1].mean()))
-    means, _ = answer_all(generative.walk(labels), lambda request: request[1].mean())
+    ones, _ = generative.walk(labels, lambda _, z: tf.ones_like(z.mean()))
+    means, _ = generative.walk(labels, lambda _, z: z.mean())
     samples = [tf.reduce_mean(_draw(generative, int(y), num_samples, seed)[0], 0) for y in labels.numpy()]
     pictures = zip(TEMPLATES, (ones, means, tf.stack(samples)), strict=True)
     return {name: np.asarray(model.to_pixels(values)) for name, values in pictures}
@@ -189,8 +188,7 @@ def bernoulli_means(generative: DeconvolutionalGenerativeModel, label: int) -> d
     """
     found = {}
 
-    def answer(request: tuple[LatentSite, Any]) -> Tensor:
-        site, distribution = request
+    def answer(site: LatentSite, distribution: Any) -> Tensor:
         probabilities = distribution.mean()
         found[site.name] = {
             "mean": float(tf.reduce_mean(probabilities)),
@@ -198,7 +196,7 @@ def bernoulli_means(generative: DeconvolutionalGenerativeModel, label: int) -> d
         }
         return probabilities
 
-    answer_all(generative.walk(tf.constant([label])), answer)
+    generative.walk(tf.constant([label]), answer)
     return dict(reversed(found.items()))
 
 

@@ -2,10 +2,13 @@
 
 from cnnf_tf.generative.deconvolutional import DeconvolutionalGenerativeModel, Sample
 from cnnf_tf.generative.latents import LatentSite, flatten_latents, latent_sites, nest_latents
-from cnnf_tf.generative.linear import linear_forward
-from cnnf_tf.generative.map_updates import map_features, map_label, map_latents
-from cnnf_tf.generative.self_consistency import SelfConsistency, self_consistency
-from cnnf_tf.generative.summary import SelfConsistencySummary, summarize_self_consistency
+from cnnf_tf.generative.map_updates import linear_forward, map_features, map_label, map_latents
+from cnnf_tf.generative.self_consistency import (
+    SelfConsistency,
+    SelfConsistencySummary,
+    self_consistency,
+    summarize_self_consistency,
+)
 
 __all__ = [
     "DeconvolutionalGenerativeModel",

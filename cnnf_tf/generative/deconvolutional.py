@@ -12,6 +12,7 @@ Symbols to names: y label, z latents, g signals, g(0) reconstruction, h features
 """
 
 import functools
+import re
 import warnings
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, NamedTuple
@@ -21,26 +22,21 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from cnnf_tf.generative.descent import answer_all
-from cnnf_tf.generative.exactness import inexactness
-from cnnf_tf.generative.joint import joint_distribution
-from cnnf_tf.generative.labels import check_labels
 from cnnf_tf.generative.latents import LatentSite, flatten_latents, input_shape, latent_sites
 from cnnf_tf.generative.model_arguments import (
-    check_batch,
     check_binary,
     check_features,
+    check_labels,
     check_prior,
     check_scale,
     stateless_seed,
 )
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor
+from cnnf_tf.models import leaves
+from cnnf_tf.utils.validation import positive_int
 
 tfd = tfp.distributions
-
-Walk = Generator[tuple[LatentSite, Any], Tensor, tuple[Tensor, Any]]
-"""Yields each latent layer with the distribution of its z, top to bottom; wants z; returns (g(0), nested z)."""
 
 
 class Sample(NamedTuple):
@@ -54,9 +50,7 @@ class Sample(NamedTuple):
     """h, `[n, ...]`."""
 
 
-def _plain_python(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Keeps AutoGraph away: it cannot convert generators, and there is nothing to convert."""
-    return functools.wraps(function)(tf.autograph.experimental.do_not_convert(function))
+_plain_python = tf.autograph.experimental.do_not_convert  # AutoGraph cannot convert generators, nor need it
 
 
 class DeconvolutionalGenerativeModel(keras.layers.Layer):
@@ -137,14 +131,9 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
     @property
     def prior(self) -> Any:
         """p(y), a `tfd.Categorical` over int32 class ids."""
-        bias = self.network.output_bias
-        if self._log_prior is not None:
-            logits = tf.constant(self._log_prior, self._probability_dtype)
-        elif bias is not None:
-            logits = tf.cast(tf.convert_to_tensor(bias), self._probability_dtype)
-        else:
-            logits = tf.zeros(self.num_classes, self._probability_dtype)
-        return tfd.Categorical(logits=logits, name="label")
+        choices = (self._log_prior, self.network.output_bias, np.zeros(self.num_classes))
+        logits = tf.convert_to_tensor(next(choice for choice in choices if choice is not None))
+        return tfd.Categorical(logits=tf.cast(logits, self._probability_dtype), name="label")
 
     def latent_distribution(self, site: LatentSite, signal: Tensor) -> Any:
         """Bernoulli(logits = b * g) of one layer's z, one event for each example; g at the layer's output side."""
@@ -156,18 +145,15 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         mean = tf.cast(reconstruction, self._probability_dtype)
         return tfd.Independent(tfd.Normal(mean, self.scale), len(self.features_shape), name="features")
 
-    def walk(self, label: Tensor) -> Walk:
-        """Down from class ids `[batch]`, a distribution for every latent layer on the way."""
-        walk = self.network.descend(tf.one_hot(label, self.num_classes, dtype=self.network.compute_dtype))
-        sites, latent = iter(reversed(self.sites)), None
-        while True:
-            try:
-                signal = walk.send(latent)
-            except StopIteration as stop:
-                return stop.value
+    def walk(self, label: Tensor, answer: Callable[[LatentSite, Any], Tensor]) -> tuple[Tensor, Any]:
+        """Down from class ids `[batch]`: `answer(site, distribution of its z)` gives z; returns g(0) and nested z."""
+        dtype, sites = self.network.compute_dtype, iter(reversed(self.sites))
+
+        def latent(signal: Tensor) -> Tensor:
             site = next(sites)
-            value = yield site, self.latent_distribution(site, signal)
-            latent = tf.cast(value, self.network.compute_dtype)
+            return tf.cast(answer(site, self.latent_distribution(site, signal)), dtype)
+
+        return answer_all(self.network.descend(tf.one_hot(label, self.num_classes, dtype=dtype)), latent)
 
     # Sampling and rendering.
 
@@ -183,14 +169,11 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         Raises:
           ValueError: a bad `n`, `label` or `seed`.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-            raise ValueError(f"n must be a positive integer, got {n!r}.")
-        label_seed, features_seed, *seeds = tf.unstack(
-            tfp.random.split_seed(stateless_seed(seed), 2 + len(self.sites)), num=2 + len(self.sites)
-        )
+        positive_int("n", n)
+        label_seed, features_seed, *seeds = tfp.random.split_seed(stateless_seed(seed), 2 + len(self.sites))
         label = self.prior.sample(n, seed=label_seed) if label is None else self._batched(label, n)
         remaining = iter(seeds)
-        reconstruction, latents = answer_all(self.walk(label), lambda r: r[1].sample(seed=next(remaining)))
+        reconstruction, latents = self.walk(label, lambda _, z: z.sample(seed=next(remaining)))
         return Sample(label, latents, self.features_distribution(reconstruction).sample(seed=features_seed))
 
     @_plain_python
@@ -221,16 +204,20 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         """
         features = check_features(features, self.features_shape)
         values = {name: check_binary(name, value) for name, value in flatten_latents(self.network, latents).items()}
-        check_batch(features, values)
+        for name, latent in values.items():
+            if None not in (features.shape[0], latent.shape[0]) and features.shape[0] != latent.shape[0]:
+                raise ValueError(
+                    f"features and latents must be of one batch, got {features.shape[0]} features and latents of "
+                    f"{name!r} for {latent.shape[0]}."
+                )
         label = self._batched(label, tf.shape(features)[0])
         terms = {"label": self.prior.log_prob(label)}
 
-        def answer(request: tuple[LatentSite, Any]) -> Tensor:
-            site, distribution = request
+        def answer(site: LatentSite, distribution: Any) -> Tensor:
             terms[site.name] = distribution.log_prob(tf.cast(values[site.name], distribution.dtype))
             return values[site.name]
 
-        reconstruction, _ = answer_all(self.walk(label), answer)
+        reconstruction, _ = self.walk(label, answer)
         distribution = self.features_distribution(reconstruction)
         return terms | {"features": distribution.log_prob(tf.cast(features, distribution.dtype))}
 
@@ -251,7 +238,28 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         Its parts are `label`, then one for each latent layer by name, top down, then `features`; any sample shape is
         allowed. `nest_latents` and `flatten_latents` translate between its latents and those of the network.
         """
-        return joint_distribution(self)
+
+        @_plain_python
+        def parts() -> Generator[Any, Any, None]:
+            label = yield tfd.JointDistributionCoroutine.Root(self.prior)
+            # The network wants one batch dimension: sample shapes are folded into it on the way in and unfolded again.
+            sample_shape, dtype = tf.shape(label), self.network.compute_dtype
+            top = tf.one_hot(tf.reshape(label, [-1]), self.num_classes, dtype=dtype)
+            descent, sites, latent = self.network.descend(top), iter(reversed(self.sites)), None
+            while True:
+                try:
+                    signal = descent.send(latent)
+                except StopIteration as stop:
+                    reconstruction, _ = stop.value
+                    break
+                site = next(sites)
+                logits = _unfold(self.latent_distribution(site, signal).distribution.logits, sample_shape)
+                bernoulli = tfd.Bernoulli(logits=logits, dtype=logits.dtype)
+                value = yield tfd.Independent(bernoulli, len(site.shape), name=_identifier(site.name))
+                latent = tf.cast(tf.reshape(value, [-1, *site.shape]), dtype)
+            yield self.features_distribution(_unfold(reconstruction, sample_shape))
+
+        return tfd.JointDistributionCoroutine(parts, name=_identifier(self.network.name))
 
     # Checks.
 
@@ -268,6 +276,39 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
         return label
 
 
+def answer_all(walk: Generator[Any, Any, Any], answer: Callable[[Any], Any]) -> Any:
+    """Runs a generator to its end, sending `answer(request)` for everything it yields; returns what it returns."""
+    reply = None
+    while True:
+        try:
+            request = walk.send(reply)
+        except StopIteration as stop:
+            return stop.value
+        reply = answer(request)
+
+
+def inexactness(network: FeedbackSequential) -> list[str]:
+    """Why the theorem of docs/theory.md does not hold exactly for this network; empty where it does."""
+    reasons: dict[str, list[str]] = {}
+    for layer in leaves(network):
+        reason = layer.inexactness
+        if layer.output_bias is not None and layer.output_bias is not network.output_bias:
+            reason = "dense biases below the last layer have no part in the generative model"
+        if reason is not None:
+            reasons.setdefault(reason, []).append(layer.name)
+    return [f"{reason} ({', '.join(names)})" for reason, names in reasons.items()]
+
+
 def sum_terms(terms: Iterable[Tensor]) -> Tensor:
     """Their sum, in a fixed order: that of `tf.add_n`, into which graphs turn sums, changes from run to run."""
     return tf.reduce_sum(tf.stack(list(terms)), 0)
+
+
+def _identifier(name: str) -> str:
+    """A layer's name as the name of a field."""
+    return re.sub(r"\W|^(?=\d)", "_", name)
+
+
+def _unfold(values: Tensor, sample_shape: Tensor) -> Tensor:
+    """`[samples, *event]` to `[*sample_shape, *event]`."""
+    return tf.reshape(values, tf.concat([sample_shape, values.shape[1:]], 0))

@@ -61,9 +61,8 @@ def flatten_latents(network: FeedbackSequential, latents: Any) -> dict[str, Tens
     Raises:
       ValueError: latents that are not nested or shaped like those of this network.
     """
-    values = list(_collect(network, latents))
-    sites = latent_sites(network)
-    for site, value in zip(sites, values, strict=True):
+    found = {}
+    for site, value in zip(latent_sites(network), list(_collect(network, latents)), strict=True):
         shape = getattr(value, "shape", None)
         if shape is None or len(shape) != len(site.shape) + 1 or tuple(shape[1:]) != site.shape:
             got = f"shape {tuple(shape)}" if shape is not None else type(value).__name__
@@ -71,7 +70,8 @@ def flatten_latents(network: FeedbackSequential, latents: Any) -> dict[str, Tens
                 f"latents of {site.name!r} must be a tensor of shape [batch, {', '.join(map(str, site.shape))}], got "
                 f"{got}; pass latents of this very network."
             )
-    return {site.name: value for site, value in zip(sites, values, strict=True)}
+        found[site.name] = value
+    return found
 
 
 def nest_latents(network: FeedbackSequential, by_name: dict[str, Tensor]) -> list[Any]:

@@ -7,17 +7,58 @@
 One `models.step` is `map_features`, then `map_latents`; the argmax of its logits is `map_label`. Under the constancy
 assumption of docs/theory.md `linear_forward(h; z)_y` is log p(h, y, z) up to a constant (for sigma = 1; else give
 h / sigma^2 as features), so these are the maximum a posteriori updates.
+
+`linear_forward` is the CNN whose rectifiers and pools are fixed to given latents: an affine map, the adjoint of the
+renderer.
+
+    AdaReLU:   f  ->  z_R * (f + b)
+    AdaPool:   f  ->  sum over each window of z_P * f      (any number of ones in a window)
+
+Linear layers run as they are; every layer's `linear_call` says how. With b the biases and g(i; y, z) the signal at the
+output side of latent layer i when the one-hot label y is rendered through z, for every class y and ANY latents z,
+
+    linear_forward(h; z)_y = <h, g(0; y, z)> + sum_i <b(i), z(i) * g(i; y, z)> + c_y,
+
+c being the bias of the last dense layer. See docs/theory.md, which also says which layers void the identity.
 """
 
 from typing import Any
 
 from keras import ops
 
-from cnnf_tf.generative.labels import top_signal
 from cnnf_tf.generative.latents import flatten_latents, input_shape
-from cnnf_tf.generative.linear import linear_forward
+from cnnf_tf.generative.model_arguments import top_signal
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, move
+
+
+def linear_forward(
+    network: FeedbackSequential,
+    features: Tensor,
+    latents: Any,
+    *,
+    signals: Any = None,
+    step_size: float | Tensor = 0.0,
+) -> Tensor:
+    """Runs features up the network with its latents fixed.
+
+    Args:
+      network: a built network.
+      features: h, `[batch, ...]`.
+      latents: z, nested as the network returns them, of the same batch; 0 or 1, but any number of ones in a window.
+      signals: g of a feedback pass, nested as `network.feedback` returns them; only for the residual form of CNN-F,
+        where every AdaReLU first moves its f towards g: `f <- f + step_size (g - f)`.
+      step_size: eta of the residual form; it has no effect without `signals`.
+
+    Returns:
+      The logits, `[batch, classes]`. With the latents that `network(features, signals, step_size=step_size)` returned,
+      these are that call's logits (for the rules "map" and "reference").
+
+    Raises:
+      ValueError: latents of another network.
+    """
+    flatten_latents(network, latents)
+    return network.linear_call(ops.cast(features, network.compute_dtype), latents, signals, step_size=step_size)
 
 
 def map_label(
@@ -30,15 +71,7 @@ def map_label(
 ) -> Tensor:
     """The most probable label given features and latents, int32 `[batch]`.
 
-    Args:
-      network: a built network.
-      features: h, `[batch, ...]`.
-      latents: z, nested as the network returns them.
-      signals: as for `linear_forward`, for the residual form.
-      step_size: as for `linear_forward`.
-
-    Raises:
-      ValueError: latents of another network.
+    The arguments and errors are those of `linear_forward`.
     """
     logits = linear_forward(network, features, latents, signals=signals, step_size=step_size)
     return ops.cast(ops.argmax(logits, axis=-1), "int32")

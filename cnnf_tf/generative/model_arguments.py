@@ -42,16 +42,6 @@ def check_features(features: Any, shape: Shape) -> Tensor:
     return features
 
 
-def check_batch(features: Tensor, latents: dict[str, Tensor]) -> None:
-    """Raises ValueError where latents are known to be of another batch than the features."""
-    for name, latent in latents.items():
-        if None not in (features.shape[0], latent.shape[0]) and features.shape[0] != latent.shape[0]:
-            raise ValueError(
-                f"features and latents must be of one batch, got {features.shape[0]} features and latents of {name!r} "
-                f"for {latent.shape[0]}."
-            )
-
-
 def check_binary(name: str, latent: Tensor) -> Tensor:
     """Returns the latents of the layer `name`; running it raises InvalidArgumentError unless they are 0 or 1."""
     valid = tf.reduce_all((latent == 0) | (latent == 1))
@@ -71,3 +61,52 @@ def stateless_seed(seed: Any) -> Tensor:
         raise ValueError(f"seed must be an int or two ints, got {seed.dtype.name} of shape {tuple(seed.shape)}.")
     seed = tf.cast(seed, tf.int32)
     return tf.stack([seed, tf.zeros_like(seed)]) if seed.shape.rank == 0 else seed
+
+
+def check_labels(label: Any, num_classes: int) -> Tensor:
+    """Returns class ids as an int32 tensor, a scalar or `[batch]`.
+
+    Raises:
+      ValueError: not integers, rank above 1, or (where the values are known) a class id outside [0, num_classes).
+      tf.errors.InvalidArgumentError: the same for values first known when a graph runs.
+    """
+    label = tf.convert_to_tensor(label)
+    if not label.dtype.is_integer:
+        raise ValueError(f"label must be integer class ids, a scalar or [batch], got {label.dtype.name}.")
+    if label.shape.rank not in (0, 1):
+        raise ValueError(f"label must be integer class ids, a scalar or [batch], got shape {tuple(label.shape)}.")
+    message = f"label must be class ids in [0, {num_classes - 1}]"
+    known = tf.get_static_value(label)
+    if known is not None and known.size and (known.min() < 0 or known.max() >= num_classes):
+        raise ValueError(f"{message}, got values from {known.min()} to {known.max()}.")
+    if known is None:
+        valid = tf.reduce_all((label >= 0) & (label < num_classes))
+        with tf.control_dependencies([tf.debugging.Assert(valid, [message + ", got:", label])]):
+            label = tf.identity(label)
+    return tf.cast(label, tf.int32)
+
+
+def top_signal(label: Any, num_classes: int, dtype: Any) -> Tensor:
+    """What is sent down from the top: `[batch, num_classes]`.
+
+    Args:
+      label: class ids, `[batch]` (sent down as one-hot vectors), or floats `[batch, num_classes]` (sent down as they
+        are: the raw logits of a CNN-F, or a soft label).
+      num_classes: size of the top.
+      dtype: of the result.
+
+    Raises:
+      ValueError: anything else.
+    """
+    label = tf.convert_to_tensor(label)
+    if label.dtype.is_floating:
+        if label.shape.rank != 2 or label.shape[-1] != num_classes:
+            raise ValueError(
+                f"label must be integer class ids [batch] or floats [batch, {num_classes}], got {label.dtype.name} of "
+                f"shape {tuple(label.shape)}."
+            )
+        return tf.cast(label, dtype)
+    label = check_labels(label, num_classes)
+    if label.shape.rank != 1:
+        raise ValueError(f"label must be integer class ids [batch] or floats [batch, {num_classes}], got a scalar.")
+    return tf.one_hot(label, num_classes, dtype=dtype)

@@ -2,9 +2,8 @@
 
 from cnnf_tf.models.adaptive import AdaptiveResult, adaptive_unroll, check_tolerance, infer_adaptive
 from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, wide_resnet
+from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, leaves, wide_resnet
 from cnnf_tf.models.objective import Losses, Scored, batch_losses, reconstruction_loss, trajectory_losses
-from cnnf_tf.models.traversal import leaves
 from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
 
 __all__ = [

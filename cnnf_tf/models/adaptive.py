@@ -10,18 +10,19 @@ An image that stopped is frozen, and taken out of the work: the loop carries the
 so each image gets what it would get alone. The state's structure is that of the first pass, which is peeled.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32
-from cnnf_tf.models.agreement import feature_residual, latent_flip_rate
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
-    State,
     check_iterations,
     check_step_size,
     first_pass,
@@ -29,7 +30,10 @@ from cnnf_tf.models.unroll import (
     step,
     unpack,
 )
-from cnnf_tf.utils.validation import one_of
+from cnnf_tf.utils.validation import number, one_of
+
+if keras.backend.backend() == "tensorflow":  # the only backend that this loop runs on
+    import tensorflow as tf
 
 
 class AdaptiveResult(NamedTuple):
@@ -66,20 +70,16 @@ def infer_adaptive(
     Args:
       model: a CNNF.
       images: floats in [0, 1], `[batch, *image_shape]`.
-      max_iterations: see `adaptive_unroll`.
-      tolerance: see `adaptive_unroll`.
+      max_iterations: see `adaptive_unroll`, also for `tolerance`.
       step_size: eta; the model's own by default.
 
     Raises:
       ValueError: as `CNNF.infer` and `adaptive_unroll`.
       tf.errors.InvalidArgumentError: pixels outside [0, 1].
     """
-    features = model.normalize(images)
-    if model.encoder is not None:
-        features, _ = model.encoder(features, training=False)
     return adaptive_unroll(
         model.network,
-        features,
+        model.encode(images),
         max_iterations=max_iterations,
         tolerance=tolerance,
         step_size=model.step_size if step_size is None else check_step_size(step_size),
@@ -115,8 +115,6 @@ def adaptive_unroll(
     Raises:
       ValueError: a negative or non-integer `max_iterations`, a negative `tolerance`, an unknown `feedback_start`.
     """
-    import tensorflow as tf
-
     if not tf.is_tensor(max_iterations):
         check_iterations(max_iterations)
     if not tf.is_tensor(tolerance):
@@ -133,17 +131,13 @@ def adaptive_unroll(
     running = _keep_rows(limits > 0, [rows, never, *pack(state)])
     result = [logits, logits, tf.zeros_like(rows), unknown]
 
-    def some_run(running: list[Tensor], result: list[Tensor]) -> Tensor:
-        del result
-        return tf.shape(running[0])[0] > 0
-
     def iterate(running: list[Tensor], result: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         rows, residual_before, *packed = running
         last, total, used, report = result
         before = unpack(state, packed)
         after, feedback = step(network, before, step_size=step_size, feedback_start=feedback_start)
         logits = at_least_float32(after.logits)
-        changed = tf.cast(_label(before) != _label(after), logits.dtype)
+        changed = tf.cast(ops.argmax(before.logits, axis=-1) != ops.argmax(after.logits, axis=-1), logits.dtype)
         after_packed = pack(after.carried())
         flips = latent_flip_rate(pack(before.latents), pack(after.latents), changed)
         residual = tf.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
@@ -161,41 +155,56 @@ def adaptive_unroll(
         goes_on = ~settled & (count < tf.gather(limits, rows))
         return _keep_rows(goes_on, [rows, residual, *after_packed]), result
 
-    def any_batch(tensors: list[Tensor]) -> list[Any]:
-        return [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in tensors]
-
+    any_batch = [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in running]
     _, (last, total, used, report) = tf.while_loop(
-        some_run,
+        lambda running, result: tf.size(running[0]) > 0,
         iterate,
         (running, result),
-        shape_invariants=(any_batch(running), [tensor.shape for tensor in result]),
+        shape_invariants=(any_batch, [tensor.shape for tensor in result]),
         parallel_iterations=1,
     )
     average = total / tf.cast(used + 1, total.dtype)[:, None]
     return AdaptiveResult(last, average, used, *tf.unstack(report, num=3, axis=-1))
 
 
+def latent_flip_rate(before: Sequence[Tensor], after: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Share of the latents that differ, `[batch]`.
+
+    Args:
+      before: latents of one pass, each `[batch, ...]` of zeros and ones.
+      after: those of the next pass, in the same order.
+      like: `[batch]`; zeros of its shape and dtype are the answer where there are no latents.
+    """
+    if not before:
+        return ops.zeros_like(like)
+    flipped = [
+        ops.sum(_example_rows(ops.cast(old != new, "float32")), axis=-1) for old, new in zip(before, after, strict=True)
+    ]
+    count = sum(_example_rows(old).shape[-1] for old in before)
+    return ops.cast(sum(flipped[1:], start=flipped[0]), like.dtype) / count
+
+
+def feature_residual(features: Tensor, reconstruction: Tensor) -> Tensor:
+    """|h - g(0)| / |h|, `[batch]`, at least float32. An all-zero h has no scale of its own: then it is |g(0)|."""
+    features, reconstruction = _example_rows(features), _example_rows(reconstruction)
+    norm = ops.norm(features, axis=-1)
+    return ops.norm(features - reconstruction, axis=-1) / ops.where(norm > 0, norm, ops.ones_like(norm))
+
+
 def check_tolerance(tolerance: Any) -> float:
     """Returns `tolerance` if it is a number >= 0 (infinity too), else raises ValueError."""
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not tolerance >= 0:
-        raise ValueError(f"tolerance must be a number >= 0 (0 never stops early), got {tolerance!r}.")
-    return float(tolerance)
+    return number("tolerance", tolerance, note=" (0 never stops early)")
+
+
+def _example_rows(values: Tensor) -> Tensor:
+    """`[batch, ...]` to `[batch, units]`, at least float32."""
+    return at_least_float32(ops.reshape(values, (-1, math.prod(values.shape[1:]))))
 
 
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     """The rows where `keep` holds; nothing is copied while that is all of them."""
-
-    import tensorflow as tf
-
-    def some() -> list[Tensor]:
-        indices = tf.where(keep)[:, 0]
-        return [tf.gather(tensor, indices) for tensor in tensors]
-
-    def all_of_them() -> list[Tensor]:
-        return [tf.identity(tensor) for tensor in tensors]
-
-    return tf.cond(tf.reduce_all(keep), all_of_them, some)
-
-
-def _label(state: State) -> Tensor:
-    return ops.argmax(state.logits, axis=-1)
+    return tf.cond(
+        tf.reduce_all(keep),
+        lambda: [tf.identity(tensor) for tensor in tensors],
+        lambda: [tf.gather(tensor, tf.where(keep)[:, 0]) for tensor in tensors],
+    )

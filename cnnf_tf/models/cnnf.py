@@ -1,6 +1,6 @@
 """CNN-F as a Keras model: pixel normalisation, encoder, network, loop and readout."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +9,7 @@ from keras import ops
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, register
 from cnnf_tf.models.networks import NETWORKS, Network
-from cnnf_tf.models.objective import Losses, Scored, batch_losses
+from cnnf_tf.models.objective import Scored, batch_losses
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
@@ -24,6 +24,10 @@ if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for infer
     import tensorflow as tf
 
 _RANGE_TOLERANCE = 1e-3
+_OPTIONS = (
+    *("iterations", "step_size", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
+    *("rematerialize", "pixel_mean", "pixel_scale"),
+)
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
 _MEANS = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
 
@@ -93,16 +97,18 @@ class CNNF(keras.Model):
         self.build((None, *self.image_shape))
 
     @classmethod
-    def from_name(cls, name: str, *, image_shape: Sequence[int], network: dict[str, Any], **kwargs: Any) -> "CNNF":
-        """Builds one of the paper's networks, `NETWORKS[name](**network)`, and wraps it.
+    def from_name(
+        cls, name: str, *, image_shape: Sequence[int], network: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> "CNNF":
+        """Builds one of the paper's networks, `NETWORKS[name](**(network or {}))`, and wraps it.
 
         Args:
           name: "fashion_cnn" or "wide_resnet".
           image_shape: `(height, width, channels)`.
-          network: arguments of the network's function, `ind` and `rule` among them.
+          network: arguments of the network's function, `ind` and `rule` among them; its defaults otherwise.
           **kwargs: arguments of `CNNF`.
         """
-        parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**network)
+        parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**(network or {}))
         return cls(parts.network, parts.encoder, image_shape=image_shape, **kwargs)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -145,12 +151,9 @@ class CNNF(keras.Model):
           ValueError: wrong rank, size, channels or dtype of the images, or a bad `iterations` or `step_size`.
           tf.errors.InvalidArgumentError: pixels outside [0, 1], or no image at all.
         """
-        features = self.normalize(images)
-        if self.encoder is not None:
-            features, _ = self.encoder(features, training=training)
         return unroll(
             self.network,
-            features,
+            self.encode(images, training=training),
             iterations=self.iterations if iterations is None else iterations,
             step_size=self.step_size if step_size is None else check_step_size(step_size),
             feedback_start=self.feedback_start,
@@ -175,6 +178,11 @@ class CNNF(keras.Model):
         if keras.backend.backend() == "tensorflow":
             images = _checked_pixels(images)
         return ops.cast((images - self.pixel_mean) / self.pixel_scale, self.compute_dtype)
+
+    def encode(self, images: Tensor, *, training: bool = False) -> Tensor:
+        """h of the first pass: images in [0, 1], normalised, and through the encoder if there is one."""
+        features = self.normalize(images)
+        return features if self.encoder is None else self.encoder(features, training=training)[0]
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """The inverse of `normalize`, clipped to [0, 1]; for h and g(0) of a model whose h is the image."""
@@ -223,12 +231,12 @@ class CNNF(keras.Model):
             scaled = self.optimizer.scale_loss(scored.losses.total)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        return self._report(scored.seen, scored.losses, images, labels, sample_weight)
+        return self._report(scored, images, labels, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         images, clean, labels, sample_weight = _unpack(data)
         scored = self._score(images, clean, labels, sample_weight)
-        return self._report(scored.seen, scored.losses, images, labels, sample_weight)
+        return self._report(scored, images, labels, sample_weight)
 
     def unrecorded_iterations(self, training_step: Tensor) -> Tensor | None:
         """How many iterations a training step goes on without gradients (see `training_horizon`); None without one.
@@ -251,14 +259,13 @@ class CNNF(keras.Model):
         weight = self.reconstruction_weight / tf.distribute.get_strategy().num_replicas_in_sync
         return batch_losses(self.infer, images, classification, reconstruction_weight=weight, clean=clean, **options)
 
-    def _report(
-        self, trajectory: Trajectory, losses: Losses, images: Tensor, labels: Tensor, sample_weight: Any
-    ) -> dict[str, Tensor]:
+    def _report(self, scored: Scored, images: Tensor, labels: Tensor, sample_weight: Any) -> dict[str, Tensor]:
+        losses, passes = scored.losses, scored.seen.logits
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        readout = READOUTS[self.readout](trajectory.logits)
+        readout = READOUTS[self.readout](passes)
         one_hot = len(labels.shape) == 2 and labels.shape[-1] == self.num_classes
         class_ids = ops.argmax(labels, axis=-1) if one_hot else labels
-        for metric, logits in zip(self._accuracy_metrics, (readout, *_ends(trajectory.logits)), strict=True):
+        for metric, logits in zip(self._accuracy_metrics, (readout, passes[0], passes[-1]), strict=True):
             metric.update_state(class_ids, logits, sample_weight=sample_weight)
         first, last = losses.passes[0] * replicas, losses.passes[-1] * replicas
         total_mean = next(metric for metric in self.metrics if metric.name == "loss")
@@ -274,15 +281,7 @@ class CNNF(keras.Model):
             "network": keras.saving.serialize_keras_object(self.network),
             "encoder": None if self.encoder is None else keras.saving.serialize_keras_object(self.encoder),
             "image_shape": list(self.image_shape),
-            "iterations": self.iterations,
-            "step_size": self.step_size,
-            "readout": self.readout,
-            "feedback_start": self.feedback_start,
-            "reconstruction_weight": self.reconstruction_weight,
-            "training_horizon": self.training_horizon,
-            "rematerialize": self.rematerialize,
-            "pixel_mean": self.pixel_mean,
-            "pixel_scale": self.pixel_scale,
+            **{name: getattr(self, name) for name in _OPTIONS},
         }
 
     @classmethod
@@ -318,10 +317,6 @@ def _checked_pixels(images: Tensor) -> Tensor:
     ]
     with tf.control_dependencies(checks):
         return tf.identity(images)
-
-
-def _ends(logits: Tensor) -> tuple[Tensor, Tensor]:
-    return logits[0], logits[-1]
 
 
 def _check_horizon(horizon: Any, iterations: int) -> int:

@@ -1,10 +1,11 @@
 """The two networks of the paper, split at `ind` into a fixed front part (encoder) and the part inside the loop.
 
 Both follow the authors' code (yjhuangcd/CNNF, commit 37b610a). N^ is `InstanceNorm` going up only, Nv going down only.
+Beside them, `leaves` walks through any network.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -13,6 +14,7 @@ from cnnf_tf.layers import (
     AdaPool2D,
     AdaReLU,
     FeedbackAveragePooling2D,
+    FeedbackComposite,
     FeedbackConv2D,
     FeedbackDense,
     FeedbackFlatten,
@@ -52,7 +54,7 @@ def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map", taps:
         h alone.
     """
     _check_ind(ind, 2)
-    pool_rule = _pool_rule(rule)
+    pool_rule = rule if one_of("rule", rule, ada_relu.RULES) in ada_pool.RULES else "map"
 
     def block(index: int, filters: int, pool: bool) -> Layers:
         rectifier: FeedbackLayer = AdaReLU(rule=rule, name=f"ada_relu{index}")
@@ -136,6 +138,21 @@ NETWORKS: dict[str, Callable[..., Network]] = {"fashion_cnn": fashion_cnn, "wide
 """Networks by the name that configs use."""
 
 
+def leaves(layer: FeedbackLayer) -> Iterator[FeedbackLayer]:
+    """The plain layers inside a layer, bottom to top (main branch before shortcut); the layer itself if it is plain."""
+    for _, leaf in named_leaves(layer):
+        yield leaf
+
+
+def named_leaves(layer: FeedbackLayer, path: str = "") -> Iterator[tuple[str, FeedbackLayer]]:
+    """`leaves`, each with its path: `path`, then the names of the layers around it and its own, as in "/tap1/relu"."""
+    if not isinstance(layer, FeedbackComposite):
+        yield path, layer
+        return
+    for child in layer.children():
+        yield from named_leaves(child, f"{path}/{child.name}")
+
+
 def _norm_up(name: str) -> InstanceNorm:
     return InstanceNorm(down=False, name=name)
 
@@ -149,11 +166,6 @@ def _logits(num_classes: int, name: str) -> FeedbackDense:
     policy = keras.config.dtype_policy()
     dtype = policy.variable_dtype if policy.compute_dtype in ("float16", "bfloat16") else policy
     return FeedbackDense(positive_int("num_classes", num_classes), use_bias=True, name=name, dtype=dtype)
-
-
-def _pool_rule(rule: str) -> str:
-    one_of("rule", rule, ada_relu.RULES)
-    return rule if rule in ada_pool.RULES else "map"
 
 
 def _check_ind(ind: int, largest: int) -> None:

@@ -12,7 +12,7 @@ the first term becomes the mean over passes of `(a CE(clean) + CE(adversarial)) 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops, tree
 
@@ -141,16 +141,6 @@ def _combine(passes: list[Tensor], reconstruction: Tensor, reconstruction_weight
 
 def _half(trajectory: Trajectory, index: int) -> Trajectory:
     """What became of the first (0) or second (1) half of a batch; without latents and signals."""
-
-    def take(tensors: Any, axis: int = 0) -> Any:
-        return tree.map_structure(lambda tensor: ops.split(tensor, 2, axis=axis)[index], tensors)
-
-    return Trajectory(
-        logits=take(trajectory.logits, 1),
-        features=take(trajectory.features),
-        reconstructions=take(trajectory.reconstructions),
-        taps=take(trajectory.taps),
-        tap_reconstructions=take(trajectory.tap_reconstructions),
-        latents=[],
-        signals=[],
-    )
+    rest = trajectory._replace(logits=[], latents=[], signals=[])
+    half = tree.map_structure(lambda tensor: ops.split(tensor, 2)[index], rest)
+    return half._replace(logits=ops.split(trajectory.logits, 2, axis=1)[index])

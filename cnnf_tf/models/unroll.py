@@ -9,6 +9,7 @@
 Training, attacks, evaluation, restoration and export all call this loop; nothing else re-writes it.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,17 +17,12 @@ from keras import ops, remat, tree
 
 from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, at_least_float32, move
-from cnnf_tf.utils.validation import one_of
-
-
-def _one_hot(logits: Tensor) -> Tensor:
-    return ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype)
-
+from cnnf_tf.utils.validation import integer, number, one_of
 
 FEEDBACK_STARTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "softmax": ops.softmax,
-    "one_hot": _one_hot,
+    "one_hot": lambda logits: ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype),
 }
 """What is sent down from the top: the raw logits (the authors' choice), their softmax, or the winning class."""
 
@@ -142,7 +138,7 @@ def unroll(
     def once(state: State) -> tuple[State, Feedback]:
         return step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
 
-    iterate = _rematerialized(once) if rematerialize else once
+    iterate = functools.partial(_rematerialized, once) if rematerialize else once
     state = first_pass(network, features, training=training)
     states, feedbacks = [state], []
     for iteration in range(iterations + (unrecorded is not None)):
@@ -178,23 +174,17 @@ def _advance(
     return unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
 
 
-def _rematerialized(
-    iterate: Callable[[State], tuple[State, Feedback]],
-) -> Callable[[State], tuple[State, Feedback]]:
-    """The same function, whose gradient runs it once more instead of keeping what it computed."""
+def _rematerialized(iterate: Callable[[State], tuple[State, Feedback]], state: State) -> tuple[State, Feedback]:
+    """`iterate(state)`, but a gradient runs it once more instead of keeping what it computed."""
+    state = state.carried()
+    nests: list[Any] = []
 
-    def run(state: State) -> tuple[State, Feedback]:
-        state = state.carried()
-        nests: list[Any] = []
+    def flat(*tensors: Tensor) -> list[Tensor]:
+        nests[:] = [iterate(unpack(state, tensors))]
+        return pack(nests[0])
 
-        def flat(*tensors: Tensor) -> list[Tensor]:
-            nests[:] = [iterate(unpack(state, tensors))]
-            return pack(nests[0])
-
-        tensors = remat(flat)(*pack(state))
-        return unpack(nests[0], tensors)
-
-    return run
+    tensors = remat(flat)(*pack(state))
+    return unpack(nests[0], tensors)
 
 
 def pack(nest: Any) -> list[Tensor]:
@@ -208,27 +198,18 @@ def unpack(nest: Any, tensors: Sequence[Tensor]) -> Any:
     return tree.pack_sequence_as(nest, [None if leaf is None else next(left) for leaf in tree.flatten(nest)])
 
 
-def _last(logits: Tensor) -> Tensor:
-    return logits[-1]
-
-
-def _average(logits: Tensor) -> Tensor:
-    return ops.mean(logits, axis=0)
-
-
-READOUTS: dict[str, Callable[[Tensor], Tensor]] = {"last": _last, "average": _average}
+READOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "last": lambda logits: logits[-1],
+    "average": lambda logits: ops.mean(logits, axis=0),
+}
 """From the logits of all passes, `[K + 1, batch, classes]`, to `[batch, classes]`."""
 
 
 def check_iterations(iterations: Any) -> int:
     """Returns `iterations` if it is an int >= 0, else raises ValueError."""
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-        raise ValueError(f"iterations must be an integer >= 0 (0 is the plain CNN), got {iterations!r}.")
-    return iterations
+    return integer("iterations", iterations, note=" (0 is the plain CNN)")
 
 
 def check_step_size(step_size: Any) -> float:
     """Returns `step_size` if it is a number in [0, 1], else raises ValueError."""
-    if isinstance(step_size, bool) or not isinstance(step_size, (int, float)) or not 0 <= step_size <= 1:
-        raise ValueError(f"step_size (eta) must be a number in [0, 1], got {step_size!r}.")
-    return float(step_size)
+    return number("step_size (eta)", step_size, high=1.0)

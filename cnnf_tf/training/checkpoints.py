@@ -4,40 +4,30 @@ A checkpoint is a NumPy archive (`checkpoints/step-00000120.npz`), a ZIP file wi
 noticed on reading, and the next older file takes its place.
 """
 
+import dataclasses
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from cnnf_tf.utils.files import atomic_path
-
-_PATTERN = "step-*.npz"
-# Whatever zipfile and NumPy raise on a file with any of its bytes changed.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+from cnnf_tf.utils.files import read_npz, write_npz
 
 
+@dataclasses.dataclass(frozen=True)
 class Checkpoints:
-    """The newest few checkpoints in a folder.
+    """The newest few checkpoints in a folder."""
 
-    Args:
-      folder: made with the first checkpoint.
-      keep: how many are kept.
-    """
-
-    def __init__(self, folder: pathlib.Path, *, keep: int = 3):
-        self._folder = folder
-        self._keep = keep
+    folder: pathlib.Path  # made with the first checkpoint
+    keep: int = dataclasses.field(default=3, kw_only=True)  # how many are kept
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints that are there, oldest first."""
-        return sorted(int(path.stem.removeprefix("step-")) for path in self._folder.glob(_PATTERN))
+        return sorted(int(path.stem.removeprefix("step-")) for path in self.folder.glob("step-*.npz"))
 
     def path(self, step: int) -> pathlib.Path:
         """The file of a step."""
-        return self._folder / f"step-{step:08d}.npz"
+        return self.folder / f"step-{step:08d}.npz"
 
     def write(self, step: int, arrays: Sequence[np.ndarray], **extra: Any) -> None:
         """Writes a checkpoint, then removes those that are too many.
@@ -54,14 +44,13 @@ class Checkpoints:
         named |= {f"extra_{name}": np.asarray(value) for name, value in extra.items()}
         named["count"] = np.asarray(len(named))
         try:
-            with atomic_path(self.path(step)) as temporary, temporary.open("wb") as file:
-                np.savez(file, **named)  # type: ignore[arg-type]
+            write_npz(self.path(step), named)
         except OSError as error:
             kept = f"the newest checkpoint is that of step {self.steps()[-1]}" if self.steps() else "there is none yet"
             raise OSError(
                 error.errno, f"the checkpoint of step {step} could not be written ({error.strerror}); {kept}"
             ) from error
-        for old in self.steps()[: -self._keep]:
+        for old in self.steps()[: -self.keep]:
             self.path(old).unlink()
 
     def read_newest(self) -> tuple[int, list[np.ndarray], dict[str, np.ndarray]] | None:
@@ -76,29 +65,17 @@ class Checkpoints:
         steps = self.steps()
         for step in reversed(steps):
             try:
-                found = _read(self.path(step))
-            except _DAMAGE as error:
+                found = read_npz(self.path(step))
+                if found.pop("count", None) != len(found):  # damage in the list of contents can hide an array
+                    raise ValueError("arrays are missing")
+            except ValueError as error:
                 print(f"{self.path(step)} is damaged ({error}); trying the checkpoint before it.")
                 continue
             variables = [found[name] for name in sorted(found) if name.startswith("variable_")]
-            prefix = "extra_"
-            extra = {name.removeprefix(prefix): found[name] for name in found if name.startswith(prefix)}
-            return step, variables, extra
+            return step, variables, {name[6:]: found[name] for name in found if name.startswith("extra_")}
         if steps:
             raise ValueError(
-                f"all checkpoints in {self._folder} are damaged ({', '.join(map(str, steps))}); remove them to start "
+                f"all checkpoints in {self.folder} are damaged ({', '.join(map(str, steps))}); remove them to start "
                 "from nothing, or give another --workdir."
             )
         return None
-
-
-def _read(path: pathlib.Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()  # NumPy compares checksums only where it reads an array to its end
-    if damaged is not None:
-        raise ValueError(f"wrong checksum of {damaged}")
-    with np.load(path, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in arrays.files}
-    if found.pop("count") != len(found):  # damage in the list of contents can hide an array
-        raise ValueError("arrays are missing")
-    return found

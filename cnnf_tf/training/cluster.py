@@ -26,10 +26,8 @@ _PATIENCE = 10.0  # seconds, for the port of a process that was just killed
 class Cluster(NamedTuple):
     """What TF_CONFIG says."""
 
-    workers: list[str]
-    """Addresses, `host:port`."""
-    own: int
-    """The place of this process among them."""
+    workers: list[str]  # addresses, `host:port`
+    own: int  # the place of this process among them
 
 
 def read_cluster() -> Cluster:
@@ -128,8 +126,6 @@ def _listening(address: str, *, backlog: int) -> socket.socket:
 
 def _answers(address: str) -> bool:
     host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
+    with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=1.0):
+        return True
+    return False

@@ -1,9 +1,10 @@
 """Checks of a training configuration, all before any work."""
 
-from collections.abc import Mapping
-from typing import Any
+import operator
 
 from ml_collections import ConfigDict
+
+from cnnf_tf.utils.validation import integer, number
 
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -30,17 +31,15 @@ def check_config(config: ConfigDict, replicas: int) -> None:
         if "corruptions" in config.data:
             raise ValueError("config has both an adversarial block and data.corruptions; wanted one of them.")
         for name in ("guard_drop", "guard_from"):
-            _check_number(config, f"adversarial.{name}", 0.0, 1.0)
+            number(f"config.adversarial.{name}", config.adversarial[name], high=1.0)
         if config.adversarial.guard_steps and not (config.data.validation_split and config.adversarial.robust_images):
             raise ValueError(
                 "config.adversarial.guard_steps wants a config.data.validation_split and config.adversarial."
                 "robust_images > 0 to watch over; 0 is no guard."
             )
     for name, minimum in least.items():
-        value = _get(config, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-            raise ValueError(f"config.{name} must be an integer >= {minimum}, got {value!r}.")
-    _check_number(config, "train.ema_decay", 0.0, 1.0)
+        integer(f"config.{name}", operator.attrgetter(name)(config), least=minimum)
+    number("config.train.ema_decay", config.train.ema_decay, high=1.0)
     if config.train.ema_decay == 1:
         raise ValueError("config.train.ema_decay must be below 1, got 1: the average would never move.")
     if config.train.dtype_policy not in DTYPE_POLICIES:
@@ -53,16 +52,3 @@ def check_config(config: ConfigDict, replicas: int) -> None:
             f"config.data.batch_size is the size of the whole batch and must be divisible by {replicas} replicas x "
             f"{accumulation} micro-batches (config.train.accumulation), got {batch}."
         )
-
-
-def _check_number(config: ConfigDict, name: str, low: float, high: float) -> None:
-    value = _get(config, name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise ValueError(f"config.{name} must be a number in [{low:g}, {high:g}], got {value!r}.")
-
-
-def _get(config: Mapping[str, Any], name: str) -> Any:
-    node: Any = config
-    for part in name.split("."):
-        node = node[part]
-    return node

@@ -1,5 +1,7 @@
 """The training loop: steps, evaluations, checkpoints. Everything a step depends on is in a checkpoint or the config."""
 
+import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,51 +15,45 @@ from cnnf_tf.attacks import PGD
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.held_out import HeldOut, averaged_weights
-from cnnf_tf.training.objectives import Curriculum, Objective
+from cnnf_tf.training.objectives import Curriculum
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
 from cnnf_tf.training.watch import Watch
 from cnnf_tf.training.workdir import Workdir
-from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.files import atomic_path, write_npz
 
 _NUM_PICTURES = 8
 
 
+@dataclasses.dataclass(eq=False)
 class Loop:
-    """A run of the configuration; made in the scope of the strategy.
+    """A run of the configuration; made in the scope of the strategy."""
 
-    Args:
-      config: see `training.run`.
-      folder: opened and locked.
-      model: new.
-      optimizer: new and built.
-      curriculum: what each step minimises.
-      steps_per_epoch: number of steps that count as one epoch.
-    """
+    config: ConfigDict  # see `training.run`
+    folder: Workdir  # opened and locked
+    model: CNNF  # new
+    optimizer: keras.optimizers.Optimizer  # new and built
+    curriculum: Curriculum  # what each step minimises
+    _: dataclasses.KW_ONLY
+    steps_per_epoch: int  # number of steps that count as one epoch
 
-    def __init__(
-        self,
-        config: ConfigDict,
-        folder: Workdir,
-        model: CNNF,
-        optimizer: keras.optimizers.Optimizer,
-        curriculum: Curriculum,
-        *,
-        steps_per_epoch: int,
-    ):
-        self._config = config
-        self._folder = folder
-        self._model = model
-        self._optimizer = optimizer
-        self._steps_per_epoch = steps_per_epoch
-        self._total_steps = steps_per_epoch * config.train.epochs
+    def __post_init__(self) -> None:
+        options = self.config.train
         self._strategy = tf.distribute.get_strategy()
         self._chief = is_chief(self._strategy)
-        self._checkpoints = Checkpoints(folder.checkpoints)
+        self._checkpoints = Checkpoints(self.folder.checkpoints)
         self._sums: dict[str, float] = {}
         self._summed = 0
-        self._curriculum = curriculum
-        self._training_steps: dict[Objective, TrainingStep] = {}
+        self._training_step = functools.cache(
+            lambda objective: TrainingStep(
+                self.model,
+                self.optimizer,
+                objective,
+                clip_norm=options.optimizer.clip_norm,
+                weight_decay=options.optimizer.weight_decay,
+                accumulation=options.accumulation,
+            )
+        )
 
     def run(
         self,
@@ -75,7 +71,7 @@ class Loop:
           progress: whether to show a progress bar.
           command: the command line that asks for this, for `run.json`.
         """
-        config, folder, total = self._config, self._folder, self._total_steps
+        config, folder, total = self.config, self.folder, self.steps_per_epoch * self.config.train.epochs
         done = self._restore()
         if done >= total:
             self._say(f"{folder.root}: all {config.train.epochs} epochs are done already; nothing to train.")
@@ -84,9 +80,13 @@ class Loop:
             self._say(f"{folder.root}: going on after step {done} of {total}.")
         if self._chief:
             folder.add_session(step=done, command=command, replicas=self._strategy.num_replicas_in_sync)
-        checkpoint_every = config.train.checkpoint_every or self._steps_per_epoch
-        evaluate_every = config.train.evaluate_every or self._steps_per_epoch
-        held_out = self._held_out(validation)
+        checkpoint_every = config.train.checkpoint_every or self.steps_per_epoch
+        evaluate_every = config.train.evaluate_every or self.steps_per_epoch
+        attack, attacked = None, 0
+        if "adversarial" in config:
+            options = config.adversarial
+            attack, attacked = PGD(radius=options.radius, steps=options.robust_steps), options.robust_images
+        held_out = HeldOut(self.model, validation, attack=attack, robust_images=attacked, seed=config.seed)
         pictures = next(iter((validation or train).take(1)))
         watch = Watch(
             folder,
@@ -112,16 +112,16 @@ class Loop:
         self._say(f"{folder.root}: {total} steps of {config.data.batch_size} images are done; saved {folder.best}.")
 
     def _train(self, done: int, images: Any, labels: Any, watch: Watch) -> None:
-        step = self._training_step(self._curriculum.at(done))
-        learning_rate = float(keras.ops.convert_to_numpy(self._optimizer.learning_rate))
-        report = {name: float(value) for name, value in step(images, labels, step=done, seed=self._config.seed).items()}
+        step = self._training_step(self.curriculum.at(done))
+        learning_rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
+        report = {name: float(value) for name, value in step(images, labels, step=done, seed=self.config.seed).items()}
         bad = [name for name in ("loss", "gradient_norm") if not np.isfinite(report[name])]
         if bad:
             self._save_bad_batch(done, images, labels)
             kept = self._checkpoints.steps()
             raise ValueError(
                 f"the {bad[0].replace('_', ' ')} became {report[bad[0]]} in step {done + 1}; the batch is in "
-                f"{self._folder.bad_batch}, and "
+                f"{self.folder.bad_batch}, and "
                 f"{f'the checkpoint of step {kept[-1]} is kept' if kept else 'there is no checkpoint yet'}. A lower "
                 "config.train.optimizer.learning_rate usually helps."
             )
@@ -135,49 +135,32 @@ class Loop:
         steps = range(done - self._summed, done)
         self._sums, self._summed = {}, 0
         watch.stop_clock(done)
-        with averaged_weights(self._model, self._optimizer):
-            validation = self._agreed(held_out.score())
-            change = self._curriculum.evaluated(steps, validation)
+        with averaged_weights(self.model, self.optimizer):
+            validation = held_out.score()
+            if validation:  # each worker measured for itself, but all must come to the same decisions
+                values = from_chief(self._strategy, [], list(validation.values()))
+                validation = dict(zip(validation, map(float, values), strict=True))
+            change = self.curriculum.evaluated(steps, validation)
             # History first: should a kill fall between the two, the steps are run again and the line is replaced.
             record = change.record if change else {}
-            entry = watch.evaluation(done, done / self._steps_per_epoch, means, validation, record)
+            entry = watch.evaluation(done, done / self.steps_per_epoch, means, validation, record)
             images, labels = pictures
             images = (images["images"] if isinstance(images, Mapping) else images)[:_NUM_PICTURES]
-            watch.pictures(done, self._model, images, held_out.attacked(images, labels[:_NUM_PICTURES]))
+            watch.pictures(done, self.model, images, held_out.attacked(images, labels[:_NUM_PICTURES]))
             if all(_score(entry) >= _score(earlier) for earlier in watch.history):
-                save_model(self._model, self._folder.best)
-            save_model(self._model, self._folder.last)
+                save_model(self.model, self.folder.best)
+            save_model(self.model, self.folder.last)
         if change:
             self._say(change.message)
         watch.restart_clock(done)
 
-    def _training_step(self, objective: Objective) -> TrainingStep:
-        if objective not in self._training_steps:
-            options = self._config.train
-            self._training_steps[objective] = TrainingStep(
-                self._model,
-                self._optimizer,
-                objective,
-                clip_norm=options.optimizer.clip_norm,
-                weight_decay=options.optimizer.weight_decay,
-                accumulation=options.accumulation,
-            )
-        return self._training_steps[objective]
-
-    def _held_out(self, validation: tf.data.Dataset | None) -> HeldOut:
-        attack, count = None, 0
-        if "adversarial" in self._config:
-            options = self._config.adversarial
-            attack, count = PGD(radius=options.radius, steps=options.robust_steps), options.robust_images
-        return HeldOut(self._model, validation, attack=attack, robust_images=count, seed=self._config.seed)
-
     def _variables(self) -> list[Any]:
         """What a step changes; order and number follow from the config."""
-        variables = {id(variable): variable for variable in [*self._model.variables, *self._optimizer.variables]}
+        variables = {id(variable): variable for variable in [*self.model.variables, *self.optimizer.variables]}
         return [variable.value for variable in variables.values()]
 
     def _checkpoint(self, done: int) -> None:
-        state = {"sums": self._sums, "summed": self._summed} | self._curriculum.state
+        state = {"sums": self._sums, "summed": self._summed} | self.curriculum.state
         self._checkpoints.write(done, [variable.numpy() for variable in self._variables()], state=json.dumps(state))
 
     def _restore(self) -> int:
@@ -192,18 +175,11 @@ class Loop:
                 variable.assign(array)
             state = json.loads(str(extra["state"]))
             self._sums, self._summed = state["sums"], state["summed"]
-            self._curriculum.restore(state)
-        names = list(self._curriculum.state)
-        done, *numbers = from_chief(self._strategy, variables, [done, *self._curriculum.state.values()])
-        self._curriculum.restore(dict(zip(names, numbers, strict=True)))
+            self.curriculum.restore(state)
+        names = list(self.curriculum.state)
+        done, *numbers = from_chief(self._strategy, variables, [done, *self.curriculum.state.values()])
+        self.curriculum.restore(dict(zip(names, numbers, strict=True)))
         return int(done)
-
-    def _agreed(self, validation: dict[str, float]) -> dict[str, float]:
-        """The first worker's metrics: each worker measured for itself, but all must come to the same decisions."""
-        if not validation:
-            return {}
-        values = from_chief(self._strategy, [], list(validation.values()))
-        return dict(zip(validation, map(float, values), strict=True))
 
     def _save_bad_batch(self, done: int, images: Any, labels: Any) -> None:
         def join(value: Any) -> np.ndarray:
@@ -211,8 +187,7 @@ class Loop:
 
         parts = images if isinstance(images, Mapping) else {"images": images}
         arrays = {name: join(value) for name, value in parts.items()}
-        with atomic_path(self._folder.bad_batch) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays, labels=join(labels), step=np.asarray(done))  # type: ignore[arg-type]
+        write_npz(self.folder.bad_batch, arrays | {"labels": join(labels), "step": np.asarray(done)})
 
     def _say(self, message: str) -> None:
         if self._chief:

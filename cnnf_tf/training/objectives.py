@@ -11,15 +11,14 @@ from ml_collections import ConfigDict
 
 from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor
 from cnnf_tf.models import CNNF, READOUTS, Scored, batch_losses
+from cnnf_tf.utils.validation import number
 
 
 class Prepared(NamedTuple):
     """Images for one step."""
 
-    images: tf.Tensor
-    """What the model is shown, `[batch, height, width, channels]` in [0, 1]."""
-    clean: tf.Tensor | None
-    """Their clean versions, where they have one."""
+    images: tf.Tensor  # what the model is shown, `[batch, height, width, channels]` in [0, 1]
+    clean: tf.Tensor | None  # their clean versions, where they have one
 
 
 class Objective:
@@ -122,9 +121,7 @@ class AdversarialObjective(Objective):
         clean_weight: float,
     ):
         super().__init__(model)
-        if isinstance(clean_weight, bool) or not isinstance(clean_weight, (int, float)) or not clean_weight >= 0:
-            raise ValueError(f"clean_weight must be a number >= 0, got {clean_weight!r}.")
-        self.clean_weight = float(clean_weight)
+        self.clean_weight = number("clean_weight", clean_weight)
         attack = PGD(radius=radius, steps=steps, step_size=step_size, stop_when_broken=False)
         self._attack = attack.bind(predictor(model), surrogate=gradient_source(model, gradient_path))
 
@@ -135,8 +132,7 @@ class AdversarialObjective(Objective):
 class Change(NamedTuple):
     """A change of the objective, made by a `Curriculum`."""
 
-    record: dict[str, Any]
-    """What to write beside the metrics of the evaluation, by name."""
+    record: dict[str, Any]  # what to write beside the metrics of the evaluation, by name
     message: str
 
 

@@ -1,5 +1,6 @@
 """Notices catastrophic overfitting, to an attack of few steps that training then only ever defeats, and answers it."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from cnnf_tf.models import CNNF
 from cnnf_tf.training.objectives import Change, Curriculum, Objective, build_objective
 
 
+@dataclasses.dataclass
 class OverfittingGuard:
     """Trips once the held-out robust accuracy has fallen well below its best, and stays tripped.
 
@@ -17,17 +19,12 @@ class OverfittingGuard:
 
     A fall counts only from a best that is more than `drop` above chance. Below that nothing has been learned yet that
     could be lost, and accuracy wanders with the class that the network happens to answer.
-
-    Args:
-      drop: fall of the robust accuracy, in [0, 1], that trips it.
-      chance: accuracy of guessing.
     """
 
-    def __init__(self, drop: float, *, chance: float = 0.0):
-        self.drop = drop
-        self.chance = chance
-        self.best = 0.0
-        self.tripped = False
+    drop: float  # fall of the robust accuracy, in [0, 1], that trips it
+    chance: float = 0.0  # accuracy of guessing
+    best: float = 0.0  # the highest robust accuracy so far
+    tripped: bool = False  # whether it has tripped
 
     def update(self, robust_accuracy: float) -> bool:
         """Takes a measurement; returns whether it is the one that trips the guard."""

@@ -68,7 +68,8 @@ def run(
     check_config(config, strategy.num_replicas_in_sync)
     facts = data.info(config.data.name, data_dir=data_dir)
     train, validation = _datasets(config, data_dir)  # first: it says how to prepare data that are not there
-    steps_per_epoch = _steps_per_epoch(config, facts)
+    count = sum(part.count for part in parse_split(config.data.train_split, facts.num_examples))
+    steps_per_epoch = config.train.steps_per_epoch or max(1, count // config.data.batch_size)
 
     with with_all_workers(strategy), dtype_policy(config.train.dtype_policy), strategy.scope():
         keras.utils.set_random_seed(config.seed)
@@ -112,8 +113,3 @@ def _datasets(config: ConfigDict, data_dir: str | None) -> tuple[tf.data.Dataset
         train = data.noisy_pairs(train, **pairs)
         validation = validation and data.noisy_pairs(validation, **pairs)
     return train, validation
-
-
-def _steps_per_epoch(config: ConfigDict, facts: data.DatasetInfo) -> int:
-    count = sum(part.count for part in parse_split(config.data.train_split, facts.num_examples))
-    return config.train.steps_per_epoch or max(1, count // config.data.batch_size)

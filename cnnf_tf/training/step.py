@@ -8,6 +8,7 @@ gradient, also of momentum), as in the authors' PyTorch code. So a step does not
 batch.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from cnnf_tf.training.objectives import Objective, Prepared
 Report = dict[str, tf.Tensor]
 
 
+@dataclasses.dataclass(eq=False)
 class TrainingStep:
     """A traced step on a global batch.
 
@@ -33,23 +35,17 @@ class TrainingStep:
       accumulation: number of equal micro-batches that each replica works through one by one.
     """
 
-    def __init__(
-        self,
-        model: CNNF,
-        optimizer: keras.optimizers.Optimizer,
-        objective: Objective,
-        *,
-        clip_norm: float,
-        weight_decay: float,
-        accumulation: int = 1,
-    ):
-        self._variables = model.trainable_variables
-        self._optimizer = optimizer
-        self._objective = objective
-        self._clip_norm = clip_norm
-        self._weight_decay = weight_decay
-        self._accumulation = accumulation
-        self._scales_loss = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    model: CNNF
+    optimizer: keras.optimizers.Optimizer
+    objective: Objective
+    _: dataclasses.KW_ONLY
+    clip_norm: float
+    weight_decay: float
+    accumulation: int = 1
+
+    def __post_init__(self) -> None:
+        self._variables = self.model.trainable_variables
+        self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         self._strategy = tf.distribute.get_strategy()
         self._traced: Callable[..., Report] = tf.function(self._global, autograph=False, reduce_retracing=True)
 
@@ -81,17 +77,17 @@ class TrainingStep:
 
         report, gradients = self._accumulate(images, labels, indices, step, step_seed)
         gradients = context.all_reduce("SUM", [gradient / replicas for gradient in gradients])
-        scale = self._loss_scale()
+        scale = tf.convert_to_tensor(self.optimizer.dynamic_scale) if self._scales_loss else 1.0
         gradients = [gradient / scale for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
-        if self._clip_norm:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
-        if self._weight_decay:
+        if self.clip_norm:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
+        if self.weight_decay:
             pairs = zip(gradients, self._variables, strict=True)
-            gradients = [gradient + self._weight_decay * tf.convert_to_tensor(w) for gradient, w in pairs]
+            gradients = [gradient + self.weight_decay * tf.convert_to_tensor(w) for gradient, w in pairs]
         # The optimiser sums over replicas once more and, if it scales the loss, divides by the scale.
         gradients = [gradient * (scale / replicas) for gradient in gradients]
-        self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
         report |= {"gradient_norm": norm}
         if self._scales_loss:
             skipped = tf.reduce_any([tf.reduce_any(~tf.math.is_finite(gradient)) for gradient in gradients])
@@ -103,9 +99,9 @@ class TrainingStep:
     ) -> tuple[Report, list[tf.Tensor]]:
         """Means over the micro-batches of this replica."""
         batch = (images, labels, indices)
-        if self._accumulation == 1:
+        if self.accumulation == 1:
             return self._micro(batch, step, seed)
-        size = tf.shape(labels)[0] // self._accumulation
+        size = tf.shape(labels)[0] // self.accumulation
 
         def micro(number: tf.Tensor) -> tuple[Report, list[tf.Tensor]]:
             part = tf.nest.map_structure(lambda tensor: tensor[number * size : (number + 1) * size], batch)
@@ -114,19 +110,16 @@ class TrainingStep:
         def add(number: tf.Tensor, sums: Any) -> tuple[tf.Tensor, Any]:
             return number + 1, tf.nest.map_structure(tf.add, sums, micro(number))
 
-        _, sums = tf.while_loop(lambda number, _: number < self._accumulation, add, (1, micro(tf.constant(0))))
-        return tf.nest.map_structure(lambda total: total / self._accumulation, sums)
+        _, sums = tf.while_loop(lambda number, _: number < self.accumulation, add, (1, micro(tf.constant(0))))
+        return tf.nest.map_structure(lambda total: total / self.accumulation, sums)
 
     def _micro(self, batch: Any, step: tf.Tensor, seed: tf.Tensor) -> tuple[Report, list[tf.Tensor]]:
         images, labels, indices = batch
-        prepared: Prepared = self._objective.prepare(images, labels, seed=seed, indices=indices)
+        prepared: Prepared = self.objective.prepare(images, labels, seed=seed, indices=indices)
         with tf.GradientTape() as tape:
-            scored = self._objective.score(prepared, labels, step=step)
-            scaled = self._optimizer.scale_loss(scored.losses.total)
-        return self._objective.report(scored, labels), tape.gradient(scaled, self._variables)
-
-    def _loss_scale(self) -> tf.Tensor | float:
-        return tf.convert_to_tensor(self._optimizer.dynamic_scale) if self._scales_loss else 1.0
+            scored = self.objective.score(prepared, labels, step=step)
+            scaled = self.optimizer.scale_loss(scored.losses.total)
+        return self.objective.report(scored, labels), tape.gradient(scaled, self._variables)
 
 
 def split_over_replicas(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset, batch_size: int) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.training.cluster import build_multi_worker, naming_lost_workers
-from cnnf_tf.utils.validation import one_of
+from cnnf_tf.utils.validation import integer, one_of
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker")
 
@@ -29,9 +29,7 @@ def build_strategy(name: str, *, devices: int = 0) -> tf.distribute.Strategy:
       ConnectionError: another process has this worker's port, or a worker was lost.
     """
     one_of("strategy", name, STRATEGIES)
-    if isinstance(devices, bool) or not isinstance(devices, int) or devices < 0:
-        raise ValueError(f"devices must be an integer >= 0 (0 for all), got {devices!r}.")
-    if devices and name != "mirrored":
+    if integer("devices", devices, note=" (0 for all)") and name != "mirrored":
         raise ValueError(f"devices is for the strategy 'mirrored', got {devices} with {name!r}.")
     if name == "one_device":
         return tf.distribute.get_strategy()

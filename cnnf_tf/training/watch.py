@@ -1,5 +1,6 @@
 """Watching a run: a progress bar, one line of `metrics.jsonl` for each evaluation, TensorBoard."""
 
+import dataclasses
 import json
 import time
 import types
@@ -16,52 +17,39 @@ from cnnf_tf.utils.files import write_text
 _SCALARS_EVERY = 20
 
 
+@dataclasses.dataclass(eq=False)
 class Watch:
-    """What a run shows while it goes on; everything is written by one process only.
+    """What a run shows while it goes on; everything is written by one process only."""
 
-    Args:
-      folder: of the run.
-      done: steps done before.
-      total_steps: of the whole run.
-      batch_size: images of a step, for the images/s.
-      progress: whether to show a progress bar; else each evaluation says a line.
-      say: what to do with such a line.
-    """
+    folder: Workdir  # of the run
+    _: dataclasses.KW_ONLY
+    done: dataclasses.InitVar[int]  # steps done before
+    total_steps: int  # of the whole run
+    batch_size: int  # images of a step, for the images/s
+    progress: bool  # whether to show a progress bar; else each evaluation says a line
+    say: Callable[[str], None]  # what to do with such a line
 
-    def __init__(
-        self,
-        folder: Workdir,
-        *,
-        done: int,
-        total_steps: int,
-        batch_size: int,
-        progress: bool,
-        say: Callable[[str], None],
-    ):
-        self._say = say
-        self._folder = folder
-        self._batch_size = batch_size
+    def __post_init__(self, done: int) -> None:
         self._bar = tqdm.tqdm(
-            total=total_steps, initial=done, unit="step", disable=not progress, dynamic_ncols=True, smoothing=0.1
+            total=self.total_steps,
+            initial=done,
+            unit="step",
+            disable=not self.progress,
+            dynamic_ncols=True,
+            smoothing=0.1,
         )
-        self._progress = progress
-        self._total_steps = total_steps
-        self._train = tf.summary.create_file_writer(str(folder.tensorboard / "train"))
-        self._validation = tf.summary.create_file_writer(str(folder.tensorboard / "validation"))
+        self._train, self._validation = (
+            tf.summary.create_file_writer(str(self.folder.tensorboard / name)) for name in ("train", "validation")
+        )
         # Lines after the checkpoint are of steps that are now done again.
-        self.history = [entry for entry in folder.history() if entry["step"] <= done]
+        self.history = [entry for entry in self.folder.history() if entry["step"] <= done]
         self.restart_clock(done)
 
     def step(self, done: int, report: Mapping[str, float], learning_rate: float) -> None:
         """After each step."""
         self._bar.update()
-        self._bar.set_postfix(
-            {
-                "loss": f"{report['loss']:.3f}",
-                "accuracy": f"{report['accuracy']:.3f}",
-                "images/s": f"{self._rate(done):.0f}",
-            }
-        )
+        shown = {name: f"{report[name]:.3f}" for name in ("loss", "accuracy")}
+        self._bar.set_postfix(shown | {"images/s": f"{self._rate(done):.0f}"})
         if done % _SCALARS_EVERY == 0:
             self._scalars(self._train, done, dict(report) | {"learning_rate": learning_rate})
 
@@ -87,13 +75,13 @@ class Watch:
         entry |= {name: round(float(value), 6) for name, value in train.items()}
         entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()} | dict(more)
         self.history.append(entry)
-        write_text(self._folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
+        write_text(self.folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
         self._scalars(self._validation, done, validation)
         self._train.flush()
-        if not self._progress:
+        if not self.progress:
             shown = ("loss", "accuracy", "val_accuracy", "val_robust_accuracy", "images_per_second")
             values = ", ".join(f"{name} {entry[name]:.4g}" for name in shown if name in entry)
-            self._say(f"step {done} of {self._total_steps} (epoch {entry['epoch']}): {values}")
+            self.say(f"step {done} of {self.total_steps} (epoch {entry['epoch']}): {values}")
         return entry
 
     def stop_clock(self, done: int) -> None:
@@ -106,14 +94,12 @@ class Watch:
 
     def pictures(self, done: int, model: CNNF, images: tf.Tensor, adversarial: tf.Tensor | None) -> None:
         """Images, adversarial images, and what the model reconstructs from the last of them."""
-        count = len(images)
+        shown = {"image": images} if adversarial is None else {"image": images, "adversarial": adversarial}
+        reconstructions = model.reconstruct([*shown.values()][-1], iterations=max(model.iterations, 1))
+        shown |= {f"reconstruction/iteration_{index}": found for index, found in enumerate(reconstructions, start=1)}
         with self._validation.as_default(step=done):
-            tf.summary.image("image", images, max_outputs=count)
-            if adversarial is not None:
-                tf.summary.image("adversarial", adversarial, max_outputs=count)
-            shown = images if adversarial is None else adversarial
-            for index, picture in enumerate(model.reconstruct(shown, iterations=max(model.iterations, 1)), start=1):
-                tf.summary.image(f"reconstruction/iteration_{index}", picture, max_outputs=count)
+            for name, pictures in shown.items():
+                tf.summary.image(name, pictures, max_outputs=len(images))
         self._validation.flush()
 
     def close(self) -> None:
@@ -123,7 +109,7 @@ class Watch:
         self._validation.close()
 
     def _rate(self, done: int) -> float:
-        return (done - self._since_step) * self._batch_size / max(time.perf_counter() - self._since, 1e-9)
+        return (done - self._since_step) * self.batch_size / max(time.perf_counter() - self._since, 1e-9)
 
     @staticmethod
     def _scalars(writer: Any, step: int, values: Mapping[str, float]) -> None:

@@ -28,47 +28,22 @@ from cnnf_tf.utils.config_diff import differences
 from cnnf_tf.utils.files import write_json
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Workdir:
     """Paths inside a run's folder."""
 
     root: pathlib.Path
 
-    @property
-    def config(self) -> pathlib.Path:
-        return self.root / "config.json"
-
-    @property
-    def run(self) -> pathlib.Path:
-        return self.root / "run.json"
-
-    @property
-    def lock(self) -> pathlib.Path:
-        return self.root / "lock"
-
-    @property
-    def last(self) -> pathlib.Path:
-        return self.root / "last.keras"
-
-    @property
-    def best(self) -> pathlib.Path:
-        return self.root / "best.keras"
-
-    @property
-    def metrics(self) -> pathlib.Path:
-        return self.root / "metrics.jsonl"
-
-    @property
-    def checkpoints(self) -> pathlib.Path:
-        return self.root / "checkpoints"
-
-    @property
-    def bad_batch(self) -> pathlib.Path:
-        return self.root / "bad_batch.npz"
-
-    @property
-    def tensorboard(self) -> pathlib.Path:
-        return self.root / "tensorboard"
+    def __post_init__(self) -> None:
+        self.config = self.root / "config.json"
+        self.run = self.root / "run.json"
+        self.lock = self.root / "lock"
+        self.last = self.root / "last.keras"
+        self.best = self.root / "best.keras"
+        self.metrics = self.root / "metrics.jsonl"
+        self.checkpoints = self.root / "checkpoints"
+        self.bad_batch = self.root / "bad_batch.npz"
+        self.tensorboard = self.root / "tensorboard"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -111,14 +86,10 @@ class Workdir:
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of `metrics.jsonl`; a line cut short by a kill is left out."""
-        if not self.metrics.exists():
-            return []
         entries = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines():
-            try:
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            for line in self.metrics.read_text(encoding="utf-8").splitlines():
                 entries.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
         return entries
 
     def sessions(self) -> list[dict[str, Any]]:
@@ -162,18 +133,14 @@ def open_workdir(path: str | os.PathLike[str], config: ConfigDict) -> Workdir:
     if workdir.root.exists() and not workdir.root.is_dir():
         raise ValueError(f"workdir {os.fspath(path)!r} must be a folder, but it is a file.")
     if workdir.config.exists():
-        _check_same(workdir, resolved)
+        changed = differences(workdir.read_config(), resolved)
+        if changed:
+            raise ValueError(
+                f"workdir {os.fspath(path)!r} holds a run with another config ({'; '.join(changed)}). Give another "
+                "--workdir, or the same config to go on with that run."
+            )
     elif workdir.root.exists() and any(workdir.root.glob("*.keras")):
         raise ValueError(f"workdir {os.fspath(path)!r} holds models but no config.json; give a new or empty folder.")
     else:
         write_json(workdir.config, resolved)
     return workdir
-
-
-def _check_same(workdir: Workdir, resolved: dict[str, Any]) -> None:
-    changed = differences(workdir.read_config(), resolved)
-    if changed:
-        raise ValueError(
-            f"workdir {str(workdir.root)!r} holds a run with another config ({'; '.join(changed)}). Give another "
-            "--workdir, or the same config to go on with that run."
-        )

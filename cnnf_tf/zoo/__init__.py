@@ -1,6 +1,5 @@
 """Trained models: those that come with the package, files of your own, and the authors' PyTorch checkpoints."""
 
-from cnnf_tf.zoo.loading import load_model, model_sha256
-from cnnf_tf.zoo.pretrained import load_pretrained, pretrained_card, pretrained_names
+from cnnf_tf.zoo.pretrained import load_model, load_pretrained, model_sha256, pretrained_card, pretrained_names
 
 __all__ = ["load_model", "load_pretrained", "model_sha256", "pretrained_card", "pretrained_names"]

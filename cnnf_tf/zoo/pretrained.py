@@ -2,6 +2,7 @@
 
 A model is two files in cnnf_tf/zoo/weights/: NAME.json, its card (how it is built, how it was trained, what it scores),
 and NAME.npz, its weights in float16. The models there are, are the cards there are. bin/package_model.py writes both.
+`load_model` loads them too, and `.keras` files of your own, with errors that a person can act on.
 """
 
 import difflib
@@ -11,20 +12,21 @@ import io
 import json
 import os
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.traversal import named_leaves
+from cnnf_tf.models.networks import named_leaves
 from cnnf_tf.utils.dtypes import dtype_policy
-from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.files import read_npz, write_npz
 
 Card = dict[str, Any]
 """What a card holds; `model` and `weights` are read here, the rest is for people (see `evaluation.model_card`)."""
+PRETRAINED_PREFIX = "pretrained:"
+"""Before the name of a model that comes with the package, in place of a path."""
 Folder = str | os.PathLike[str] | None
 """Folder of the cards; None for those of the package."""
 
@@ -32,7 +34,6 @@ _REMEDY = (
     "Install cnnf_tf again (in a checkout: `git checkout -- cnnf_tf/zoo/weights`), or write the model anew with "
     "bin/package_model.py."
 )
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def pretrained_names(*, folder: Folder = None) -> list[str]:
@@ -99,6 +100,42 @@ def load_pretrained(name: str, *, folder: Folder = None) -> CNNF:
     return model
 
 
+def load_model(path: str | os.PathLike[str]) -> CNNF:
+    """Loads a `.keras` file that `CNNF.save`, `bin/train.py` or `bin/import_reference.py` wrote.
+
+    Args:
+      path: of the file; or "pretrained:NAME" for a model that comes with the package, see `load_pretrained`.
+
+    Raises:
+      FileNotFoundError: no such file.
+      ValueError: not a readable `.keras` file, or a model of another kind; for "pretrained:NAME" see `load_pretrained`.
+    """
+    name = os.fspath(path)
+    if name.startswith(PRETRAINED_PREFIX):
+        return load_pretrained(name.removeprefix(PRETRAINED_PREFIX))
+    if not os.path.isfile(name):
+        what = "is a folder" if os.path.isdir(name) else "does not exist"
+        raise FileNotFoundError(
+            f"model {name!r} {what}; wanted a .keras file, for example the best.keras in the workdir of bin/train.py, "
+            f"or {PRETRAINED_PREFIX}NAME."
+        )
+    try:
+        model = keras.saving.load_model(name)
+    except Exception as error:  # noqa: BLE001 - Keras, zip and HDF5 raise many kinds for a damaged file
+        raise ValueError(f"model {name!r} is not a readable .keras file: {error}") from error
+    if not isinstance(model, CNNF):
+        raise ValueError(f"model {name!r} holds a {type(model).__name__}; wanted a CNNF.")
+    return model
+
+
+def model_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of the file with the weights that `load_model(path)` reads, in hexadecimal."""
+    name = os.fspath(path)
+    if name.startswith(PRETRAINED_PREFIX):
+        return pretrained_card(name.removeprefix(PRETRAINED_PREFIX))["weights"]["sha256"]
+    return hashlib.sha256(pathlib.Path(name).read_bytes()).hexdigest()
+
+
 def model_arguments(model: CNNF, *, name: str, network: Mapping[str, Any]) -> dict[str, Any]:
     """What `CNNF.from_name` builds this model from, every default written out; goes into JSON.
 
@@ -135,8 +172,7 @@ def write_weights(model: CNNF, path: str | os.PathLike[str]) -> dict[str, Any]:
                 f"magnitude is {largest:g}. Such a model cannot be packaged."
             )
         rounding = max(rounding, float(np.max(np.abs(exact - half))) / (largest or 1.0))
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **halves)
+    write_npz(path, halves, compress=True)
     data = pathlib.Path(path).read_bytes()
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -179,9 +215,8 @@ def _read_weights(name: str, card: Card, folder: Folder) -> dict[str, np.ndarray
             f"card says {wanted[:12]}... {_REMEDY}"
         )
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except _DAMAGE as error:
+        return read_npz(io.BytesIO(data))
+    except ValueError as error:
         raise ValueError(f"{path} is not a readable .npz file ({error}). {_REMEDY}") from error
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnf_tf.layers import FeedbackConv2D, FeedbackDense, FeedbackFlatten, FeedbackLayer
 from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.traversal import leaves
+from cnnf_tf.models.networks import leaves
 
 StateDict = Mapping[str, np.ndarray]
 
@@ -61,23 +61,20 @@ def from_state_dict(state: StateDict, *, ind: int, iterations: int, step_size: f
       ValueError: missing parameters, wrong shapes, or names of neither network.
     """
     if "conv4.conv.weight" in state:
-        name, image_shape = "fashion_cnn", (28, 28, _channels(state))
-        network: dict[str, Any] = {"num_classes": _rows(state, "fc3.linear.weight")}
+        name, side = "fashion_cnn", 28
+        network: dict[str, Any] = {"num_classes": _size(state, "fc3.linear.weight")}
     elif "block1.layer.0.conv1.conv.weight" in state:
         blocks = {int(match[1]) for key in state if (match := re.match(r"block1\.layer\.(\d+)\.", key))}
-        width = _rows(state, "block1.layer.0.conv1.conv.weight")
-        name, image_shape = "wide_resnet", (32, 32, _channels(state))
-        network = {
-            "num_classes": _rows(state, "fc.linear.weight"),
-            "depth": 6 * len(blocks) + 4,
-            "widen_factor": width // 16,
-        }
+        name, side = "wide_resnet", 32
+        network = {"num_classes": _size(state, "fc.linear.weight"), "depth": 6 * len(blocks) + 4}
+        network["widen_factor"] = _size(state, "block1.layer.0.conv1.conv.weight") // 16
     else:
         raise ValueError(
             "these weights are of neither reference network: wanted conv4.conv.weight (Fashion-MNIST) or "
             f"block1.layer.0.conv1.conv.weight (WideResNet) among the names, got {sorted(state)[:5]}..."
         )
     network |= {"ind": ind, "rule": "reference"}
+    image_shape = (side, side, _size(state, "conv1.conv.weight", axis=1))
     model = CNNF.from_name(
         name, image_shape=image_shape, network=network, iterations=iterations, step_size=step_size, **kwargs
     )
@@ -94,7 +91,8 @@ def assign(model: CNNF, state: StateDict) -> None:
             if isinstance(layer, FeedbackFlatten):
                 image_before_flatten = layer.image_shape
             if isinstance(layer, FeedbackConv2D):
-                _set(layer.kernel, state, f"{_reference_name(layer.name)}.conv.weight", _conv_kernel)
+                name = f"{_reference_name(layer.name)}.conv.weight"
+                _set(layer.kernel, state, name, lambda weight: np.transpose(weight, (2, 3, 1, 0)))  # OIHW to HWIO
             elif isinstance(layer, FeedbackDense):
                 shape = image_before_flatten if isinstance(below, FeedbackFlatten) else ()
                 convert = functools.partial(_dense_kernel, image_shape=shape)
@@ -119,11 +117,6 @@ def _bias_name(name: str) -> str:
     return _reference_name(name)
 
 
-def _conv_kernel(weight: np.ndarray) -> np.ndarray:
-    """OIHW to HWIO."""
-    return np.transpose(weight, (2, 3, 1, 0))
-
-
 def _dense_kernel(weight: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     """`[out, in]` to `[in, out]`; inputs flattened in (channel, row, column) order become (row, column, channel)."""
     if not image_shape:
@@ -132,20 +125,18 @@ def _dense_kernel(weight: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarra
     return weight.reshape(-1, channels, height, width).transpose(2, 3, 1, 0).reshape(-1, len(weight))
 
 
-def _set(variable: Any, state: StateDict, name: str, convert: Callable[[np.ndarray], np.ndarray]) -> None:
+def _array(state: StateDict, name: str) -> np.ndarray:
     if name not in state:
         raise ValueError(f"the reference weights lack {name!r}; they have {sorted(state)[:5]}... ({len(state)} names).")
-    value = convert(np.asarray(state[name]))
+    return np.asarray(state[name])
+
+
+def _set(variable: Any, state: StateDict, name: str, convert: Callable[[np.ndarray], np.ndarray]) -> None:
+    value = convert(_array(state, name))
     if tuple(value.shape) != tuple(variable.shape):
         raise ValueError(f"{name!r} has shape {state[name].shape}, which does not fit our {tuple(variable.shape)}.")
     variable.assign(value)
 
 
-def _channels(state: StateDict) -> int:
-    return int(np.asarray(state["conv1.conv.weight"]).shape[1])
-
-
-def _rows(state: StateDict, name: str) -> int:
-    if name not in state:
-        raise ValueError(f"the reference weights lack {name!r}.")
-    return int(np.asarray(state[name]).shape[0])
+def _size(state: StateDict, name: str, axis: int = 0) -> int:
+    return int(_array(state, name).shape[axis])

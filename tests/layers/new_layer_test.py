@@ -17,8 +17,7 @@ from cnnf_tf.generative import (
     nest_latents,
     self_consistency,
 )
-from cnnf_tf.generative.descent import answer_all
-from cnnf_tf.generative.exactness import inexactness
+from cnnf_tf.generative.deconvolutional import answer_all, inexactness
 from cnnf_tf.models import infer_adaptive
 from cnnf_tf.utils.dtypes import dtype_policy
 from cnnf_tf.zoo.pretrained import named_variables

@@ -37,6 +37,7 @@ LIGHT = Theme("#3b3935", "white", "#dcd8cf", ("#c2540f", "#2f5fb3", "#2b7a3d", "
 DARK = Theme("#cfccc5", "#16171a", "#3b3d43", ("#ff9d5c", "#8fb4ff", "#7fd491", "#c9a8f5"))
 
 Draw = Callable[[Any, Theme], None]
+"""Draws a chart on an axis; the functions below do, given what to show."""
 
 
 def words(name: str) -> str:
@@ -55,85 +56,69 @@ def save_chart(draw: Draw, path: Any) -> tuple[bytes, bytes]:
     return light, _drawn(draw, DARK)
 
 
-def restoration_chart(repairs: Sequence[Repair]) -> Draw:
+def restoration_chart(repairs: Sequence[Repair], axis: Any, theme: Theme) -> None:
     """PSNR of the corrupted images and after each iteration, a line for each corruption."""
-
-    def draw(axis: Any, theme: Theme) -> None:
-        for index, repair in enumerate(repairs):
-            quality = repair.quality
-            values = [quality.corrupted.psnr, *(found.psnr for found in quality.restored[SHOWN])]
-            axis.plot([0, *quality.iterations], values, label=words(quality.corruption), **_line(theme, index))
-        axis.set_xticks([0, *repairs[0].quality.iterations])
-        axis.set_xlabel("feedback passes (0: the corrupted image)")
-        axis.set_ylabel("PSNR (dB)")
-
-    return draw
+    for index, repair in enumerate(repairs):
+        quality = repair.quality
+        values = [quality.corrupted.psnr, *(found.psnr for found in quality.restored[SHOWN])]
+        axis.plot([0, *quality.iterations], values, label=words(quality.corruption), **_line(theme, index))
+    axis.set_xticks([0, *repairs[0].quality.iterations])
+    axis.set_xlabel("feedback passes (0: the corrupted image)")
+    axis.set_ylabel("PSNR (dB)")
 
 
-def contest_chart(contests: Sequence[Contest]) -> Draw:
+def contest_chart(contests: Sequence[Contest], axis: Any, theme: Theme) -> None:
     """Accuracy of CNN-F and CNN without and under attack, with 95 % intervals."""
-
-    def draw(axis: Any, theme: Theme) -> None:
-        groups = [when for contest in contests for when in ("no attack", f"radius {contest.radius:g}")]
-        places = np.arange(len(groups)) + 0.35 * (np.arange(len(groups)) // 2)
-        for index, name in enumerate(("CNN-F", "CNN")):
-            shares, errors = [], []
-            for contest in contests:
-                found = contest.cnnf if index == 0 else contest.cnn
-                for flags in (found.clean_correct, found.standing):
-                    low, high = wilson_interval(int(flags.sum()), len(flags))
-                    shares.append(100 * float(np.mean(flags)))
-                    errors.append((max(0.0, shares[-1] - 100 * low), max(0.0, 100 * high - shares[-1])))
-            offset = (index - 0.5) * 0.4
-            bars = axis.bar(
-                places + offset,
-                shares,
-                0.37,
-                yerr=np.transpose(errors),
-                color=theme.series[index],
-                error_kw={"ecolor": theme.ink, "capsize": 3, "elinewidth": 1},
-                label=name,
-            )
-            for bar, share in zip(bars, shares, strict=True):
-                if share >= 12:  # at the foot, where no interval reaches
-                    place = bar.get_x() + bar.get_width() / 2
-                    axis.text(place, 3, f"{share:.0f}", ha="center", color=theme.on_bar, fontweight="bold")
-        for index, contest in enumerate(contests):
-            axis.text(np.mean(places[2 * index : 2 * index + 2]), 108, contest.name, ha="center", fontstyle="italic")
-        axis.set_xticks(places, groups)
-        axis.set_yticks(range(0, 101, 20))
-        axis.set_ylabel("right answers (%)")
-        axis.set_ylim(0, 115)
-        axis.grid(visible=False, axis="x")
-
-    return draw
+    groups = [when for contest in contests for when in ("no attack", f"radius {contest.radius:g}")]
+    places = np.arange(len(groups)) + 0.35 * (np.arange(len(groups)) // 2)
+    for index, name in enumerate(("CNN-F", "CNN")):
+        shares, errors = [], []
+        for contest in contests:
+            found = contest.cnnf if index == 0 else contest.cnn
+            for flags in (found.clean_correct, found.standing):
+                low, high = wilson_interval(int(flags.sum()), len(flags))
+                shares.append(100 * float(np.mean(flags)))
+                errors.append((max(0.0, shares[-1] - 100 * low), max(0.0, 100 * high - shares[-1])))
+        offset = (index - 0.5) * 0.4
+        bars = axis.bar(
+            places + offset,
+            shares,
+            0.37,
+            yerr=np.transpose(errors),
+            color=theme.series[index],
+            error_kw={"ecolor": theme.ink, "capsize": 3, "elinewidth": 1},
+            label=name,
+        )
+        for bar, share in zip(bars, shares, strict=True):
+            if share >= 12:  # at the foot, where no interval reaches
+                place = bar.get_x() + bar.get_width() / 2
+                axis.text(place, 3, f"{share:.0f}", ha="center", color=theme.on_bar, fontweight="bold")
+    for index, contest in enumerate(contests):
+        axis.text(np.mean(places[2 * index : 2 * index + 2]), 108, contest.name, ha="center", fontstyle="italic")
+    axis.set_xticks(places, groups)
+    axis.set_yticks(range(0, 101, 20))
+    axis.set_ylabel("right answers (%)")
+    axis.set_ylim(0, 115)
+    axis.grid(visible=False, axis="x")
 
 
-def passes_chart(lines: Mapping[str, Sequence[float]]) -> Draw:
+def passes_chart(lines: Mapping[str, Sequence[float]], axis: Any, theme: Theme) -> None:
     """Accuracy after every pass; shares in [0, 1] by the name of the line."""
-
-    def draw(axis: Any, theme: Theme) -> None:
-        for index, (name, shares) in enumerate(lines.items()):
-            # Two readouts of one model: one colour, the second dashed.
-            style = _line(theme, index // 2) | {"linestyle": "--" if index % 2 else "-", "marker": _MARKERS[index % 4]}
-            axis.plot(range(len(shares)), [100 * share for share in shares], label=name, **style)
-        axis.set_xticks(range(max(map(len, lines.values()))))
-        axis.set_xlabel("feedback passes (0: the plain CNN)")
-        axis.set_ylabel("right answers (%)")
-
-    return draw
+    for index, (name, shares) in enumerate(lines.items()):
+        # Two readouts of one model: one colour, the second dashed.
+        style = _line(theme, index // 2) | {"linestyle": "--" if index % 2 else "-", "marker": _MARKERS[index % 4]}
+        axis.plot(range(len(shares)), [100 * share for share in shares], label=name, **style)
+    axis.set_xticks(range(max(map(len, lines.values()))))
+    axis.set_xlabel("feedback passes (0: the plain CNN)")
+    axis.set_ylabel("right answers (%)")
 
 
-def training_chart(tuning: FineTuning) -> Draw:
+def training_chart(tuning: FineTuning, axis: Any, theme: Theme) -> None:
     """The loss of every step."""
-
-    def draw(axis: Any, theme: Theme) -> None:
-        axis.plot(range(1, len(tuning.losses) + 1), tuning.losses, color=theme.series[0], linewidth=2)
-        axis.set_ylim(bottom=0)
-        axis.set_xlabel("step")
-        axis.set_ylabel("loss of the batch (nats)")
-
-    return draw
+    axis.plot(range(1, len(tuning.losses) + 1), tuning.losses, color=theme.series[0], linewidth=2)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("step")
+    axis.set_ylabel("loss of the batch (nats)")
 
 
 def _drawn(draw: Draw, theme: Theme) -> bytes:

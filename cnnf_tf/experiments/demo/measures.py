@@ -32,21 +32,13 @@ Progress = Callable[[int], Any]
 
 @dataclasses.dataclass(frozen=True)
 class Repair:
-    """Images of one corruption before and after feedback.
+    """Images of one corruption before and after feedback."""
 
-    Attributes:
-      quality: PSNR and SSIM over all scored images.
-      clean: the images shown, `[n, height, width, channels]` in [0, 1].
-      noisy: the same, corrupted.
-      restored: h after each of `quality.iterations`, `[iterations, n, height, width, channels]`.
-      step_size: eta of the model.
-    """
-
-    quality: RestorationQuality
-    clean: np.ndarray
-    noisy: np.ndarray
-    restored: np.ndarray
-    step_size: float
+    quality: RestorationQuality  # PSNR and SSIM over all scored images
+    clean: np.ndarray  # the images shown, `[n, height, width, channels]` in [0, 1]
+    noisy: np.ndarray  # the same, corrupted
+    restored: np.ndarray  # h after each of `quality.iterations`, `[iterations, n, height, width, channels]`
+    step_size: float  # eta of the model
 
     @property
     def best(self) -> tuple[int, float]:
@@ -58,19 +50,12 @@ class Repair:
 
 @dataclasses.dataclass(frozen=True)
 class Attacked:
-    """What PGD left of one model.
+    """What PGD left of one model."""
 
-    Attributes:
-      iterations: K of the model.
-      readout: what the attack aims at and is judged by, "last" or "average".
-      images: the clean images, `[n, height, width, channels]` in [0, 1].
-      reports: for each gradient path, what the attack did.
-    """
-
-    iterations: int
-    readout: str
-    images: np.ndarray
-    reports: dict[str, AttackReport]
+    iterations: int  # K of the model
+    readout: str  # what the attack aims at and is judged by, "last" or "average"
+    images: np.ndarray  # the clean images, `[n, height, width, channels]` in [0, 1]
+    reports: dict[str, AttackReport]  # for each gradient path, what the attack did
 
     @property
     def clean_correct(self) -> np.ndarray:
@@ -99,71 +84,41 @@ class Attacked:
 
 @dataclasses.dataclass(frozen=True)
 class Contest:
-    """A CNN-F and a CNN that were trained alike, under the same attack.
+    """A CNN-F and a CNN that were trained alike, under the same attack."""
 
-    Attributes:
-      name: how they were trained.
-      radius: of the l-inf ball, on the [0, 1] pixel scale.
-      cnnf: what is left of the CNN-F.
-      cnn: what is left of the CNN.
-    """
-
-    name: str
-    radius: float
-    cnnf: Attacked
-    cnn: Attacked
+    name: str  # how they were trained
+    radius: float  # of the l-inf ball, on the [0, 1] pixel scale
+    cnnf: Attacked  # what is left of the CNN-F
+    cnn: Attacked  # what is left of the CNN
 
 
 @dataclasses.dataclass(frozen=True)
 class FineTuning:
-    """A few steps of training, and the same held-out images before and after.
+    """A few steps of training, and the same held-out images before and after."""
 
-    Attributes:
-      corruption: of all images, those trained on and those held out.
-      severity: of the corruption.
-      batch_size: images in a step.
-      losses: of each step, on its own batch, before the step changes the weights.
-      num_images: held out.
-      before: what `CNNF.evaluate` reports on the held-out images.
-      after: the same after the last step.
-    """
-
-    corruption: str
-    severity: int
-    batch_size: int
-    losses: list[float]
-    num_images: int
-    before: dict[str, float]
-    after: dict[str, float]
+    corruption: str  # of all images, those trained on and those held out
+    severity: int  # of the corruption
+    batch_size: int  # images in a step
+    losses: list[float]  # of each step, on its own batch, before the step changes the weights
+    num_images: int  # held out
+    before: dict[str, float]  # what `CNNF.evaluate` reports on the held-out images
+    after: dict[str, float]  # the same after the last step
 
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """All that a demo found, and with what.
+    """All that a demo found, and with what."""
 
-    Attributes:
-      models: name or path of the model in each role.
-      dataset: name of the data.
-      split: of the data.
-      class_names: of the data.
-      seed: of corruptions, attacks and the order of the training images.
-      attack_steps: of PGD.
-      repairs: one for each corruption.
-      contests: one for each way to train.
-      passes: for each way to train, the CNN-F's accuracy after every pass.
-      tuning: of the CNN-F trained clean.
-    """
-
-    models: Mapping[str, str]
-    dataset: str
-    split: str
-    class_names: Sequence[str]
-    seed: int
-    attack_steps: int
-    repairs: list[Repair]
-    contests: list[Contest]
-    passes: dict[str, PassAccuracy]
-    tuning: FineTuning
+    models: Mapping[str, str]  # name or path of the model in each role
+    dataset: str  # name of the data
+    split: str  # of the data
+    class_names: Sequence[str]  # of the data
+    seed: int  # of corruptions, attacks and the order of the training images
+    attack_steps: int  # of PGD
+    repairs: list[Repair]  # one for each corruption
+    contests: list[Contest]  # one for each way to train
+    passes: dict[str, PassAccuracy]  # for each way to train, the CNN-F's accuracy after every pass
+    tuning: FineTuning  # of the CNN-F trained clean
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers, without the images, for JSON."""
@@ -208,9 +163,6 @@ def repair(
       model: a model whose h is the image.
       dataset: batches of (clean images in [0, 1], labels).
       corruption: see `evaluate_restoration`, also for the rest.
-      severity: 1 to 5.
-      seed: of the corruption.
-      iterations: to look at.
       num_shown: how many images to keep as pictures, of different classes.
       progress: called with the number of images after each batch.
     """
@@ -255,17 +207,17 @@ def attack(
       seed: of the random start.
       progress: called with the number of images after each batch of each path.
     """
-    predict = predictor(model)
-    reports = {}
-    for threat in paths(model, radius=radius, steps=steps):
-        reports[threat.path] = run_attack(
+    reports = {
+        threat.path: run_attack(
             threat.attack,
-            predict,
+            predictor(model),
             dataset,
             seed=seed,
             progress=None if progress is None else lambda count, _: progress(count),
             **(threat.functions(model, model.iterations, model.readout) or {}),
         )
+        for threat in paths(model, radius=radius, steps=steps)
+    }
     images = np.concatenate([images.numpy() for images, _ in dataset])
     return Attacked(model.iterations, model.readout, images, reports)
 

@@ -1,6 +1,7 @@
 """Writes what a demo found: `index.html` by the template beside this file, its pictures as PNG, the numbers as JSON."""
 
 import base64
+import functools
 import io
 import os
 import pathlib
@@ -39,10 +40,10 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
         for readout, shares in found.accuracy.items()
     }
     drawings = {
-        "repair": charts.restoration_chart(demo.repairs),
-        "attack": charts.contest_chart(demo.contests),
-        "accuracy": charts.passes_chart(lines),
-        "training": charts.training_chart(demo.tuning),
+        "repair": functools.partial(charts.restoration_chart, demo.repairs),
+        "attack": functools.partial(charts.contest_chart, demo.contests),
+        "accuracy": functools.partial(charts.passes_chart, lines),
+        "training": functools.partial(charts.training_chart, demo.tuning),
     }
     drawn: dict[str, Any] = {"width": charts.WIDTH}
     for name, draw in drawings.items():

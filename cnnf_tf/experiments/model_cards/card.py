@@ -6,7 +6,7 @@ A card is JSON, cnnf_tf/zoo/weights/NAME.json, with the keys
     name       of the model
     model      arguments of `CNNF.from_name`, every default written out
     parameters how many weights
-    weights    facts about the file NAME.npz, see `cnnf_tf.models.pretrained.write_weights`
+    weights    facts about the file NAME.npz, see `cnnf_tf.zoo.pretrained.write_weights`
     data       name of the data set, its class names
     training   config, seed, command, commit, versions, hardware, hours, ...; null where nobody recorded it
     metrics    what `measure` found, on the packaged weights
@@ -191,12 +191,8 @@ def _short(report: RobustnessReport) -> dict[str, Any]:
     whole = report.to_dict()
     kept = ("threat", "gradient_path", "readout", "num_images", "robust_accuracy", "interval_95")
     failed = {name: [finding for finding in found if not finding["passed"]] for name, found in whole["checks"].items()}
-    return {
-        "radius": whole["radius"],
-        "radius_unit": whole["radius_unit"],
-        "seed": whole["seed"],
-        "iterations": whole["iterations"],
-        "num_images": whole["num_images"],
+    head = ("radius", "radius_unit", "seed", "iterations", "num_images")
+    return {name: whole[name] for name in head} | {
         "settings": whole["scores"][0]["settings"],
         "clean_accuracy": whole["clean_accuracy"],
         "scores": [{key: score[key] for key in kept} for score in whole["scores"]],

@@ -37,7 +37,8 @@ def model_page(card: Card) -> str:
         lstrip_blocks=True,
         trim_blocks=True,
     )
-    environment.filters["wrapped"] = _wrapped
+    fill = textwrap.TextWrapper(120, break_long_words=False, break_on_hyphens=False).fill
+    environment.filters["wrapped"] = lambda text: fill(text) + "\n"
 
     def command(binary: str, *arguments: str) -> str:
         words = ["python", f"bin/{binary}.py", f"--model=pretrained:{card['name']}"]
@@ -76,10 +77,6 @@ def _restored(scores: dict[str, Any]) -> dict[str, list[dict[str, float]]]:
         for image, quality in named.items():
             rows.setdefault(image, []).append(quality)
     return rows
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def _share(count: float, total: int) -> str:
