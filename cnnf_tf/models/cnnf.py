@@ -100,7 +100,7 @@ class CNNF(keras.Model):
     def from_name(
         cls, name: str, *, image_shape: Sequence[int], network: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> "CNNF":
-        """Builds one of the paper's networks, `NETWORKS[name](**(network or {}))`, and wraps it.
+        """Builds one of the paper's networks, `NETWORKS[name](**network)`, and wraps it.
 
         Args:
           name: "fashion_cnn" or "wide_resnet".
