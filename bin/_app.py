@@ -154,7 +154,7 @@ def provenance(model: Any = None) -> dict[str, Any]:
     if model is not None:
         facts |= {name: flags.FLAGS[name].value for name in ("model", "dataset", "split")}
         facts["iterations"] = iterations_of(model)
-        facts |= {"trained_iterations": model.iterations, "step_size": model.step_size}
+        facts |= {"trained_iterations": model.iterations, "eta": model.eta}
     return facts | {"cnnf_tf": cnnf_tf.__version__, "versions": environment.versions(), "command": command()}
 
 

@@ -1,13 +1,13 @@
 """Attacks a trained model and reports the accuracy that is left.
 
 Example:
-  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --radius=0.1 --steps=40 \
+  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --epsilon=0.1 --steps=40 \
       --gradient_path=full_unroll --num_images=1000 --output=runs/standard/pgd
-  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --radius=8/255 --steps=20 \
+  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --epsilon=8/255 --steps=20 \
       --surrogate=runs/cnn/best.keras --output=/tmp/transfer
 
 Attacks are fgsm, pgd (with --norm=l2 too), pgd_l2, spsa (no gradients) and autoattack (extra `autoattack`). Success is
-always judged by the full model: K' feedback passes, its readout. Radii are on the [0, 1] pixel scale. Writes into
+always judged by the full model: K' feedback passes, its readout. Epsilons are on the [0, 1] pixel scale. Writes into
 --output
   attack.json       settings, accuracy before and after, distances, seconds, versions, command
   adversarial.npz   adversarial images (float32 in [0, 1]), indices of the clean images in the split, labels, ...
@@ -28,13 +28,13 @@ _ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
 
 _MODEL = _app.define_model()
 _ATTACK = flags.DEFINE_enum("attack", "pgd", _ATTACKS, "Which attack.")
-_RADIUS: flags.FlagHolder = flags.DEFINE_string(
-    "radius", None, "Radius of the ball on the [0, 1] pixel scale, a number or a fraction: 0.1, 8/255."
+_EPSILON: flags.FlagHolder = flags.DEFINE_string(
+    "epsilon", None, "Epsilon of the ball on the [0, 1] pixel scale, a number or a fraction: 0.1, 8/255."
 )
 _NORM = flags.DEFINE_enum("norm", "", ["", "linf", "l2"], "Norm of the ball; default: the attack's (linf; pgd_l2: l2).")
 _STEPS = flags.DEFINE_integer("steps", 40, "Steps of each restart; not for fgsm.", lower_bound=1)
 _STEP_SIZE = flags.DEFINE_string(
-    "step_size", "", "Length of a step, on the scale of --radius; default 2.5 * radius / steps. For pgd and spsa."
+    "step_size", "", "Length of a step, on the scale of --epsilon; default 2.5 * epsilon / steps. For pgd and spsa."
 )
 _RESTARTS = flags.DEFINE_integer("restarts", 1, "Starts from different random points; not for fgsm.", lower_bound=1)
 _LOSS = flags.DEFINE_enum(
@@ -58,7 +58,7 @@ _OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the 
 
 
 def main() -> None:
-    _app.require(_MODEL, _RADIUS, _OUTPUT)
+    _app.require(_MODEL, _EPSILON, _OUTPUT)
     options = _attack_options()
 
     _app.start_tensorflow()
@@ -138,17 +138,17 @@ def _attack_options() -> dict[str, Any]:
     for flag in ("norm", "steps", "step_size", "restarts", "loss"):
         if flag not in taken and flags.FLAGS[flag].present:
             allowed = ", ".join(f"--{other}" for other in taken)
-            raise _app.UsageError(f"--attack={name} takes no --{flag}; it takes --radius, {allowed}.")
+            raise _app.UsageError(f"--attack={name} takes no --{flag}; it takes --epsilon, {allowed}.")
     if name == "autoattack" and _TARGETED.value:
         raise _app.UsageError("--attack=autoattack is untargeted; leave out --targeted.")
     options = {flag: given[flag] for flag in taken if given[flag] not in ("", None)}
-    return {"radius": _app.pixel_length("radius", _RADIUS.value), **options}
+    return {"epsilon": _app.pixel_length("epsilon", _EPSILON.value), **options}
 
 
 def _summary(report: dict[str, Any]) -> str:
     path = f"transfer from {report['surrogate']}, " if report["surrogate"] else ""
     return (
-        f"{report['attack']} ({report['norm']}, radius {report['radius']:.4g} on [0, 1], {path}gradients through "
+        f"{report['attack']} ({report['norm']}, epsilon {report['epsilon']:.4g} on [0, 1], {path}gradients through "
         f"{report['gradient_path']}) on {report['num_images']} images, K' = {report['iterations']}, readout "
         f"{report['readout']}: clean accuracy {100 * report['clean_accuracy']:.2f} %, robust accuracy "
         f"{100 * report['robust_accuracy']:.2f} %, success {100 * report['success_rate']:.2f} %, in "
@@ -188,7 +188,7 @@ def _draw(path: Any, model: Any, dataset: Any, found: Any, report: dict[str, Any
         row_titles.append("its reconstruction g(0)")
         caption += " Bottom: g(0) of the last feedback pass on the adversarial image"
         caption += ", a sketch through the encoder." if model.encoder is not None else "."
-    title = f"{report['attack']}, {report['norm']} radius {report['radius']:.4g} on [0, 1], {report['gradient_path']}"
+    title = f"{report['attack']}, {report['norm']} epsilon {report['epsilon']:.4g} on [0, 1], {report['gradient_path']}"
     cnnf_tf.evaluation.picture_grid(path, rows, title=title, caption=caption, row_titles=row_titles)
 
 

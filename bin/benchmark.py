@@ -37,7 +37,9 @@ _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 0, "Images per batch; 0: 256 for fashion_cnn, 32 for wide_resnet.", lower_bound=0
 )
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds; medians are taken over them.", lower_bound=1)
-_FULL = flags.DEFINE_bool("full", False, "Every dtype and mode for every K, ind and case; XLA compiles for long.")
+_FULL = flags.DEFINE_bool(
+    "full", False, "Every dtype and mode for every K, encoder_blocks and case; XLA compiles for long."
+)
 _SMOKE = flags.DEFINE_bool("smoke", False, "Tiny networks instead: to see that everything runs.")
 _REFERENCE = flags.DEFINE_string("reference", None, "Folder of the authors' code, to time it in turns with ours.")
 _OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of the report.")

@@ -115,7 +115,7 @@ def _load(model: Any) -> Any:
 def _open_record(models: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
     """The record in --output, which can be written."""
     from cnnf_tf.utils import environment
-    from cnnf_tf.utils.resumable_results import StudyRecord
+    from cnnf_tf.utils.resumable_results import ResumableResults
 
     files = {"model": _MODEL.value, "baseline": _BASELINE.value}
     sha256 = {role: cnnf_tf.zoo.model_sha256(file) for role, file in files.items()}
@@ -131,7 +131,7 @@ def _open_record(models: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
             "file": files[role],
             "sha256": sha256[role],
             "trained_iterations": model.iterations,
-            "step_size": model.step_size,
+            "eta": model.eta,
             "readout": model.readout,
         }
         for role, model in models.items()
@@ -139,7 +139,7 @@ def _open_record(models: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
     study = "accuracy under corruptions, and errors in % of the baseline's"
     about = {"study": study, "models": facts, "versions": environment.versions()}
     with _app.writing_to("output", _OUTPUT.value):
-        record = StudyRecord(_OUTPUT.value, config, about)
+        record = ResumableResults(_OUTPUT.value, config, about)
         record.write()
     return record
 

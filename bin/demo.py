@@ -29,7 +29,7 @@ import _app
 from absl import flags
 
 _ROLES = ("restore", "standard", "standard_cnn", "adversarial", "adversarial_cnn")
-_RADII = {"standard": 0.03, "adversarial": 0.1}  # of the attack on each way to train, on the [0, 1] pixel scale
+_EPSILONS = {"standard": 0.03, "adversarial": 0.1}  # of the attack on each way to train, on the [0, 1] pixel scale
 _TRAINED = {"standard": "trained clean", "adversarial": "adversarially trained"}
 _REPAIR_ITERATIONS = (1, 2, 5, 10)
 _SEVERITY = 3
@@ -39,10 +39,10 @@ _TRAINING_BATCH = 64
 
 _OUTPUT = flags.DEFINE_string("output", "runs/demo", "Folder for the page, its pictures and the numbers.")
 _NUM_IMAGES = flags.DEFINE_integer(
-    "num_images", 500, "Repair, and score every pass, on the first so many images.", lower_bound=2
+    "num_images", 500, "RestorationDemo, and score every pass, on the first so many images.", lower_bound=2
 )
 _ATTACKED_IMAGES = flags.DEFINE_integer("attacked_images", 100, "Attack the first so many images.", lower_bound=1)
-_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * radius / steps.", lower_bound=1)
+_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * epsilon / steps.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 40, "Steps of fine-tuning.", lower_bound=1)
 _MODELS = flags.DEFINE_list(
     "models", [], f"ROLE=MODEL pairs; roles {', '.join(_ROLES)}; a .keras file or pretrained:NAME."
@@ -86,7 +86,7 @@ def main() -> None:
         seed=_SEED.value,
         attack_steps=_ATTACK_STEPS.value,
         repairs=_repair(models["restore"], images),
-        contests=_attack(models),
+        comparisons=_attack(models),
         passes=_score(models, images),
         tuning=_train(models["standard"], images),
     )
@@ -174,16 +174,16 @@ def _attack(models: dict[str, Any]) -> list[Any]:
     from cnnf_tf.experiments.demo import measures as demo
 
     images = _app.load_data(batch_size=50, limit=_ATTACKED_IMAGES.value)
-    contests = []
+    comparisons = []
     for name in ("adversarial", "standard"):
-        settings: dict[str, Any] = {"radius": _RADII[name], "steps": _ATTACK_STEPS.value}
+        settings: dict[str, Any] = {"epsilon": _EPSILONS[name], "steps": _ATTACK_STEPS.value}
         found = []
         for role, shown in ((name, "CNN-F"), (f"{name}_cnn", "CNN")):
             total = _count(images) * len(demo.paths(models[role], **settings))
             with _bar(f"attacking {shown}, {_TRAINED[name]}", total) as advance:
                 found.append(demo.attack(models[role], images, **settings, seed=_SEED.value, progress=advance))
-        contests.append(demo.Contest(_TRAINED[name], _RADII[name], *found))
-    return contests
+        comparisons.append(demo.AttackComparison(_TRAINED[name], _EPSILONS[name], *found))
+    return comparisons
 
 
 def _score(models: dict[str, Any], images: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Prints a table (accuracy after pass 0, which is the plain CNN, 1, ..., K', for t
 writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions.png into --output. With
 --self_consistency it adds a table of what each iteration still changed, self_consistency.json and self_consistency.png.
 
-With --robustness=RADIUS it adds robustness.txt and robustness.json: accuracy under PGD and SPSA through the first pass
+With --robustness=EPSILON it adds robustness.txt and robustness.json: accuracy under PGD and SPSA through the first pass
 and through the whole loop, under attacks aimed at the feedback, and under images made on --surrogate, for both
 readouts, with the images that stand every attack as the headline, and checks of the evaluation itself with cause and
 remedy.
@@ -32,12 +32,12 @@ _SELF_CONSISTENCY = flags.DEFINE_bool(
     "self_consistency", False, "Also report what each iteration changes: label, latents, features. Needs K' >= 1."
 )
 _ROBUSTNESS = flags.DEFINE_string(
-    "robustness", None, "Also attack: the l-inf radius on the [0, 1] pixel scale, for example 0.05 or 8/255."
+    "robustness", None, "Also attack: the l-inf epsilon on the [0, 1] pixel scale, for example 0.05 or 8/255."
 )
 _ATTACKED_IMAGES = flags.DEFINE_integer(
     "attacked_images", 1000, "--robustness attacks the first so many images.", lower_bound=1
 )
-_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * radius / steps.", lower_bound=1)
+_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * epsilon / steps.", lower_bound=1)
 _SPSA_IMAGES = flags.DEFINE_integer(
     "spsa_images", 100, "SPSA attacks the first so many images (each step costs 257 passes); 0: no SPSA.", lower_bound=0
 )
@@ -59,7 +59,7 @@ def main() -> None:
 
     _app.start_tensorflow()
     evaluation = cnnf_tf.evaluation
-    radius = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
+    epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
     model = cnnf_tf.load_model(_MODEL.value)
     surrogate = cnnf_tf.load_model(_SURROGATE.value) if _SURROGATE.value else None
     iterations = _app.iterations_of(model)
@@ -72,7 +72,7 @@ def main() -> None:
     output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value))
     with tqdm(desc="evaluating", unit=" images") as bar:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
-    heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.step_size}"
+    heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.eta}"
     table = f"{heading}\n{result.table()}\n"
     if _SELF_CONSISTENCY.value:
         summary = cnnf_tf.generative.summarize_self_consistency(model, dataset, iterations=iterations)
@@ -85,9 +85,9 @@ def main() -> None:
         output.json("self_consistency.json", report | summary.to_dict())
         title = f"what each iteration changes; means over {summary.num_images} images of {_DATASET.value}"
         output.write("self_consistency.png", evaluation.self_consistency_figure, summary, title=title)
-    if radius is not None:
-        found = _robustness(model, surrogate, dataset, iterations, radius)
-        table = f"{heading}\nl-inf radius {radius:g} on the [0, 1] scale, seed {_SEED.value}\n{found.table()}\n"
+    if epsilon is not None:
+        found = _robustness(model, surrogate, dataset, iterations, epsilon)
+        table = f"{heading}\nl-inf epsilon {epsilon:g} on the [0, 1] scale, seed {_SEED.value}\n{found.table()}\n"
         print(f"\n{table}")
         output.text("robustness.txt", table)
         output.json("robustness.json", report | {"surrogate": _SURROGATE.value} | found.to_dict())
@@ -96,23 +96,23 @@ def main() -> None:
         output.write("reconstructions.png", _draw, model, images, labels, iterations)
 
 
-def _robustness(model: Any, surrogate: Any, dataset: Any, iterations: int, radius: float) -> Any:
+def _robustness(model: Any, surrogate: Any, dataset: Any, iterations: int, epsilon: float) -> Any:
     evaluation = cnnf_tf.evaluation
     count, steps = _ATTACKED_IMAGES.value, _ATTACK_STEPS.value
     images, labels = next(dataset.unbatch().batch(count).as_numpy_iterator())
-    threats = evaluation.authors_threats(
-        radius=radius, steps=steps, spsa_images=_SPSA_IMAGES.value, transfer_from=surrogate
+    attack_specs = evaluation.baseline_suite(
+        epsilon=epsilon, steps=steps, spsa_images=_SPSA_IMAGES.value, transfer_from=surrogate
     )
     if _ADAPTIVE.value:
-        threats += evaluation.adaptive_threats(radius=radius, steps=steps)
+        attack_specs += evaluation.adaptive_suite(epsilon=epsilon, steps=steps)
     if _AUTOATTACK.value:
-        threats.append(evaluation.autoattack_threat(radius=radius, num_images=_SPSA_IMAGES.value or None))
+        attack_specs.append(evaluation.autoattack_spec(epsilon=epsilon, num_images=_SPSA_IMAGES.value or None))
     return evaluation.evaluate_robustness(
         model,
         images,
         labels,
-        threats=threats,
-        radius=radius,
+        attack_specs=attack_specs,
+        epsilon=epsilon,
         seed=_SEED.value,
         iterations=iterations,
         check_steps=steps,

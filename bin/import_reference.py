@@ -24,7 +24,7 @@ _IND: flags.FlagHolder = flags.DEFINE_integer(
     lower_bound=0,
 )
 _ITERATIONS: flags.FlagHolder = flags.DEFINE_integer("iterations", None, "K, feedback passes.", lower_bound=0)
-_STEP_SIZE = flags.DEFINE_float("step_size", 0.1, "eta.", lower_bound=0.0, upper_bound=1.0)
+_ETA = flags.DEFINE_float("eta", 0.1, "eta.", lower_bound=0.0, upper_bound=1.0)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.")
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     from cnnf_tf.zoo import reference
 
     state = reference.load_state_dict(_INPUT.value)
-    model = reference.from_state_dict(state, ind=_IND.value, iterations=_ITERATIONS.value, step_size=_STEP_SIZE.value)
+    model = reference.from_state_dict(state, ind=_IND.value, iterations=_ITERATIONS.value, eta=_ETA.value)
     model.compile(optimizer="sgd")
     with atomic_path(output) as temporary:
         model.save(temporary)

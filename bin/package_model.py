@@ -7,7 +7,7 @@ Example:
   python bin/package_model.py --pages_only        (writes the pages of all cards anew, without measuring)
 
 --run is a workdir of bin/train.py. The card says how the model was trained and what it scores: accuracy of every pass
-on the test split, with --robustness=RADIUS under PGD-40 (first pass and full unroll, the first 500 images), with
+on the test split, with --robustness=EPSILON under PGD-40 (first pass and full unroll, the first 500 images), with
 --restoration PSNR and SSIM for the corruptions of the talk at severity 3. All of it is measured on the float16 weights,
 as a user will load them:
 
@@ -30,7 +30,7 @@ _NAME: flags.FlagHolder = flags.DEFINE_string("name", None, "Name of the package
 _WHICH: flags.FlagHolder = flags.DEFINE_enum("which", "best", ["best", "last"], "Which model of the run.")
 _LIMITS = flags.DEFINE_string("limits", "", "Where not to trust the model, for the card.")
 _ROBUSTNESS = flags.DEFINE_string(
-    "robustness", None, "Also attack: the l-inf radius on the [0, 1] pixel scale, for example 0.1 or 8/255."
+    "robustness", None, "Also attack: the l-inf epsilon on the [0, 1] pixel scale, for example 0.1 or 8/255."
 )
 _RESTORATION = flags.DEFINE_bool("restoration", False, "Also score restored images; the model's h must be the image.")
 _SPLIT = flags.DEFINE_string("split", "test", "Split of the run's data set to measure on.")
@@ -48,7 +48,7 @@ def main() -> None:
     if not _PAGES_ONLY.value:
         _app.require(_RUN, _NAME)
         _check_name()
-    radius = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
+    epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
     output = pathlib.Path(_OUTPUT.value or _app.PRETRAINED)
     pages = pathlib.Path(_CARDS.value or _app.ROOT / "docs" / "models")
     written = [output / f"{_NAME.value}{suffix}" for suffix in (".npz", ".json")]
@@ -68,7 +68,7 @@ def main() -> None:
             # Beside its final place: the two files appear at the end, each at once, the card last.
             staging = tempfile.TemporaryDirectory(prefix=".packaging-", dir=output)
         with staging as folder:
-            _package(pathlib.Path(folder), radius)
+            _package(pathlib.Path(folder), epsilon)
             for path in written:
                 (pathlib.Path(folder) / path.name).replace(path)
     with _app.writing_to("cards", pages):
@@ -81,7 +81,7 @@ def _check_name() -> None:
         raise _app.UsageError(f"--name wants small letters, digits and _, such as my_model_2; got {_NAME.value!r}.")
 
 
-def _package(folder: pathlib.Path, radius: float | None) -> None:
+def _package(folder: pathlib.Path, epsilon: float | None) -> None:
     """Writes weights and card into a folder, and measures the model that is loaded from there."""
     from cnnf_tf.evaluation.restoration.quality import check_model
     from cnnf_tf.experiments.model_cards import card as model_card
@@ -108,7 +108,7 @@ def _package(folder: pathlib.Path, radius: float | None) -> None:
     card["metrics"] = model_card.measure(
         cnnf_tf.load_pretrained(name, folder=folder),
         dataset,
-        radius=radius,
+        epsilon=epsilon,
         restoration=_RESTORATION.value,
         seed=_SEED.value,
         progress=lambda line: print(f"measuring: {line}", flush=True),

@@ -12,7 +12,7 @@ impulse_noise, occlusion, shot_noise. Writes into --output
   all.png            all corruptions side by side, where there are several
   restoration.txt    PSNR and SSIM before and after, and of the other restorers; the same in restoration.json
   restored/*.png     your own images, restored, for each of --iterations
-The model must reconstruct the image itself (ind = 0).
+The model must reconstruct the image itself (encoder_blocks = 0).
 """
 
 import pathlib

@@ -10,7 +10,7 @@ Writes into --output
   samples.png     for each class, g(0; y, z) of latents z drawn top down
   latents.png     for a few images, latents inferred from the image beside latents drawn for the same label
   samples.json    model, seed and settings; for each layer, how far its latents are from fair coins
-Equal seeds give equal files. The model must reconstruct the image itself (ind = 0).
+Equal seeds give equal files. The model must reconstruct the image itself (encoder_blocks = 0).
 """
 
 from typing import Any

@@ -5,10 +5,10 @@ Example:
   python bin/study.py --config=configs/fashion_mnist_study.py:smoke --output=/tmp/study
 
 Trains the networks of the configuration (each in OUTPUT/models/NAME-seedN, as bin/train.py would), then measures
-  (a) radii     CNN against CNN-F under PGD (through the full unroll, and through the first pass), over radii
+  (a) epsilons     CNN against CNN-F under PGD (through the full unroll, and through the first pass), over epsilons
   (b) trained   CNN-F trained and tested with K = 0, 1, 2, 3, 5 iterations
   (c) tested    CNN-F tested with K' = 0 ... 10 iterations
-  (d) needed    iterations until the label stays, against attack radius, corruption severity and margin
+  (d) needed    iterations until the label stays, against attack epsilon, corruption severity and margin
 and writes results.json and, for each of the four, a table (.csv) and a figure (.png, .svg) into --output. A killed
 study goes on where it was when the same command is given again. Any value of the configuration can be changed on the
 command line as --config.NAME=VALUE.
@@ -40,13 +40,13 @@ def main() -> None:
     import keras
 
     from cnnf_tf.experiments.claims import measures, report
-    from cnnf_tf.utils.resumable_results import StudyRecord
+    from cnnf_tf.utils.resumable_results import ResumableResults
 
     about = {
         "study": "standard training: CNN against CNN-F under attack, and what iterations do",
         **_app.provenance(),
     }
-    record = StudyRecord(_OUTPUT.value, config.to_dict(), about)
+    record = ResumableResults(_OUTPUT.value, config.to_dict(), about)
     done = {cell["job"] for cell in record.cells}
     jobs = {name: (model, seed, measure) for name, model, seed, measure in measures.jobs(config, _DATA_DIR.value)}
     needed = dict.fromkeys((model, seed) for name, (model, seed, _) in jobs.items() if name not in done)
@@ -93,7 +93,7 @@ def _check(config: ConfigDict) -> None:
     if "study" not in config or "models" not in config.study:
         raise _app.UsageError("--config has no `study.models` in it; configs/fashion_mnist_study.py shows one.")
     known = set(config.study.models)
-    for part in ("radii", "trained", "tested", "needed"):
+    for part in ("epsilons", "trained", "tested", "needed"):
         unknown = [name for name in config.study[part].models if name not in known]
         if unknown:
             raise _app.UsageError(f"config.study.{part}.models: wanted some of {sorted(known)}, got {unknown}.")

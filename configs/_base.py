@@ -10,9 +10,9 @@ def fashion_mnist() -> ConfigDict:
 
     config.model = ConfigDict()
     config.model.name = "fashion_cnn"
-    config.model.network = ConfigDict({"ind": 0, "rule": "map"})
+    config.model.network = ConfigDict({"encoder_blocks": 0, "rule": "map"})
     config.model.iterations = 1  # K; 0 is the plain CNN
-    config.model.step_size = 0.1
+    config.model.eta = 0.1
     config.model.readout = "last"
     config.model.feedback_start = "logits"
     config.model.reconstruction_weight = 0.1
@@ -44,10 +44,10 @@ def fashion_mnist() -> ConfigDict:
     return config
 
 
-def add_adversarial(config: ConfigDict, *, radius: float, step_size: float, clean_weight: float) -> None:
+def add_adversarial(config: ConfigDict, *, epsilon: float, step_size: float, clean_weight: float) -> None:
     """Makes it adversarial training by the authors' recipe: PGD-7 through the first pass, SGD with poly decay."""
     config.adversarial = ConfigDict()
-    config.adversarial.radius = radius  # l-inf, on the [0, 1] pixel scale, also of the held-out attack
+    config.adversarial.epsilon = epsilon  # l-inf, on the [0, 1] pixel scale, also of the held-out attack
     config.adversarial.steps = 7
     config.adversarial.step_size = step_size
     config.adversarial.gradient_path = "first_pass"
@@ -74,7 +74,7 @@ def make_fast(config: ConfigDict) -> None:
     """
     config.adversarial.clean_weight = 0.0
     config.adversarial.steps = 1
-    config.adversarial.step_size = 1.25 * config.adversarial.radius
+    config.adversarial.step_size = 1.25 * config.adversarial.epsilon
     config.adversarial.guard_steps = 3
     config.train.dtype_policy = "mixed_bfloat16"
     config.train.optimizer.schedule = "cyclic"

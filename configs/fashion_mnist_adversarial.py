@@ -6,7 +6,7 @@ Plain CNN: python bin/train.py --config=configs/fashion_mnist_adversarial.py:fas
 Smoke:     python bin/train.py --config=configs/fashion_mnist_adversarial.py:smoke --workdir=/tmp/smoke
 Check:     python bin/evaluate.py --model=runs/fast/best.keras --robustness=0.1 --attack_steps=40 --attacked_images=1000
 Mirrors the appendix of arXiv:2007.09200 and the authors' code: K = 1, eta = 0.1, two blocks outside of the loop, PGD-7
-with radius 0.1 on the [0, 1] pixel scale through the first pass, clean and adversarial images in one batch, 200 epochs.
+with epsilon 0.1 on [0, 1] pixels through the first pass, clean and adversarial images in one batch, 200 epochs.
 `--config.train.epochs=2` cuts it short, decay of the learning rate included.
 """
 
@@ -27,10 +27,10 @@ def get_config(variant: str = "") -> ConfigDict:
     """Returns the locked configuration of one of `VARIANTS`."""
     _variants.check(variant, VARIANTS, "fashion_mnist_adversarial.py")
     config = _base.fashion_mnist()
-    config.model.network.ind = 2
+    config.model.network.encoder_blocks = 2
     config.data.horizontal_flip = False
     config.train.epochs = 200
-    _base.add_adversarial(config, radius=0.1, step_size=0.071 / 2, clean_weight=0.1)
+    _base.add_adversarial(config, epsilon=0.1, step_size=0.071 / 2, clean_weight=0.1)
     if variant.startswith("fast"):
         _base.make_fast(config)
         config.train.epochs = 6

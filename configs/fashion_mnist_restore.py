@@ -30,7 +30,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Returns the locked configuration of one of `VARIANTS`."""
     _variants.check(variant, VARIANTS, "fashion_mnist_restore.py")
     config = _base.fashion_mnist()
-    config.model.step_size = 0.5
+    config.model.eta = 0.5
     config.model.reconstruction_weight = 30.0
     config.model.training_horizon = 10
     config.model.network.taps = False

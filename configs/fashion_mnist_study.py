@@ -38,22 +38,22 @@ def get_config(variant: str = "") -> ConfigDict:
             "stable": {"iterations": 1, "training_horizon": 10, "epochs": 2, "seeds": (0,)},
         }
     )
-    # PGD, l-inf, step 2.5 radius / steps, random start; an image must stand it along each path, judged by all passes.
+    # PGD, l-inf, step 2.5 epsilon / steps, random start; an image must stand it along each path, judged by all passes.
     study.attack = ConfigDict({"steps": 40, "seed": 0, "paths": ("full_unroll", "first_pass")})
     study.clean_split = "test"  # of every clean accuracy
 
-    # (a) CNN against CNN-F over a range of radii, on the [0, 1] pixel scale.
-    study.radii = ConfigDict(
+    # (a) CNN against CNN-F over a range of epsilons, on the [0, 1] pixel scale.
+    study.epsilons = ConfigDict(
         {
             "models": ("cnn", "cnnf_1", "stable"),
             "readouts": ("last", "average"),
-            "radii": (0.01, 0.02, 0.03, 0.05, 0.1),
+            "epsilons": (0.01, 0.02, 0.03, 0.05, 0.1),
             "num_images": 500,
         }
     )
     # (b) CNN-F trained with K iterations, and tested with as many.
     study.trained = ConfigDict(
-        {"models": ("cnn", "cnnf_1", "cnnf_2", "cnnf_3", "cnnf_5"), "radii": (0.02, 0.05), "num_images": 300}
+        {"models": ("cnn", "cnnf_1", "cnnf_2", "cnnf_3", "cnnf_5"), "epsilons": (0.02, 0.05), "num_images": 300}
     )
     # (c) CNN-F tested with K' iterations: clean accuracy of every K' up to the largest, PGD at the K' named.
     study.tested = ConfigDict(
@@ -61,7 +61,7 @@ def get_config(variant: str = "") -> ConfigDict:
             "models": ("cnnf_1", "stable"),
             "max_iterations": 10,
             "attacked_iterations": (0, 1, 2, 3, 5, 7, 10),
-            "radius": 0.02,
+            "epsilon": 0.02,
             "num_images": 200,
         }
     )
@@ -70,7 +70,7 @@ def get_config(variant: str = "") -> ConfigDict:
         {
             "models": ("stable",),
             "max_iterations": 10,
-            "radii": (0.0, 0.005, 0.01, 0.02, 0.03, 0.05),
+            "epsilons": (0.0, 0.005, 0.01, 0.02, 0.03, 0.05),
             "corruptions": ("gaussian_noise", "shot_noise", "dotted_line"),
             "margin_bins": 5,
             "num_images": 1000,
@@ -83,15 +83,15 @@ def get_config(variant: str = "") -> ConfigDict:
             model.epochs = 1
         study.attack.steps = 2
         study.clean_split = "test[:32]"
-        study.radii.radii = (0.05,)
-        study.radii.num_images = study.trained.num_images = study.tested.num_images = 8
-        study.trained.radii = (0.05,)
+        study.epsilons.epsilons = (0.05,)
+        study.epsilons.num_images = study.trained.num_images = study.tested.num_images = 8
+        study.trained.epsilons = (0.05,)
         study.trained.models = ("cnn", "cnnf_1", "cnnf_2")
         del study.models.cnnf_3, study.models.cnnf_5
         study.tested.max_iterations = study.needed.max_iterations = 3
         study.models.stable.training_horizon = 3
         study.tested.attacked_iterations = (0, 3)
-        study.needed.radii = (0.0, 0.05)
+        study.needed.epsilons = (0.0, 0.05)
         study.needed.corruptions = ("gaussian_noise",)
         study.needed.margin_bins = 2
         study.needed.num_images = 16

@@ -38,7 +38,7 @@ class ChannelScale(layers.FeedbackLayer):
         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
 
     def call(
-        self, features: tf.Tensor, signal: Any = None, *, step_size: Any = 0.0, training: bool = False
+        self, features: tf.Tensor, signal: Any = None, *, eta: Any = 0.0, training: bool = False
     ) -> tuple[tf.Tensor, None]:
         return features * self.in_compute_dtype(self.scale), None  # (output, latent)
 
@@ -84,7 +84,7 @@ facts = data.info(name)
 train = data.load(name, "train", batch_size=32, shuffle_seed=0, limit=5_000)
 test = data.load(name, "test", batch_size=100, limit=1_000)
 
-model = CNNF(network(facts.num_classes), image_shape=facts.image_shape, iterations=2, step_size=0.1)
+model = CNNF(network(facts.num_classes), image_shape=facts.image_shape, iterations=2, eta=0.1)
 model.compile(optimizer=keras.optimizers.Adam(2e-3))
 model.fit(train, epochs=4 if options.smoke else 3, shuffle=False, verbose=2)  # `train` shuffles itself
 

@@ -28,15 +28,15 @@ train = data.load(name, "train", batch_size=64, shuffle_seed=0, limit=10_000)
 test = data.load(name, "test", batch_size=64, limit=1_000)
 facts = data.info(name)
 
-# 2. Model: the paper's network for Fashion-MNIST. `ind=0` puts the whole of it inside the loop, so that the feedback
-#    renders the image itself; `iterations` is K, the number of feedback passes; `step_size` is eta, how far each moves
+# 2. Model: the paper's network for Fashion-MNIST. `encoder_blocks=0` puts the whole of it inside the loop, so that the
+#    feedback renders the image itself; `iterations` is K, the number of feedback passes; `eta` is how far each moves
 #    the network's view of the image towards what was rendered.
 model = CNNF.from_name(
     "fashion_cnn",
     image_shape=(28, 28, 1),
-    network={"ind": 0, "num_classes": facts.num_classes},
+    network={"encoder_blocks": 0, "num_classes": facts.num_classes},
     iterations=1,
-    step_size=0.1,
+    eta=0.1,
 )
 
 # 3. Training: Keras as you know it. Without a loss, `compile` takes the paper's: the cross-entropy of every pass, and

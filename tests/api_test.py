@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 import cnnf_tf
-from tests.models import tiny
+from tests.models import fixtures_models
 
 ROOMS = tuple(
     f"cnnf_tf.{name}"
@@ -112,7 +112,7 @@ class LazyImportTest(tf.test.TestCase, parameterized.TestCase):
     def test_keras_finds_the_classes(self, imports):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder, "x.keras")
-            tiny.model().save(path)
+            fixtures_models.model().save(path)
             printed = python(f"{imports}; print(type(keras.saving.load_model({str(path)!r})).__name__)")
         self.assertEqual(printed, "CNNF")
 

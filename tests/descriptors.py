@@ -30,7 +30,7 @@ LAYERS = (
     Descriptor("FeedbackDense", lambda: layers.FeedbackDense(5), (7,)),
     Descriptor("FeedbackDense_bias", lambda: layers.FeedbackDense(5, use_bias=True), (7,), linear=False),
     Descriptor("AdaReLU", lambda: layers.AdaReLU(use_bias=False), (4, 5, 3)),
-    Descriptor("AdaReLU_talk", lambda: layers.AdaReLU(rule="talk"), (4, 5, 3), linear=False),
+    Descriptor("AdaReLU_slide", lambda: layers.AdaReLU(rule="slide"), (4, 5, 3), linear=False),
     Descriptor("AdaReLU_reference_dense", lambda: layers.AdaReLU(rule="reference"), (9,), linear=False),
     Descriptor("AdaPool2D", lambda: layers.AdaPool2D(), (6, 4, 3)),
     Descriptor("AdaPool2D_left_over", lambda: layers.AdaPool2D(3, rule="reference"), (7, 8, 2)),

@@ -101,7 +101,7 @@ def pools():
 
 
 def gradients():
-    """Of a whole unrolled loop, with taps, an unrecorded part and every rule, against finite differences."""
+    """Of a whole unrolled loop, with taps, an burn_in part and every rule, against finite differences."""
     import keras
 
     from cnnf_tf.models.networks import fashion_cnn
@@ -110,28 +110,28 @@ def gradients():
 
     keras.ops.mean = jnp.mean  # that of Keras averages float64 in float32 on JAX
     keras.config.set_dtype_policy("float64")
-    for rule in ("map", "talk", "reference"):
+    for rule in ("map", "slide", "reference"):
         keras.utils.set_random_seed(0)
         network = fashion_cnn(rule=rule).network
         network.build((None, 8, 8, 1))
         images = jnp.array(np.random.default_rng(0).normal(size=(2, 8, 8, 1)))
 
-        def loss(images, kernel, unrecorded, network=network):
+        def loss(images, kernel, burn_in, network=network):
             with keras.StatelessScope(state_mapping=[(network.layers[0].kernel, kernel)]):
-                trajectory = unroll(network, images, iterations=2, step_size=0.1, unrecorded=unrecorded)
+                trajectory = unroll(network, images, iterations=2, eta=0.1, burn_in=burn_in)
                 return trajectory_losses(
                     trajectory, lambda logits: jnp.mean(jnp.square(logits)), reconstruction_weight=0.1
                 ).total
 
-        def along(images, kernel, unrecorded, rng):
-            found = jax.jit(jax.grad(loss, (0, 1)))(images, kernel, unrecorded)
+        def along(images, kernel, burn_in, rng):
+            found = jax.jit(jax.grad(loss, (0, 1)))(images, kernel, burn_in)
             for index, argument in enumerate((images, kernel)):
                 direction = rng.normal(size=argument.shape)
                 both = []
                 for sign in (1, -1):
                     moved = [images, kernel]
                     moved[index] = argument + sign * 1e-8 * direction  # few latents flip on the way
-                    both.append(loss(*moved, unrecorded))
+                    both.append(loss(*moved, burn_in))
                 np.testing.assert_allclose(
                     np.sum(found[index] * direction), (both[0] - both[1]) / 2e-8, rtol=1e-4, atol=1e-6
                 )
@@ -163,7 +163,7 @@ def screening():
     def cross_entropy(logits):
         return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(4), labels])
 
-    trajectory = unroll(network, images * 2 - 1, iterations=2, step_size=0.1, unrecorded=jnp.array(3))
+    trajectory = unroll(network, images * 2 - 1, iterations=2, eta=0.1, burn_in=jnp.array(3))
     expected = trajectory_losses(trajectory, cross_entropy, reconstruction_weight=0.3).total
     numbers = training.numbers_of(recipe, 10)
     found, _ = training._loss(model, recipe, 2, numbers, model.initial(), images, images, labels, jnp.array(3))

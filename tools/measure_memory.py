@@ -10,7 +10,10 @@ import subprocess
 import sys
 import time
 
-NETWORKS = {"fashion_cnn": ({"ind": 0}, (28, 28, 1)), "wide_resnet": ({"ind": 5, "depth": 40}, (32, 32, 3))}
+NETWORKS = {
+    "fashion_cnn": ({"encoder_blocks": 0}, (28, 28, 1)),
+    "wide_resnet": ({"encoder_blocks": 5, "depth": 40}, (32, 32, 3)),
+}
 
 
 def one(name: str, batch_size: int, iterations: int, rematerialize: bool) -> dict[str, float]:

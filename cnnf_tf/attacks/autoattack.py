@@ -30,7 +30,7 @@ class AutoAttack(Attack):
     seeds give equal results for equal batches, but results depend on the batch size.
 
     Args:
-      radius: of the ball, on the [0, 1] pixel scale.
+      epsilon: of the ball, on the [0, 1] pixel scale.
       norm: "linf" or "l2".
       attacks: components to run, in this order, among `COMPONENTS`. "apgd-dlr" wants at least 4 classes (ART's form of
         the loss).
@@ -48,14 +48,14 @@ class AutoAttack(Attack):
     def __init__(
         self,
         *,
-        radius: float,
+        epsilon: float,
         norm: str = "linf",
         attacks: Sequence[str] = COMPONENTS,
         steps: int = 100,
         restarts: int = 1,
         queries: int = 5000,
     ):
-        super().__init__(radius=radius, norm=norm)
+        super().__init__(epsilon=epsilon, norm=norm)
         self.attacks = tuple(one_of("attacks", name, COMPONENTS) for name in attacks)
         if not self.attacks:
             raise ValueError(f"attacks must name at least one of {list(COMPONENTS)}, got none.")
@@ -74,17 +74,17 @@ class AutoAttack(Attack):
         if problem.targets is not None or problem.objective is not None:
             raise ValueError("AutoAttack is untargeted and takes no objective; use PGD.")
         images = problem.images.numpy().astype(np.float32)
-        found, standing = images.copy(), working.numpy()
-        if self.radius > 0:
+        found, robust = images.copy(), working.numpy()
+        if self.epsilon > 0:
             with _global_seed(int(problem.seeds[0, 0].numpy() % 2**32) if len(images) else 0):
                 for name in self.attacks:
-                    rows = np.flatnonzero(standing)
+                    rows = np.flatnonzero(robust)
                     if not rows.size:
                         break
                     found[rows] = self._component(name, problem, images[rows], problem.labels.numpy()[rows])
                     # What ART returns may lie outside by rounding: judge what the caller will get.
                     clipped = self.clip(tf.constant(found[rows], problem.images.dtype), problem.images.numpy()[rows])
-                    standing[rows] = ~problem.rows(tf.constant(rows, tf.int32)).check(clipped).numpy()
+                    robust[rows] = ~problem.rows(tf.constant(rows, tf.int32)).check(clipped).numpy()
         counts = np.where(working.numpy(), -1, 0).astype(np.int32)
         return Found(tf.constant(found), tf.zeros([0]), tf.constant(counts))
 
@@ -109,13 +109,13 @@ class AutoAttack(Attack):
             loss_object=tf.keras.losses.CategoricalCrossentropy(from_logits=True),
             clip_values=(0.0, 1.0),
         )
-        shared = {"estimator": estimator, "eps": self.radius, "batch_size": len(images), "verbose": False}
+        shared = {"estimator": estimator, "eps": self.epsilon, "batch_size": len(images), "verbose": False}
         shared["norm"] = np.inf if self.norm.name == "linf" else 2
         if name == "square":
             attack = art.attacks.evasion.SquareAttack(max_iter=self.max_queries, **shared)
         else:
             attack = art.attacks.evasion.AutoProjectedGradientDescent(
-                eps_step=2 * self.radius,
+                eps_step=2 * self.epsilon,
                 max_iter=self.steps,
                 nb_random_init=self.restarts,
                 loss_type="cross_entropy" if name == "apgd-ce" else "difference_logits_ratio",

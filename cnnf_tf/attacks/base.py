@@ -1,11 +1,11 @@
 """The base of all attacks: it owns the checks, the ball, the pixel range, the scoring and the tracing.
 
-An attack looks for images x' with |x' - x| <= radius and pixels in [0, 1] that a model takes for another class. It sees
-functions, never a model: `predict(images) -> logits` decides what counts as success, `surrogate` is what its gradients
-or queries go through. The two differ when gradients follow the first pass only (see `GradientPath`) or when images are
-made on one model to be tried on another (transfer).
+An attack looks for images x' with |x' - x| <= epsilon and pixels in [0, 1] that a model takes for another class. It
+sees functions, never a model: `predict(images) -> logits` decides what counts as success, `surrogate` is what its
+gradients or queries go through. The two differ when gradients follow the first pass only (see `GradientPath`) or when
+images are made on one model to be tried on another (transfer).
 
-    attack = attacks.PGD(radius=8 / 255, steps=40)
+    attack = attacks.PGD(epsilon=8 / 255, steps=40)
     result = attack(attacks.predictor(model), images, labels, seed=0)
     result.success                          # bool [batch]
 """
@@ -20,7 +20,7 @@ import tensorflow as tf
 from cnnf_tf.attacks import attack_arguments as arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS
-from cnnf_tf.attacks.problem import Objective, Predict, Problem, ask
+from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
 from cnnf_tf.utils.validation import one_of
 
 
@@ -28,7 +28,7 @@ class AttackResult(NamedTuple):
     """What an attack did to a batch."""
 
     images: tf.Tensor
-    """x', `[batch, height, width, channels]` in [0, 1], at most `radius` away; dtype of the clean images."""
+    """x', `[batch, height, width, channels]` in [0, 1], at most `epsilon` away; dtype of the clean images."""
     success: tf.Tensor
     """bool `[batch]`: `predict` takes x' for another class than the label or, if targeted, for the target."""
     distance: tf.Tensor
@@ -61,10 +61,10 @@ class Attack(abc.ABC):
     it is, and an image leaves the work once it is broken, so that only images that stand cost time.
 
     Args:
-      radius: of the ball, on the [0, 1] pixel scale; 0 leaves all images as they are.
+      epsilon: of the ball, on the [0, 1] pixel scale; 0 leaves all images as they are.
       norm: "linf" or "l2".
       loss: "cross_entropy", "margin" or "dlr"; see `losses.py`.
-      stop_when_broken: False works on all images to the end, those that were misclassified from the start included,
+      early_stop: False works on all images to the end, those that were misclassified from the start included,
         which is what adversarial training wants.
 
     Raises:
@@ -74,13 +74,11 @@ class Attack(abc.ABC):
     runs_eagerly = False
     """Whether `search` needs concrete arrays; all others run inside one `tf.function`."""
 
-    def __init__(
-        self, *, radius: float, norm: str = "linf", loss: str = "cross_entropy", stop_when_broken: bool = True
-    ):
-        self.radius = arguments.non_negative("radius", radius)
+    def __init__(self, *, epsilon: float, norm: str = "linf", loss: str = "cross_entropy", early_stop: bool = True):
+        self.epsilon = arguments.non_negative("epsilon", epsilon)
         self.norm = NORMS[one_of("norm", norm, NORMS)]
         self.loss = one_of("loss", loss, LOSSES)
-        self.stop_when_broken = bool(stop_when_broken)
+        self.early_stop = bool(early_stop)
         self._bound = functools.lru_cache(maxsize=16)(functools.partial(BoundAttack, self))
 
     @abc.abstractmethod
@@ -96,21 +94,21 @@ class Attack(abc.ABC):
         """What a report must say about this attack, for JSON."""
         return {
             "attack": type(self).__name__,
-            "radius": self.radius,
-            "radius_unit": "pixels in [0, 1]",
+            "epsilon": self.epsilon,
+            "epsilon_unit": "pixels in [0, 1]",
             "norm": self.norm.name,
             "loss": self.loss,
-            "stop_when_broken": self.stop_when_broken,
+            "early_stop": self.early_stop,
         }
 
     @final
     def clip(self, iterates: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """The nearest images in the ball around `images`, then in [0, 1]."""
-        return tf.clip_by_value(images + self.norm.project(iterates - images, self.radius), 0, 1)
+        return tf.clip_by_value(images + self.norm.project(iterates - images, self.epsilon), 0, 1)
 
     @final
     def bind(
-        self, predict: Predict, *, surrogate: Predict | None = None, objective: Objective | None = None
+        self, predict: Predict, *, surrogate: Predict | None = None, objective: AttackObjective | None = None
     ) -> "BoundAttack":
         """The attack on given functions, traced once however many batches follow; the same functions give it again.
 
@@ -134,7 +132,7 @@ class Attack(abc.ABC):
         *,
         seed: Any,
         surrogate: Predict | None = None,
-        objective: Objective | None = None,
+        objective: AttackObjective | None = None,
         targets: Any = None,
         indices: Any = None,
     ) -> AttackResult:
@@ -149,7 +147,9 @@ class BoundAttack:
     It may be called eagerly, inside a `tf.function`, and on the replicas of a distribution strategy.
     """
 
-    def __init__(self, attack: Attack, predict: Predict, *, surrogate: Predict | None, objective: Objective | None):
+    def __init__(
+        self, attack: Attack, predict: Predict, *, surrogate: Predict | None, objective: AttackObjective | None
+    ):
         what = "from images to logits [batch, classes]"
         self.attack = attack
         arguments.function("predict", predict, what)
@@ -249,15 +249,15 @@ class BoundAttack:
         )
         working = tf.ones_like(labels, tf.bool)
         clean = None
-        if attack.stop_when_broken or not images_only:
+        if attack.early_stop or not images_only:
             clean = arguments.logits("predict", self._predict(images))
             for name, ids in (("labels", labels), ("targets", targets)):
                 if ids is not None:
                     message = f"{name} must be in [0, {clean.shape[-1]}), the model's classes."
                     in_range = tf.reduce_all(tf.logical_and(ids >= 0, ids < clean.shape[-1]))
                     tf.debugging.Assert(in_range, [message])
-            if attack.stop_when_broken:
-                working = tf.logical_not(problem.broken(clean))
+            if attack.early_stop:
+                working = tf.logical_not(problem.success(clean))
         found = attack.search(problem, working)
         adversarial = attack.clip(tf.cast(found.images, images.dtype), images)
         adversarial = tf.stop_gradient(tf.where(working[:, None, None, None], adversarial, images))
@@ -266,7 +266,7 @@ class BoundAttack:
         logits = arguments.logits("predict", self._predict(adversarial))
         return AttackResult(
             images=adversarial,
-            success=problem.broken(logits),
+            success=problem.success(logits),
             distance=attack.norm.distance(adversarial - images),
             predictions=tf.argmax(logits, -1, output_type=tf.int32),
             clean_correct=tf.argmax(clean, -1, output_type=tf.int32) == labels,

@@ -16,16 +16,16 @@ class PGD(IterativeAttack):
     with `clip` onto the ball around the clean image and onto [0, 1]. An image whose gradient is zero does not move.
 
     Args:
-      radius: of the ball, on the [0, 1] pixel scale.
+      epsilon: of the ball, on the [0, 1] pixel scale.
       steps: number of steps in each restart.
-      step_size: on the same scale, in the same norm; None for `2.5 * radius / steps`.
+      step_size: on the same scale, in the same norm; None for `2.5 * epsilon / steps`.
       norm: "linf" or "l2".
       random_start: whether to start from a uniform draw from the ball rather than from the clean image.
       restarts: number of starts, at least 1; more than 1 needs a random start.
       loss: "cross_entropy", "margin" or "dlr".
       schedule: multipliers of `step_size`: a function of the fraction of steps done, in [0, 1), or a sequence with a
         number for each step; None for 1.
-      stop_when_broken: see `Attack`.
+      early_stop: see `Attack`.
 
     Raises:
       ValueError: an argument out of its range.
@@ -38,14 +38,14 @@ class PGD(IterativeAttack):
         # Nothing but the images is watched: no gradient of a weight is ever built.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(iterates)
-            losses, broken = problem.evaluate(iterates)
+            losses, success = problem.evaluate(iterates)
         gradient = tape.gradient(losses, iterates)
         if gradient is None:
             raise ValueError(
                 "no gradient reaches the images: the surrogate or objective must be made of differentiable TensorFlow "
                 "ops of its images; use SPSA for one that is not."
             )
-        return losses, broken, gradient
+        return losses, success, gradient
 
     def move(
         self, iterates: tf.Tensor, gradient: tf.Tensor, slots: Slots, step: tf.Tensor, step_size: tf.Tensor
@@ -55,17 +55,15 @@ class PGD(IterativeAttack):
 
 
 class FGSM(PGD):
-    """The fast gradient sign method (Goodfellow et al., arXiv:1412.6572): one step of length `radius`.
+    """The fast gradient sign method (Goodfellow et al., arXiv:1412.6572): one step of length `epsilon`.
 
     Args:
-      radius: on the [0, 1] pixel scale.
+      epsilon: on the [0, 1] pixel scale.
       norm: "linf"; "l2" makes it the fast gradient method.
       loss: "cross_entropy", "margin" or "dlr".
-      stop_when_broken: see `Attack`.
+      early_stop: see `Attack`.
     """
 
-    def __init__(
-        self, *, radius: float, norm: str = "linf", loss: str = "cross_entropy", stop_when_broken: bool = True
-    ):
-        options: dict[str, Any] = {"norm": norm, "loss": loss, "stop_when_broken": stop_when_broken}
-        super().__init__(radius=radius, steps=1, step_size=radius, random_start=False, **options)
+    def __init__(self, *, epsilon: float, norm: str = "linf", loss: str = "cross_entropy", early_stop: bool = True):
+        options: dict[str, Any] = {"norm": norm, "loss": loss, "early_stop": early_stop}
+        super().__init__(epsilon=epsilon, steps=1, step_size=epsilon, random_start=False, **options)

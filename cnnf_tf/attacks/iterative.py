@@ -22,11 +22,11 @@ class IterativeAttack(Attack):
 
     The result is the first iterate that breaks an image, else the iterate after the last step of the last restart.
     Where `surrogate` is `predict`, each step's own forward pass tells which images are broken; else `predict` is asked
-    after each restart. Without `stop_when_broken` every image takes all steps of a restart, and those that are broken
+    after each restart. Without `early_stop` every image takes all steps of a restart, and those that are broken
     at its end take no part in the next one.
 
     Args:
-      radius: see `PGD`, also for the rest. With the default `step_size` the border can be reached from every point of
+      epsilon: see `PGD`, also for the rest. With the default `step_size` the border can be reached from every point of
         the ball (Madry et al., arXiv:1706.06083).
     """
 
@@ -37,7 +37,7 @@ class IterativeAttack(Attack):
     def __init__(
         self,
         *,
-        radius: float,
+        epsilon: float,
         steps: int,
         step_size: float | None = None,
         norm: str = "linf",
@@ -45,11 +45,11 @@ class IterativeAttack(Attack):
         restarts: int = 1,
         loss: str = "cross_entropy",
         schedule: Schedule | None = None,
-        stop_when_broken: bool = True,
+        early_stop: bool = True,
     ):
-        super().__init__(radius=radius, norm=norm, loss=loss, stop_when_broken=stop_when_broken)
+        super().__init__(epsilon=epsilon, norm=norm, loss=loss, early_stop=early_stop)
         self.steps = positive_int("steps", steps)
-        default = 2.5 * self.radius / self.steps
+        default = 2.5 * self.epsilon / self.steps
         self.step_size = default if step_size is None else arguments.non_negative("step_size", step_size)
         self.random_start = bool(random_start)
         self.restarts = positive_int("restarts", restarts)
@@ -114,7 +114,7 @@ class IterativeAttack(Attack):
 
         def step(number: Any, images: Any, rows: Any, slots: Any, latest: Any, queries: Any, losses: Any) -> Any:
             work, iterates = problem.rows(rows), tf.gather(images, rows)
-            values, broken, gradient = self.ascent(work, iterates, restart, number)
+            values, success, gradient = self.ascent(work, iterates, restart, number)
             gradient = tf.where(tf.math.is_finite(gradient), gradient, 0)
             latest = _put(latest, rows, tf.cast(values, tf.float32))
             queries = tf.tensor_scatter_nd_add(
@@ -124,10 +124,10 @@ class IterativeAttack(Attack):
             kept = tuple(tf.gather(slot, rows) for slot in slots)
             moved, kept = self.move(iterates, gradient, kept, number, step_sizes[number])
             moved = self.clip(moved, work.images)
-            if broken is not None and self.stop_when_broken:
-                standing = tf.logical_not(broken)
-                rows, moved = tf.boolean_mask(rows, standing), tf.boolean_mask(moved, standing)
-                kept = tuple(tf.boolean_mask(slot, standing) for slot in kept)
+            if success is not None and self.early_stop:
+                robust = tf.logical_not(success)
+                rows, moved = tf.boolean_mask(rows, robust), tf.boolean_mask(moved, robust)
+                kept = tuple(tf.boolean_mask(slot, robust) for slot in kept)
             images = _put(images, rows, moved)
             slots = tuple(_put(slot, rows, value) for slot, value in zip(slots, kept, strict=True))
             return number + 1, images, rows, slots, latest, queries, losses
@@ -154,13 +154,13 @@ class IterativeAttack(Attack):
 
         def score_last() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             work, iterates = problem.rows(rows), tf.gather(images, rows)
-            values, broken = work.evaluate(iterates)
+            values, success = work.evaluate(iterates)
             asked = tf.tensor_scatter_nd_add(queries, rows[:, None], tf.ones_like(rows))
-            standing = rows
+            robust = rows
             if self.restarts > 1:
-                broken = work.check(iterates) if broken is None else broken
-                standing = tf.boolean_mask(rows, tf.logical_not(broken))
-            return _put(latest, rows, tf.cast(values, tf.float32)), asked, standing
+                success = work.check(iterates) if success is None else success
+                robust = tf.boolean_mask(rows, tf.logical_not(success))
+            return _put(latest, rows, tf.cast(values, tf.float32)), asked, robust
 
         # Once every image is broken there is nothing left to ask.
         latest, queries, rows = tf.cond(tf.size(rows) > 0, score_last, lambda: (latest, queries, rows))
@@ -172,7 +172,7 @@ class IterativeAttack(Attack):
             return problem.images
         shape, dtype = tuple(problem.images.shape[1:]), problem.images.dtype
         delta = problem.draw([restart], lambda seed: self.norm.uniform(shape, seed, dtype), tf.TensorSpec(shape, dtype))
-        return self.clip(problem.images + self.radius * delta, problem.images)
+        return self.clip(problem.images + self.epsilon * delta, problem.images)
 
 
 def _put(values: tf.Tensor, rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:

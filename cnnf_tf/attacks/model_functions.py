@@ -12,7 +12,7 @@ from typing import Any
 from keras import ops
 
 from cnnf_tf.attacks.losses import LOSSES
-from cnnf_tf.attacks.problem import Objective, Predict
+from cnnf_tf.attacks.problem import AttackObjective, Predict
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
@@ -72,7 +72,7 @@ def gradient_source(
     return predictor(model, iterations=0 if path == GradientPath.FIRST_PASS else iterations, readout=readout)
 
 
-def every_pass_objective(model: CNNF, *, iterations: int | None = None) -> Objective:
+def every_pass_objective(model: CNNF, *, iterations: int | None = None) -> AttackObjective:
     """An `objective`: the cross-entropy of each of the K' + 1 passes, averaged, as training minimises it.
 
     For where one pass alone gives poor gradients: an image must fool all of them. For the arguments see `predictor`.
@@ -82,7 +82,7 @@ def every_pass_objective(model: CNNF, *, iterations: int | None = None) -> Objec
 
 def residual_objective(
     model: CNNF, *, weight: float, iterations: int | None = None, readout: str | None = None
-) -> Objective:
+) -> AttackObjective:
     """An `objective` for an adaptive attack: cross-entropy of the readout minus `weight` times the residual.
 
     The residual is |h - g(0)| / |h|, mean over the K' feedback passes. Feedback moves h towards its reconstruction

@@ -1,7 +1,7 @@
 """The norms that measure a perturbation: distance, projection, steepest ascent and uniform draws, each per image.
 
-A perturbation delta has shape `[batch, height, width, channels]`; radii and distances are on the [0, 1] pixel scale, so
-the l2 norm is over all pixels and channels of an image and grows with its size.
+A perturbation delta has shape `[batch, height, width, channels]`; epsilons and distances are on the [0, 1] pixel scale,
+so the l2 norm is over all pixels and channels of an image and grows with its size.
 """
 
 import math
@@ -21,7 +21,7 @@ class Norm(NamedTuple):
     distance: Callable[[tf.Tensor], tf.Tensor]
     """The norm of each perturbation, `[batch]`."""
     project: Callable[[tf.Tensor, float], tf.Tensor]
-    """The nearest perturbation in the ball of a radius; what lies inside is returned as it is."""
+    """The nearest perturbation in the ball of a epsilon; what lies inside is returned as it is."""
     steepest: Callable[[tf.Tensor], tf.Tensor]
     """The direction of length 1 along which a loss of this gradient rises fastest; 0 where the gradient is 0."""
     uniform: Callable[[tuple[int, ...], tf.Tensor, tf.DType], tf.Tensor]
@@ -29,9 +29,9 @@ class Norm(NamedTuple):
     unit ball, uniform, for one image."""
 
 
-def _l2_project(delta: tf.Tensor, radius: float) -> tf.Tensor:
+def _l2_project(delta: tf.Tensor, epsilon: float) -> tf.Tensor:
     length = _length(delta)
-    return tf.where(length > radius, delta * (radius / tf.where(length > 0, length, 1)), delta)
+    return tf.where(length > epsilon, delta * (epsilon / tf.where(length > 0, length, 1)), delta)
 
 
 def _l2_steepest(gradient: tf.Tensor) -> tf.Tensor:
@@ -56,7 +56,7 @@ def _length(delta: tf.Tensor, *, keepdims: bool = True) -> tf.Tensor:
 LINF = Norm(
     "linf",
     distance=lambda delta: tf.reduce_max(tf.abs(delta), _AXES),
-    project=lambda delta, radius: tf.clip_by_value(delta, -radius, radius),
+    project=lambda delta, epsilon: tf.clip_by_value(delta, -epsilon, epsilon),
     steepest=tf.sign,
     uniform=lambda shape, seed, dtype: tf.random.stateless_uniform(shape, seed, -1, 1, dtype),
 )

@@ -10,7 +10,7 @@ from cnnf_tf.attacks.losses import LOSSES, check_classes
 
 Predict = Callable[[tf.Tensor], tf.Tensor]
 """Images in [0, 1], `[batch, height, width, channels]`, to logits `[batch, classes]`; made of TensorFlow ops."""
-Objective = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+AttackObjective = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Images and labels `[batch]` to the loss to maximise, `[batch]`."""
 
 
@@ -32,7 +32,7 @@ class Problem:
 
     predict: Predict  # decides success
     surrogate: Predict  # what gradients or queries go through
-    objective: Objective | None  # takes the place of the loss of the surrogate's logits; None for that loss
+    objective: AttackObjective | None  # takes the place of the loss of the surrogate's logits; None for that loss
     loss: str  # a key of `LOSSES`
     shared: bool  # whether the surrogate is `predict`, its logits at hand, so that success costs nothing to check
     images: tf.Tensor  # the clean images, `[batch, height, width, channels]`
@@ -47,14 +47,14 @@ class Problem:
         taken = {name: tf.gather(part, rows) for name, part in parts.items() if part is not None}
         return dataclasses.replace(self, **taken)
 
-    def broken(self, logits: tf.Tensor) -> tf.Tensor:
+    def success(self, logits: tf.Tensor) -> tf.Tensor:
         """Where `predict`'s logits mean success, bool `[batch]`: another class than the label, or the target."""
         predictions = tf.argmax(logits, -1, output_type=tf.int32)
         return predictions != self.labels if self.targets is None else predictions == self.targets
 
     def check(self, iterates: tf.Tensor) -> tf.Tensor:
         """Asks `predict` where it is broken by these images, bool `[batch]`."""
-        return self.broken(arguments.logits("predict", self.predict(iterates)))
+        return self.success(arguments.logits("predict", self.predict(iterates)))
 
     def evaluate(self, iterates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The loss to maximise at these images, `[batch]`, and, if `shared`, where they are broken, bool `[batch]`.
@@ -71,7 +71,7 @@ class Problem:
         logits = arguments.logits("surrogate", self.surrogate(iterates))
         check_classes(self.loss, logits.shape[-1], targeted=self.targets is not None)
         losses = LOSSES[self.loss](logits, self.labels, self.targets)
-        return losses, self.broken(logits) if self.shared else None
+        return losses, self.success(logits) if self.shared else None
 
     def draw(self, stream: list[tf.Tensor | int], draw: Callable[[tf.Tensor], tf.Tensor], like: tf.Tensor) -> tf.Tensor:
         """Random numbers for each image, `[batch, *like.shape]`, which do not depend on the other images.

@@ -24,16 +24,16 @@ class SPSA(IterativeAttack):
     else. A step asks the surrogate `2 * samples + 1` times.
 
     Args:
-      radius: of the ball, on the [0, 1] pixel scale.
+      epsilon: of the ball, on the [0, 1] pixel scale.
       steps: number of steps in each restart.
       samples: random directions per step.
       delta: how far to go along each, on the [0, 1] pixel scale, above 0.
-      step_size: Adam's, on the same scale; None for `2.5 * radius / steps`.
+      step_size: Adam's, on the same scale; None for `2.5 * epsilon / steps`.
       loss: "margin" (theirs), "cross_entropy" or "dlr".
       random_start: whether to start from a uniform draw from the ball.
       restarts: number of starts, at least 1.
       chunk_size: directions that go through the surrogate at once; memory is that of `2 * chunk_size * batch` images.
-      stop_when_broken: see `Attack`.
+      early_stop: see `Attack`.
 
     Raises:
       ValueError: an argument out of its range.
@@ -44,7 +44,7 @@ class SPSA(IterativeAttack):
     def __init__(
         self,
         *,
-        radius: float,
+        epsilon: float,
         steps: int,
         samples: int = 128,
         delta: float = 0.01,
@@ -53,14 +53,14 @@ class SPSA(IterativeAttack):
         random_start: bool = True,
         restarts: int = 1,
         chunk_size: int = 8,
-        stop_when_broken: bool = True,
+        early_stop: bool = True,
     ):
         options: dict[str, Any] = {
             "random_start": random_start,
             "restarts": restarts,
-            "stop_when_broken": stop_when_broken,
+            "early_stop": early_stop,
         }
-        super().__init__(radius=radius, steps=steps, step_size=step_size, loss=loss, **options)
+        super().__init__(epsilon=epsilon, steps=steps, step_size=step_size, loss=loss, **options)
         self.samples = positive_int("samples", samples)
         self.delta = arguments.non_negative("delta", delta)
         if self.delta == 0:
@@ -74,7 +74,7 @@ class SPSA(IterativeAttack):
     def ascent(
         self, problem: Problem, iterates: tf.Tensor, restart: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
-        losses, broken = problem.evaluate(iterates)
+        losses, success = problem.evaluate(iterates)
         size = max(size for size in range(1, self.chunk_size + 1) if self.samples % size == 0)
         shape, dtype = (size, *iterates.shape[1:]), iterates.dtype
         everyone = tf.repeat(tf.range(tf.shape(iterates)[0]), 2 * size)
@@ -98,7 +98,7 @@ class SPSA(IterativeAttack):
         _, total = tf.while_loop(
             lambda number, total: number < chunks, chunk, start, shape_invariants=shapes, parallel_iterations=1
         )
-        return losses, broken, total / self.samples
+        return losses, success, total / self.samples
 
     def slots(self, images: tf.Tensor) -> Slots:
         return tf.zeros_like(images), tf.zeros_like(images)

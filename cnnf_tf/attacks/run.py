@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.attacks.base import Attack
-from cnnf_tf.attacks.problem import Objective, Predict
+from cnnf_tf.attacks.problem import AttackObjective, Predict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def run_attack(
     *,
     seed: int,
     surrogate: Predict | None = None,
-    objective: Objective | None = None,
+    objective: AttackObjective | None = None,
     targets: Callable[[tf.Tensor], Any] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> AttackReport:

@@ -10,7 +10,6 @@ from cnnf_tf.evaluation.corruptions import (
 )
 from cnnf_tf.evaluation.figures import Picture, picture_grid, reconstruction_figure
 from cnnf_tf.evaluation.out_of_distribution import Separation, auroc, fit_scale, image_scores, separation
-from cnnf_tf.evaluation.restoration.baselines import denoising_autoencoder, median_filter
 from cnnf_tf.evaluation.restoration.quality import (
     RESTORED,
     Quality,
@@ -20,9 +19,10 @@ from cnnf_tf.evaluation.restoration.quality import (
     restoration_figure,
     restore,
 )
-from cnnf_tf.evaluation.robustness.attack_specs import Threat, adaptive_threats, authors_threats, autoattack_threat
-from cnnf_tf.evaluation.robustness.report import RobustnessReport, Score, evaluate_robustness, run_checks
-from cnnf_tf.evaluation.robustness.sanity_checks import Finding
+from cnnf_tf.evaluation.restoration.restorers import denoising_autoencoder, median_filter
+from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec, adaptive_suite, autoattack_spec, baseline_suite
+from cnnf_tf.evaluation.robustness.report import RobustnessReport, Score, evaluate_robustness, run_sanity_checks
+from cnnf_tf.evaluation.robustness.sanity_checks import SanityCheck
 from cnnf_tf.evaluation.sampling import (
     LatentComparison,
     class_templates,
@@ -38,7 +38,7 @@ __all__ = [
     "RESTORED",
     "CorruptionAccuracy",
     "CorruptionError",
-    "Finding",
+    "SanityCheck",
     "LatentComparison",
     "PassAccuracy",
     "Picture",
@@ -47,11 +47,11 @@ __all__ = [
     "RobustnessReport",
     "Score",
     "Separation",
-    "Threat",
-    "adaptive_threats",
+    "AttackSpec",
+    "adaptive_suite",
     "auroc",
-    "authors_threats",
-    "autoattack_threat",
+    "baseline_suite",
+    "autoattack_spec",
     "class_templates",
     "compare_latents",
     "corruption_figure",
@@ -71,7 +71,7 @@ __all__ = [
     "render_through",
     "restoration_figure",
     "restore",
-    "run_checks",
+    "run_sanity_checks",
     "sample_pictures",
     "self_consistency_figure",
     "self_consistency_table",

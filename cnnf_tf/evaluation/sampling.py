@@ -213,8 +213,8 @@ def _one_for_each_output(site: LatentSite) -> bool:
 def _check_pixels(model: CNNF) -> None:
     if model.encoder is not None:
         raise ValueError(
-            "pictures of samples want a model whose h is the image (ind = 0): here h is the output of an encoder, and "
-            "without an image there are no latents to go down through it. Sample h itself with "
+            "pictures of samples want a model whose h is the image (encoder_blocks = 0): here h is the output of an "
+            "encoder, and without an image there are no latents to go down through it. Sample h itself with "
             "cnnf_tf.generative.DeconvolutionalGenerativeModel(model.network)."
         )
 

@@ -38,7 +38,7 @@ def linear_forward(
     latents: Any,
     *,
     signals: Any = None,
-    step_size: float | Tensor = 0.0,
+    eta: float | Tensor = 0.0,
 ) -> Tensor:
     """Runs features up the network with its latents fixed.
 
@@ -47,18 +47,18 @@ def linear_forward(
       features: h, `[batch, ...]`.
       latents: z, nested as the network returns them, of the same batch; 0 or 1, but any number of ones in a window.
       signals: g of a feedback pass, nested as `network.feedback` returns them; only for the residual form of CNN-F,
-        where every AdaReLU first moves its f towards g: `f <- f + step_size (g - f)`.
-      step_size: eta of the residual form; it has no effect without `signals`.
+        where every AdaReLU first moves its f towards g: `f <- f + eta (g - f)`.
+      eta: step size of the residual form; it has no effect without `signals`.
 
     Returns:
-      The logits, `[batch, classes]`. With the latents that `network(features, signals, step_size=step_size)` returned,
+      The logits, `[batch, classes]`. With the latents that `network(features, signals, eta=eta)` returned,
       these are that call's logits (for the rules "map" and "reference").
 
     Raises:
       ValueError: latents of another network.
     """
     flatten_latents(network, latents)
-    return network.linear_call(ops.cast(features, network.compute_dtype), latents, signals, step_size=step_size)
+    return network.linear_call(ops.cast(features, network.compute_dtype), latents, signals, eta=eta)
 
 
 def map_label(
@@ -67,13 +67,13 @@ def map_label(
     latents: Any,
     *,
     signals: Any = None,
-    step_size: float | Tensor = 0.0,
+    eta: float | Tensor = 0.0,
 ) -> Tensor:
     """The most probable label given features and latents, int32 `[batch]`.
 
     The arguments and errors are those of `linear_forward`.
     """
-    logits = linear_forward(network, features, latents, signals=signals, step_size=step_size)
+    logits = linear_forward(network, features, latents, signals=signals, eta=eta)
     return ops.cast(ops.argmax(logits, axis=-1), "int32")
 
 
@@ -83,7 +83,7 @@ def map_features(
     label: Tensor,
     latents: Any,
     *,
-    step_size: float | Tensor = 1.0,
+    eta: float | Tensor = 1.0,
 ) -> Tensor:
     """The most probable features given label and latents, g(0; y, z), or a step towards them.
 
@@ -92,14 +92,14 @@ def map_features(
       features: the present h, `[batch, ...]`.
       label: class ids, `[batch]`, or floats `[batch, classes]` that are sent down as they are (CNN-F's raw logits).
       latents: z, nested as the network returns them.
-      step_size: eta. 1 gives g(0); less gives `h + eta (g(0) - h)`, the maximum of the Gaussian's log-density minus
+      eta: step size. 1 gives g(0); less gives `h + eta (g(0) - h)`, the maximum of the Gaussian's log-density minus
         `(1 - eta) / eta |h' - h|^2 / (2 sigma^2)`: a proximal step.
 
     Raises:
       ValueError: latents of another network, a bad label.
     """
     reconstruction, _ = _render(network, label, latents)
-    return move(ops.cast(features, reconstruction.dtype), reconstruction, step_size)
+    return move(ops.cast(features, reconstruction.dtype), reconstruction, eta)
 
 
 def map_latents(
@@ -108,7 +108,7 @@ def map_latents(
     label: Tensor,
     latents: Any,
     *,
-    step_size: float | Tensor = 0.0,
+    eta: float | Tensor = 0.0,
 ) -> Any:
     """The most probable latents given features and label: one sweep over the layers, bottom to top.
 
@@ -121,7 +121,7 @@ def map_latents(
       features: h, `[batch, ...]`.
       label: as for `map_features`.
       latents: the present z: the signals of each layer come down through those above it.
-      step_size: eta of the residual form, in which every AdaReLU first moves its f towards g; 0 is the exact maximum.
+      eta: step size of the residual form, in which every AdaReLU first moves its f towards g; 0 is the exact maximum.
 
     Returns:
       z, nested as the network returns it.
@@ -130,7 +130,7 @@ def map_latents(
       ValueError: latents of another network, a bad label.
     """
     _, signals = _render(network, label, latents)
-    _, updated = network(ops.cast(features, network.compute_dtype), signals, step_size=step_size)
+    _, updated = network(ops.cast(features, network.compute_dtype), signals, eta=eta)
     return updated
 
 

@@ -79,7 +79,7 @@ class SelfConsistencySummary:
 
 
 def summarize_self_consistency(
-    model: CNNF, dataset: tf.data.Dataset, *, iterations: int | None = None, step_size: float | None = None
+    model: CNNF, dataset: tf.data.Dataset, *, iterations: int | None = None, eta: float | None = None
 ) -> SelfConsistencySummary:
     """Runs a model over a data set and averages what `self_consistency` says.
 
@@ -88,7 +88,7 @@ def summarize_self_consistency(
       dataset: batches of images in [0, 1], alone or as `(images, labels)` or `(images, labels, mask)`; the mask,
         `[batch]`, is 1 for images that count and 0 for padding.
       iterations: K; the model's own by default.
-      step_size: eta; the model's own by default.
+      eta: step size; the model's own by default.
 
     Raises:
       ValueError: an empty data set (or an all-zero mask), a mask other than 0 and 1, images that do not fit the model.
@@ -96,7 +96,7 @@ def summarize_self_consistency(
 
     @tf.function(reduce_retracing=True)
     def sums(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        found = self_consistency(model.infer(images, iterations=iterations, step_size=step_size), model.network)
+        found = self_consistency(model.infer(images, iterations=iterations, eta=eta), model.network)
         # `where`, not a product: what padding computes may be anything, NaN included.
         return tf.stack([tf.reduce_sum(tf.where(mask, values, tf.zeros_like(values)), axis=-1) for values in found])
 

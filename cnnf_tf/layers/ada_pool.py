@@ -55,10 +55,10 @@ class AdaPool2D(FeedbackLayer):
         return batch, height // self.pool_size, width // self.pool_size, channels
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Returns `(pooled, z_P)`; z_P is shaped and typed like `features`, at most one 1 in each window."""
-        del step_size, training
+        del eta, training
         sign = None if signal is None else RULES[self.rule](signal)
         return kernels.adaptive_pool(features, sign, self.pool_size)
 
@@ -72,10 +72,10 @@ class AdaPool2D(FeedbackLayer):
         latent: Tensor = None,
         signal: Tensor | None = None,
         *,
-        step_size: float | Tensor = 0.0,
+        eta: float | Tensor = 0.0,
     ) -> Tensor:
         """The sum over each window of `z_P * features`."""
-        del signal, step_size
+        del signal, eta
         return kernels.sum_pool(features * self.in_compute_dtype(latent), self.pool_size)
 
     def get_config(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ f * g > 0, and the output is z_R * f. That maximises the generative model's inne
 
     rule          g > 0      g < 0       g == 0
     "map"         ReLU(f)    -ReLU(-f)   ReLU(f)     the maximiser: makes the CNN the model's exact inference
-    "talk"        ReLU(f)    ReLU(-f)    ReLU(f)     the slide as printed (a sign is missing there)
+    "slide"        ReLU(f)    ReLU(-f)    ReLU(f)     the slide as printed (a sign is missing there)
     "reference"   ReLU(f)    -ReLU(-f)   0           the authors' code, f * (f * g > 0)
 
 In residual form f first moves towards g: `f <- f + eta (g - f)`. On the first pass there is no g and AdaReLU is ReLU.
@@ -24,7 +24,7 @@ def _map_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
     return features, kernels.flip_where_negative(features, signal)
 
 
-def _talk_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
+def _slide_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
     flipped = kernels.flip_where_negative(features, signal)
     return flipped, flipped
 
@@ -33,7 +33,7 @@ def _reference_rule(features: Tensor, signal: Tensor) -> tuple[Tensor, Tensor]:
     return features, features * signal
 
 
-RULES = {"map": _map_rule, "talk": _talk_rule, "reference": _reference_rule}
+RULES = {"map": _map_rule, "slide": _slide_rule, "reference": _reference_rule}
 """Each rule maps (f, g) to (value, gate): the latent is 1 where gate > 0, and the output is value there and else 0."""
 
 
@@ -45,7 +45,7 @@ class AdaReLU(FeedbackLayer):
     `z_R ~ Bernoulli(logits = b * g)`.
 
     Args:
-      rule: "map" (default), "talk" or "reference"; see the module docstring.
+      rule: "map" (default), "slide" or "reference"; see the module docstring.
       use_bias: own a bias per channel (per unit after a dense layer).
     """
 
@@ -62,7 +62,7 @@ class AdaReLU(FeedbackLayer):
             self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Returns `(output, z_R)`, both shaped and typed like `features`; z_R is 0 or 1."""
         del training
@@ -71,7 +71,7 @@ class AdaReLU(FeedbackLayer):
         if signal is None:
             output = ops.relu(features)
             return output, ops.sign(ops.stop_gradient(output))
-        value, gate = RULES[self.rule](move(features, signal, step_size), signal)
+        value, gate = RULES[self.rule](move(features, signal, eta), signal)
         gate = ops.stop_gradient(gate)
         return kernels.where_positive(value, gate), ops.cast(gate > 0, features.dtype)
 
@@ -88,19 +88,19 @@ class AdaReLU(FeedbackLayer):
         latent: Tensor = None,
         signal: Tensor | None = None,
         *,
-        step_size: float | Tensor = 0.0,
+        eta: float | Tensor = 0.0,
     ) -> Tensor:
         """`z_R * (features + b)`, in residual form `z_R * ((1 - eta) (features + b) + eta signal)`."""
         if self.bias is not None:
             features = features + self.in_compute_dtype(self.bias)
         if signal is not None:
-            features = move(features, signal, step_size)
+            features = move(features, signal, eta)
         return features * self.in_compute_dtype(latent)
 
     @property
     def inexactness(self) -> str | None:
-        talk = 'AdaReLU with rule="talk" does not maximise the generative model'
-        return talk if self.rule == "talk" else None
+        talk = 'AdaReLU with rule="slide" does not maximise the generative model'
+        return talk if self.rule == "slide" else None
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rule": self.rule, "use_bias": self.use_bias}

@@ -34,9 +34,9 @@ class FeedbackAveragePooling2D(FeedbackLayer):
         return batch, height // self.pool_size, width // self.pool_size, channels
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
-        del signal, step_size, training
+        del signal, eta, training
         return kernels.average_pool(features, self.pool_size), None
 
     def feedback(self, signal: Tensor, latent: None = None) -> Tensor:

@@ -5,7 +5,7 @@ A layer works in two directions that share its weights. `call` is the feedforwar
 they are given: state goes in and comes out as values, nothing is stored on the layer, so interleaved batches, tracing,
 replication and export need no care.
 
-    output, latent = layer(features, signal, step_size=eta)
+    output, latent = layer(features, signal, eta=eta)
     signal_below   = layer.feedback(signal, latent)              # a plain layer
     signal_below, signals = composite.feedback(signal, latents)  # a composite, see `layers.composite`
 
@@ -44,7 +44,7 @@ class FeedbackLayer(keras.layers.Layer):
     # Up and down.
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, Any]:
         """Feedforward (bottom-up) pass.
 
@@ -52,13 +52,13 @@ class FeedbackLayer(keras.layers.Layer):
           features: f from the layer below, `[batch, ...]`, in the compute dtype.
           signal: g that reached this layer's output side in the last feedback pass, shaped like the output; None on
             the first pass.
-          step_size: eta, how far adaptive layers move f towards g before they apply their rule.
+          eta: how far adaptive layers move f towards g before they apply their rule.
           training: as in Keras.
 
         Returns:
           `(output, latent)`; `latent` is None for layers without latents.
         """
-        del signal, step_size, training
+        del signal, eta, training
         return features, None
 
     def feedback(self, signal: Tensor, latent: Any = None) -> Any:
@@ -85,7 +85,7 @@ class FeedbackLayer(keras.layers.Layer):
         return keras.ops.zeros((keras.ops.shape(signal)[0], *shape[1:]), signal.dtype)
 
     def linear_call(
-        self, features: Tensor, latent: Any = None, signal: Any = None, *, step_size: float | Tensor = 0.0
+        self, features: Tensor, latent: Any = None, signal: Any = None, *, eta: float | Tensor = 0.0
     ) -> Tensor:
         """`call` with the latents given: an affine map, whose linear part `feedback` is the adjoint of.
 
@@ -93,12 +93,12 @@ class FeedbackLayer(keras.layers.Layer):
           features: f from the layer below, in the compute dtype.
           latent: zeros and ones, in any pattern; not only one that `call` would choose.
           signal: as in `call`, for layers that move f towards g.
-          step_size: as in `call`; without effect where `signal` is None.
+          eta: as in `call`; without effect where `signal` is None.
 
         Returns:
           The output. At the latents that `call` chose, it is that of `call`.
         """
-        del latent, signal, step_size
+        del latent, signal, eta
         return self(features)[0]
 
     @property
@@ -117,10 +117,10 @@ class FeedbackLayer(keras.layers.Layer):
     # How to walk it. Composites override these three; other layers need not.
 
     def pass_up(
-        self, features: Tensor, signal: Any = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Any = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, Any, list[Tensor]]:
         """`call`, with what the taps inside record: `(output, latent, taps)`, the taps bottom to top."""
-        output, latent = self(features, signal, step_size=step_size, training=training)
+        output, latent = self(features, signal, eta=eta, training=training)
         return output, latent, []
 
     def pass_down(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, Any, list[Tensor]]:
@@ -148,9 +148,9 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return keras.ops.cast(tensor, "float32") if half else tensor
 
 
-def move(features: Tensor, signal: Tensor, step_size: float | Tensor) -> Tensor:
+def move(features: Tensor, signal: Tensor, eta: float | Tensor) -> Tensor:
     """f moved towards g: `(1 - eta) f + eta g`, in the dtype of f."""
-    eta = keras.ops.convert_to_tensor(step_size, features.dtype)
+    eta = keras.ops.convert_to_tensor(eta, features.dtype)
     return (1 - eta) * features + eta * keras.ops.cast(signal, features.dtype)
 
 

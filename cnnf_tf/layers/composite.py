@@ -47,9 +47,9 @@ class FeedbackComposite(FeedbackLayer):
         return self._input_shapes(input_shape)[:-1]
 
     def call(
-        self, features: Tensor, signal: Any = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Any = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, list[Any]]:
-        output, latents, _ = self.pass_up(features, signal, step_size=step_size, training=training)
+        output, latents, _ = self.pass_up(features, signal, eta=eta, training=training)
         return output, latents
 
     def feedback(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, list[Any]]:
@@ -57,7 +57,7 @@ class FeedbackComposite(FeedbackLayer):
         return below, signals
 
     def pass_up(
-        self, features: Tensor, signal: Any = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Any = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, list[Any], list[Tensor]]:
         if not self.built:
             self.build(features.shape)
@@ -68,7 +68,7 @@ class FeedbackComposite(FeedbackLayer):
         taps: list[Tensor] = []
         for child, read, own in zip(children, sources[:-1], signals, strict=True):
             arrived = self._sum(values, read)
-            output, latent, recorded = child.pass_up(arrived, own, step_size=step_size, training=training)
+            output, latent, recorded = child.pass_up(arrived, own, eta=eta, training=training)
             values.append(output)
             latents.append(latent)
             taps += recorded
@@ -96,13 +96,13 @@ class FeedbackComposite(FeedbackLayer):
         return self._sum(below, readers[0]), latents
 
     def linear_call(
-        self, features: Tensor, latent: Any = None, signal: Any = None, *, step_size: float | Tensor = 0.0
+        self, features: Tensor, latent: Any = None, signal: Any = None, *, eta: float | Tensor = 0.0
     ) -> Tensor:
         children, sources, latents = self.children(), self.sources(), self.entries("latent", latent)
         signals = self.entries("signal", [None] * len(children) if signal is None else signal)
         values = [features]
         for child, read, z, g in zip(children, sources[:-1], latents, signals, strict=True):
-            values.append(child.linear_call(self._sum(values, read), z, g, step_size=step_size))
+            values.append(child.linear_call(self._sum(values, read), z, g, eta=eta))
         return self._sum(values, sources[-1])
 
     @property

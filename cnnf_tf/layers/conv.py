@@ -61,9 +61,9 @@ class FeedbackConv2D(FeedbackLayer):
         return batch, height, width, self.filters
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
-        del signal, step_size, training
+        del signal, eta, training
         return kernels.conv2d(features, self.in_compute_dtype(self.kernel), self.strides, self._pad), None
 
     def feedback(self, signal: Tensor, latent: None = None) -> Tensor:

@@ -39,9 +39,9 @@ class FeedbackDense(FeedbackLayer):
         return input_shape[0], self.units
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
-        del signal, step_size, training
+        del signal, eta, training
         output = keras.ops.matmul(features, self.in_compute_dtype(self.kernel))
         if self.bias is not None:
             output = output + self.in_compute_dtype(self.bias)

@@ -19,9 +19,9 @@ class FeedbackFlatten(FeedbackLayer):
         return input_shape[0], math.prod(input_shape[1:])
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
-        del signal, step_size, training
+        del signal, eta, training
         return ops.reshape(features, (-1, math.prod(self.image_shape))), None
 
     def feedback(self, signal: Tensor, latent: None = None) -> Tensor:

@@ -31,9 +31,9 @@ class InstanceNorm(FeedbackLayer):
         check_rank(self, input_shape, 4, "[batch, height, width, channels]")
 
     def call(
-        self, features: Tensor, signal: Tensor | None = None, *, step_size: float | Tensor = 0.0, training: bool = False
+        self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
-        del signal, step_size, training
+        del signal, eta, training
         return (_normalise(features) if self.up else features), None
 
     def feedback(self, signal: Tensor, latent: None = None) -> Tensor:

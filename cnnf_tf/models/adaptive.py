@@ -23,8 +23,8 @@ from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
+    check_eta,
     check_iterations,
-    check_step_size,
     first_pass,
     pack,
     step,
@@ -63,7 +63,7 @@ def infer_adaptive(
     *,
     max_iterations: int | Tensor,
     tolerance: float | Tensor,
-    step_size: float | None = None,
+    eta: float | None = None,
 ) -> AdaptiveResult:
     """Runs a model's adaptive loop on images.
 
@@ -71,7 +71,7 @@ def infer_adaptive(
       model: a CNNF.
       images: floats in [0, 1], `[batch, *image_shape]`.
       max_iterations: see `adaptive_unroll`, also for `tolerance`.
-      step_size: eta; the model's own by default.
+      eta: step size; the model's own by default.
 
     Raises:
       ValueError: as `CNNF.infer` and `adaptive_unroll`.
@@ -82,7 +82,7 @@ def infer_adaptive(
         model.encode(images),
         max_iterations=max_iterations,
         tolerance=tolerance,
-        step_size=model.step_size if step_size is None else check_step_size(step_size),
+        eta=model.eta if eta is None else check_eta(eta),
         feedback_start=model.feedback_start,
     )
 
@@ -93,7 +93,7 @@ def adaptive_unroll(
     *,
     max_iterations: int | Tensor,
     tolerance: float | Tensor,
-    step_size: float | Tensor,
+    eta: float | Tensor,
     feedback_start: str = "logits",
 ) -> AdaptiveResult:
     """Runs the loop for inference until every image is self-consistent (see the module docstring).
@@ -106,7 +106,7 @@ def adaptive_unroll(
       features: h, `[batch, ...]`.
       max_iterations: most feedback passes, >= 0; an int, or an integer tensor, one for all or `[batch]`.
       tolerance: >= 0; 0 is the fixed loop of `max_iterations`. A float, or a float tensor, one for all or `[batch]`.
-      step_size: eta, as in `unroll`.
+      eta: step size, as in `unroll`.
       feedback_start: "logits", "softmax" or "one_hot".
 
     Returns:
@@ -135,7 +135,7 @@ def adaptive_unroll(
         rows, residual_before, *packed = running
         last, total, used, report = result
         before = unpack(state, packed)
-        after, feedback = step(network, before, step_size=step_size, feedback_start=feedback_start)
+        after, feedback = step(network, before, eta=eta, feedback_start=feedback_start)
         logits = at_least_float32(after.logits)
         changed = tf.cast(ops.argmax(before.logits, axis=-1) != ops.argmax(after.logits, axis=-1), logits.dtype)
         after_packed = pack(after.carried())

@@ -14,8 +14,8 @@ from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
     Trajectory,
+    check_eta,
     check_iterations,
-    check_step_size,
     unroll,
 )
 from cnnf_tf.utils.validation import one_of
@@ -25,7 +25,7 @@ if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for infer
 
 _RANGE_TOLERANCE = 1e-3
 _OPTIONS = (
-    *("iterations", "step_size", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
+    *("iterations", "eta", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
     *("rematerialize", "pixel_mean", "pixel_scale"),
 )
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
@@ -45,7 +45,7 @@ class CNNF(keras.Model):
       encoder: fixed front part, from the normalised image to h; None where h is the image.
       image_shape: `(height, width, channels)` of the images.
       iterations: K, feedback passes after the first pass; 0 is the plain CNN.
-      step_size: eta in [0, 1].
+      eta: step size of the loop, in [0, 1].
       readout: "last" takes the logits of the final pass, "average" the mean over all K + 1 passes.
       feedback_start: what goes down from the top: "logits", "softmax" or "one_hot".
       reconstruction_weight: r >= 0, weight of the reconstruction term in `fit`.
@@ -67,7 +67,7 @@ class CNNF(keras.Model):
         *,
         image_shape: Sequence[int],
         iterations: int = 1,
-        step_size: float = 0.1,
+        eta: float = 0.1,
         readout: str = "last",
         feedback_start: str = "logits",
         reconstruction_weight: float = 0.1,
@@ -80,7 +80,7 @@ class CNNF(keras.Model):
         super().__init__(**kwargs)
         self.image_shape = _check_image_shape(image_shape)
         self.iterations = check_iterations(iterations)
-        self.step_size = check_step_size(step_size)
+        self.eta = check_eta(eta)
         self.readout = one_of("readout", readout, READOUTS)
         self.feedback_start = one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
         if reconstruction_weight < 0:
@@ -105,7 +105,7 @@ class CNNF(keras.Model):
         Args:
           name: "fashion_cnn" or "wide_resnet".
           image_shape: `(height, width, channels)`.
-          network: arguments of the network's function, `ind` and `rule` among them; its defaults otherwise.
+          network: arguments of the network's function, `encoder_blocks` and `rule` among them; its defaults otherwise.
           **kwargs: arguments of `CNNF`.
         """
         parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**(network or {}))
@@ -134,31 +134,31 @@ class CNNF(keras.Model):
         images: Tensor,
         *,
         iterations: int | None = None,
-        step_size: float | None = None,
+        eta: float | None = None,
         training: bool = False,
-        unrecorded: Tensor | None = None,
+        burn_in: Tensor | None = None,
     ) -> Trajectory:
         """Runs the loop and returns everything it did.
 
         Args:
           images: floats in [0, 1], `[batch, *image_shape]`.
           iterations: K; the model's own by default.
-          step_size: eta; the model's own by default.
+          eta: step size; the model's own by default.
           training: as in Keras.
-          unrecorded: see `unroll`.
+          burn_in: see `unroll`.
 
         Raises:
-          ValueError: wrong rank, size, channels or dtype of the images, or a bad `iterations` or `step_size`.
+          ValueError: wrong rank, size, channels or dtype of the images, or a bad `iterations` or `eta`.
           tf.errors.InvalidArgumentError: pixels outside [0, 1], or no image at all.
         """
         return unroll(
             self.network,
             self.encode(images, training=training),
             iterations=self.iterations if iterations is None else iterations,
-            step_size=self.step_size if step_size is None else check_step_size(step_size),
+            eta=self.eta if eta is None else check_eta(eta),
             feedback_start=self.feedback_start,
             training=training,
-            unrecorded=unrecorded,
+            burn_in=burn_in,
             rematerialize=self.rematerialize and training,
         )
 
@@ -226,8 +226,8 @@ class CNNF(keras.Model):
     def train_step(self, data: Any) -> dict[str, Tensor]:
         images, clean, labels, sample_weight = _unpack(data)
         with tf.GradientTape() as tape:
-            unrecorded = self.unrecorded_iterations(self.optimizer.iterations)
-            scored = self._score(images, clean, labels, sample_weight, training=True, unrecorded=unrecorded)
+            burn_in = self.burn_in_iterations(self.optimizer.iterations)
+            scored = self._score(images, clean, labels, sample_weight, training=True, burn_in=burn_in)
             scaled = self.optimizer.scale_loss(scored.losses.total)
         variables = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
@@ -238,7 +238,7 @@ class CNNF(keras.Model):
         scored = self._score(images, clean, labels, sample_weight)
         return self._report(scored, images, labels, sample_weight)
 
-    def unrecorded_iterations(self, training_step: Tensor) -> Tensor | None:
+    def burn_in_iterations(self, training_step: Tensor) -> Tensor | None:
         """How many iterations a training step goes on without gradients (see `training_horizon`); None without one.
 
         Args:

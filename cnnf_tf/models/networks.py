@@ -1,4 +1,4 @@
-"""The two networks of the paper, split at `ind` into a fixed front part (encoder) and the part inside the loop.
+"""The two networks of the paper, split into a fixed front part (encoder) and the part inside the loop.
 
 Both follow the authors' code (yjhuangcd/CNNF, commit 37b610a). N^ is `InstanceNorm` going up only, Nv going down only.
 Beside them, `leaves` walks through any network.
@@ -35,12 +35,12 @@ class Network(NamedTuple):
     """A CNN cut in two."""
 
     encoder: FeedbackSequential | None
-    """From the image to h; None where h is the image (`ind = 0`)."""
+    """From the image to h; None where h is the image (`encoder_blocks = 0`)."""
     network: FeedbackSequential
     """From h to the logits; this is what the loop runs up and down."""
 
 
-def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map", taps: bool = True) -> Network:
+def fashion_cnn(*, num_classes: int = 10, encoder_blocks: int = 0, rule: str = "map", taps: bool = True) -> Network:
     """The Fashion-MNIST network, "4 convolutions and 3 dense layers" (for 28x28x1, and any size of at least 4x4).
 
         conv1 16  N^ A Nv   | conv2 32  N^ A Nv   | conv3 32  N^ A P Nv  | conv4 64  N^ A P Nv
@@ -48,12 +48,12 @@ def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map", taps:
 
     Args:
       num_classes: number of labels.
-      ind: leading convolution blocks left out of the loop: h is the image (0), or the output of block 1 or 2.
-      rule: how AdaReLU and AdaPool decide, "map", "talk" or "reference" (AdaPool uses "map" where it has no "talk").
+      encoder_blocks: leading convolution blocks left out of the loop: h is the image (0) or the output of block 1 or 2.
+      rule: how AdaReLU and AdaPool decide, "map", "slide" or "reference" (AdaPool uses "map" where it has no "slide").
       taps: whether training reconstructs the outputs of the rectifiers of block 3 and 4 as well, as the authors do, or
         h alone.
     """
-    _check_ind(ind, 2)
+    _check_encoder_blocks(encoder_blocks, 2)
     pool_rule = rule if one_of("rule", rule, ada_relu.RULES) in ada_pool.RULES else "map"
 
     def block(index: int, filters: int, pool: bool) -> Layers:
@@ -73,11 +73,11 @@ def fashion_cnn(*, num_classes: int = 10, ind: int = 0, rule: str = "map", taps:
         AdaReLU(rule=rule, name="fc2_ada_relu"),
         _logits(num_classes, "fc3"),
     ]
-    return _split([*blocks, head], ind)
+    return _split([*blocks, head], encoder_blocks)
 
 
 def wide_resnet(
-    *, num_classes: int = 10, depth: int = 40, widen_factor: int = 2, ind: int = 0, rule: str = "map"
+    *, num_classes: int = 10, depth: int = 40, widen_factor: int = 2, encoder_blocks: int = 0, rule: str = "map"
 ) -> Network:
     """WideResNet-depth-widen_factor without batch norm (for 32x32 colour images; sides must be multiples of 32).
 
@@ -91,8 +91,8 @@ def wide_resnet(
       num_classes: number of labels.
       depth: 6 n + 4 with n >= 1.
       widen_factor: k >= 1.
-      ind: 0: h is the image; else h is the output of block number `ind` (1-based) of stage 1.
-      rule: how AdaReLU decides, "map", "talk" or "reference".
+      encoder_blocks: 0: h is the image; else h is the output of block number `encoder_blocks` (1-based) of stage 1.
+      rule: how AdaReLU decides, "map", "slide" or "reference".
 
     Taps: the outputs of the three stages.
     """
@@ -100,7 +100,7 @@ def wide_resnet(
     if positive_int("depth", depth) < 10 or (depth - 4) % 6:
         raise ValueError(f"depth must be 6 n + 4 with n >= 1 (10, 16, 22, 28, 34, 40, ...), got {depth}.")
     num_blocks = (depth - 4) // 6
-    _check_ind(ind, num_blocks)
+    _check_encoder_blocks(encoder_blocks, num_blocks)
     one_of("rule", rule, ada_relu.RULES)
 
     def activation(name: str) -> Layers:
@@ -131,7 +131,7 @@ def wide_resnet(
     parts.append([*activation("head"), _norm_down("head_norm_down")])
     parts.append([FeedbackAveragePooling2D(8, name="average_pool"), FeedbackFlatten(name="flatten")])
     parts.append([_logits(num_classes, "fc")])
-    return _split(parts, 0 if ind == 0 else 1 + ind)
+    return _split(parts, 0 if encoder_blocks == 0 else 1 + encoder_blocks)
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {"fashion_cnn": fashion_cnn, "wide_resnet": wide_resnet}
@@ -168,9 +168,12 @@ def _logits(num_classes: int, name: str) -> FeedbackDense:
     return FeedbackDense(positive_int("num_classes", num_classes), use_bias=True, name=name, dtype=dtype)
 
 
-def _check_ind(ind: int, largest: int) -> None:
-    if isinstance(ind, bool) or not isinstance(ind, int) or not 0 <= ind <= largest:
-        raise ValueError(f"ind must be an integer from 0 (h is the image) to {largest} for this network, got {ind!r}.")
+def _check_encoder_blocks(encoder_blocks: int, largest: int) -> None:
+    if isinstance(encoder_blocks, bool) or not isinstance(encoder_blocks, int) or not 0 <= encoder_blocks <= largest:
+        raise ValueError(
+            f"encoder_blocks must be an integer from 0 (h is the image) to {largest} for this network, got "
+            f"{encoder_blocks!r}."
+        )
 
 
 def _split(parts: Sequence[Layers], at: int) -> Network:

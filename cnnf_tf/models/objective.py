@@ -90,7 +90,7 @@ def batch_losses(
     clean: Tensor | None = None,
     clean_weight: float | None = None,
     training: bool = False,
-    unrecorded: Tensor | None = None,
+    burn_in: Tensor | None = None,
 ) -> Scored:
     """Runs a batch and returns its objective.
 
@@ -104,7 +104,7 @@ def batch_losses(
       clean_weight: a >= 0, for adversarial training; both kinds of images then make one batch. With 0 the clean images
         run up once, for the targets, and that is all. None where clean images, if any, are targets only.
       training: as in Keras.
-      unrecorded: see `unroll`.
+      burn_in: see `unroll`.
 
     Raises:
       ValueError: a `clean_weight` below 0, or one without clean images.
@@ -116,7 +116,7 @@ def batch_losses(
         targets = None
         if clean is not None:
             targets = reconstruction_targets(infer(clean, iterations=0, training=training))
-        seen = infer(images, training=training, unrecorded=unrecorded)
+        seen = infer(images, training=training, burn_in=burn_in)
         weight = 1.0 if clean_weight is None else 0.5
         losses = trajectory_losses(
             seen,
@@ -125,7 +125,7 @@ def batch_losses(
             targets=targets,
         )
         return Scored(losses, seen, None)
-    both = infer(ops.concatenate([clean, images]), training=training, unrecorded=unrecorded)
+    both = infer(ops.concatenate([clean, images]), training=training, burn_in=burn_in)
     first, second = _half(both, 0), _half(both, 1)
     passes = [
         (clean_weight * classification(first.logits[index]) + classification(second.logits[index])) / 2

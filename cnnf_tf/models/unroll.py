@@ -89,14 +89,14 @@ def step(
     network: FeedbackSequential,
     state: State,
     *,
-    step_size: float | Tensor,
+    eta: float | Tensor,
     feedback_start: str = "logits",
     training: bool = False,
 ) -> tuple[State, Feedback]:
     """One iteration: down, move h, up again."""
     feedback = feedback_pass(network, state, feedback_start=feedback_start)
-    features = move(state.features, feedback.reconstruction, step_size)
-    found = network.pass_up(features, feedback.signals, step_size=step_size, training=training)
+    features = move(state.features, feedback.reconstruction, eta)
+    found = network.pass_up(features, feedback.signals, eta=eta, training=training)
     return State(features, *found), feedback
 
 
@@ -105,10 +105,10 @@ def unroll(
     features: Tensor,
     *,
     iterations: int,
-    step_size: float | Tensor,
+    eta: float | Tensor,
     feedback_start: str = "logits",
     training: bool = False,
-    unrecorded: Tensor | None = None,
+    burn_in: Tensor | None = None,
     rematerialize: bool = False,
 ) -> Trajectory:
     """Runs the loop for a fixed number of iterations.
@@ -117,10 +117,10 @@ def unroll(
       network: the part of the CNN inside the loop, from h to the logits.
       features: h, `[batch, ...]`.
       iterations: K >= 0; 0 is the plain CNN.
-      step_size: eta, in [0, 1] for a convex mix of h and its reconstruction.
+      eta: step size, in [0, 1] for a convex mix of h and its reconstruction.
       feedback_start: "logits", "softmax" or "one_hot".
       training: as in Keras.
-      unrecorded: an integer scalar n >= 0, for training far beyond K: after the K iterations the loop goes on for n
+      burn_in: an integer scalar n >= 0, for training far beyond K: after the K iterations the loop goes on for n
         more that are neither recorded nor differentiated, and then for one that is both, so that the trajectory has
         K + 2 passes. None for none of this.
       rematerialize: whether a gradient computes each iteration anew, from the state it started with, rather than from
@@ -136,14 +136,14 @@ def unroll(
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
 
     def once(state: State) -> tuple[State, Feedback]:
-        return step(network, state, step_size=step_size, feedback_start=feedback_start, training=training)
+        return step(network, state, eta=eta, feedback_start=feedback_start, training=training)
 
     iterate = functools.partial(_rematerialized, once) if rematerialize else once
     state = first_pass(network, features, training=training)
     states, feedbacks = [state], []
-    for iteration in range(iterations + (unrecorded is not None)):
+    for iteration in range(iterations + (burn_in is not None)):
         if iteration == iterations:
-            state = _advance(network, state, unrecorded, step_size, feedback_start)
+            state = _advance(network, state, burn_in, eta, feedback_start)
         state, feedback = iterate(state)
         states.append(state)
         feedbacks.append(feedback)
@@ -159,14 +159,14 @@ def unroll(
 
 
 def _advance(
-    network: FeedbackSequential, state: State, iterations: Tensor, step_size: float | Tensor, feedback_start: str
+    network: FeedbackSequential, state: State, iterations: Tensor, eta: float | Tensor, feedback_start: str
 ) -> State:
     """The state a number of iterations later, as a constant for gradients."""
 
     state = state.carried()
 
     def iterate(done: Tensor, *carried: Tensor) -> tuple[Tensor, ...]:
-        after, _ = step(network, unpack(state, carried), step_size=step_size, feedback_start=feedback_start)
+        after, _ = step(network, unpack(state, carried), eta=eta, feedback_start=feedback_start)
         return done + 1, *(ops.stop_gradient(tensor) for tensor in pack(after.carried()))
 
     start = [ops.stop_gradient(tensor) for tensor in pack(state)]
@@ -210,6 +210,6 @@ def check_iterations(iterations: Any) -> int:
     return integer("iterations", iterations, note=" (0 is the plain CNN)")
 
 
-def check_step_size(step_size: Any) -> float:
-    """Returns `step_size` if it is a number in [0, 1], else raises ValueError."""
-    return number("step_size (eta)", step_size, high=1.0)
+def check_eta(eta: Any) -> float:
+    """Returns `eta` if it is a number in [0, 1], else raises ValueError."""
+    return number("eta", eta, high=1.0)

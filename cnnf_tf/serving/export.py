@@ -79,7 +79,7 @@ def export_model(
             "model": name,
             "image_shape": list(model.image_shape),
             "readout": model.readout,
-            "step_size": model.step_size,
+            "eta": model.eta,
             "trained_iterations": model.iterations,
             **vars(options),
         }

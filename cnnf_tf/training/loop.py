@@ -14,11 +14,11 @@ from ml_collections import ConfigDict
 from cnnf_tf.attacks import PGD
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.checkpoints import Checkpoints
-from cnnf_tf.training.held_out import HeldOut, averaged_weights
+from cnnf_tf.training.metrics_logger import MetricsLogger
 from cnnf_tf.training.objectives import Curriculum
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
-from cnnf_tf.training.watch import Watch
+from cnnf_tf.training.validator import Validator, averaged_weights
 from cnnf_tf.training.workdir import Workdir
 from cnnf_tf.utils.files import atomic_path, write_npz
 
@@ -85,10 +85,10 @@ class Loop:
         attack, attacked = None, 0
         if "adversarial" in config:
             options = config.adversarial
-            attack, attacked = PGD(radius=options.radius, steps=options.robust_steps), options.robust_images
-        held_out = HeldOut(self.model, validation, attack=attack, robust_images=attacked, seed=config.seed)
+            attack, attacked = PGD(epsilon=options.epsilon, steps=options.robust_steps), options.robust_images
+        held_out = Validator(self.model, validation, attack=attack, robust_images=attacked, seed=config.seed)
         pictures = next(iter((validation or train).take(1)))
-        watch = Watch(
+        watch = MetricsLogger(
             folder,
             done=done,
             total_steps=total,
@@ -111,7 +111,7 @@ class Loop:
             watch.close()
         self._say(f"{folder.root}: {total} steps of {config.data.batch_size} images are done; saved {folder.best}.")
 
-    def _train(self, done: int, images: Any, labels: Any, watch: Watch) -> None:
+    def _train(self, done: int, images: Any, labels: Any, watch: MetricsLogger) -> None:
         step = self._training_step(self.curriculum.at(done))
         learning_rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
         report = {name: float(value) for name, value in step(images, labels, step=done, seed=self.config.seed).items()}
@@ -130,7 +130,7 @@ class Loop:
         self._summed += 1
         watch.step(done + 1, report, learning_rate)
 
-    def _evaluate(self, done: int, held_out: HeldOut, watch: Watch, pictures: tuple[Any, tf.Tensor]) -> None:
+    def _evaluate(self, done: int, held_out: Validator, watch: MetricsLogger, pictures: tuple[Any, tf.Tensor]) -> None:
         means = {name: total / self._summed for name, total in self._sums.items()}
         steps = range(done - self._summed, done)
         self._sums, self._summed = {}, 0

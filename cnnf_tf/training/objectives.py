@@ -70,7 +70,7 @@ class Objective:
             clean=prepared.clean,
             clean_weight=self.clean_weight,
             training=step is not None,
-            unrecorded=None if step is None else self.model.unrecorded_iterations(step),
+            burn_in=None if step is None else self.model.burn_in_iterations(step),
         )
 
     def report(self, scored: Scored, labels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -98,7 +98,7 @@ class AdversarialObjective(Objective):
 
     Args:
       model: the model to train.
-      radius: of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: of the l-inf ball, on the [0, 1] pixel scale.
       steps: steps of PGD; 1 is the fast single-step attack (Wong et al., arXiv:2001.03994).
       step_size: on the same scale.
       gradient_path: "first_pass" (the authors' choice, and cheaper) or "full_unroll".
@@ -114,7 +114,7 @@ class AdversarialObjective(Objective):
         self,
         model: CNNF,
         *,
-        radius: float,
+        epsilon: float,
         steps: int,
         step_size: float,
         gradient_path: GradientPath | str = GradientPath.FIRST_PASS,
@@ -122,7 +122,7 @@ class AdversarialObjective(Objective):
     ):
         super().__init__(model)
         self.clean_weight = number("clean_weight", clean_weight)
-        attack = PGD(radius=radius, steps=steps, step_size=step_size, stop_when_broken=False)
+        attack = PGD(epsilon=epsilon, steps=steps, step_size=step_size, early_stop=False)
         self._attack = attack.bind(predictor(model), surrogate=gradient_source(model, gradient_path))
 
     def prepare(self, images: Any, labels: tf.Tensor, *, seed: tf.Tensor, indices: tf.Tensor) -> Prepared:
@@ -176,7 +176,7 @@ def build_objective(model: CNNF, config: ConfigDict, *, guarded: bool = False) -
     Args:
       model: the model to train.
       config: see `training.run`; with a block `adversarial` it is adversarial training.
-      guarded: attack with `adversarial.guard_steps` steps, whose length follows from the radius.
+      guarded: attack with `adversarial.guard_steps` steps, whose length follows from the epsilon.
 
     Raises:
       ValueError: an argument of the attack out of its range.
@@ -186,9 +186,9 @@ def build_objective(model: CNNF, config: ConfigDict, *, guarded: bool = False) -
     attack = config.adversarial
     return AdversarialObjective(
         model,
-        radius=attack.radius,
+        epsilon=attack.epsilon,
         steps=attack.guard_steps if guarded else attack.steps,
-        step_size=2.5 * attack.radius / attack.guard_steps if guarded else attack.step_size,
+        step_size=2.5 * attack.epsilon / attack.guard_steps if guarded else attack.step_size,
         gradient_path=attack.gradient_path,
         clean_weight=attack.clean_weight,
     )

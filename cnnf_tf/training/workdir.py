@@ -24,7 +24,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from cnnf_tf.utils import environment
-from cnnf_tf.utils.config_diff import differences
+from cnnf_tf.utils.config_diff import config_diff
 from cnnf_tf.utils.files import write_json
 
 
@@ -133,7 +133,7 @@ def open_workdir(path: str | os.PathLike[str], config: ConfigDict) -> Workdir:
     if workdir.root.exists() and not workdir.root.is_dir():
         raise ValueError(f"workdir {os.fspath(path)!r} must be a folder, but it is a file.")
     if workdir.config.exists():
-        changed = differences(workdir.read_config(), resolved)
+        changed = config_diff(workdir.read_config(), resolved)
         if changed:
             raise ValueError(
                 f"workdir {os.fspath(path)!r} holds a run with another config ({'; '.join(changed)}). Give another "

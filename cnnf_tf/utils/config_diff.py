@@ -6,8 +6,8 @@ from typing import Any
 _ABSENT = "(absent)"
 
 
-def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """One phrase for each value that differs, such as "model.step_size: 0.1 there, 0.2 asked"; sorted by name.
+def config_diff(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """One phrase for each value that differs, such as "model.eta: 0.1 there, 0.2 asked"; sorted by name.
 
     Args:
       there: nested configuration of what exists, as read from JSON.

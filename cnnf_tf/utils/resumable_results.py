@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from cnnf_tf.utils.config_diff import differences
+from cnnf_tf.utils.config_diff import config_diff
 from cnnf_tf.utils.files import write_json
 
 Name = TypeVar("Name", bound=Hashable)
 
 
-class StudyRecord:
+class ResumableResults:
     """The finished cells of a study, in the file `results.json` of a folder.
 
     Args:
@@ -81,7 +81,7 @@ class StudyRecord:
             recorded, cells = dict(saved["config"]), [dict(cell) for cell in saved["cells"]]
         except (ValueError, KeyError, TypeError) as error:
             raise self.damaged(error) from error
-        changed = differences(recorded, self._config)
+        changed = config_diff(recorded, self._config)
         if changed:
             raise ValueError(
                 f"output {str(self.folder)!r} holds a study with another config ({'; '.join(changed)}). Give another "

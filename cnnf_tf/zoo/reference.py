@@ -47,14 +47,14 @@ def load_state_dict(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return {name.removeprefix("module."): value.detach().cpu().numpy() for name, value in state.items()}
 
 
-def from_state_dict(state: StateDict, *, ind: int, iterations: int, step_size: float = 0.1, **kwargs: Any) -> CNNF:
+def from_state_dict(state: StateDict, *, ind: int, iterations: int, eta: float = 0.1, **kwargs: Any) -> CNNF:
     """Builds the model that a reference state dict belongs to, with rule "reference", and fills in its weights.
 
     Args:
       state: names to arrays, as `load_state_dict` returns.
       ind: blocks left out of the loop; a state dict does not tell. Released files: 2 (Fashion-MNIST), 5 (CIFAR-10).
       iterations: K; a state dict does not tell.
-      step_size: eta.
+      eta: step size.
       **kwargs: further arguments of `CNNF`.
 
     Raises:
@@ -73,11 +73,9 @@ def from_state_dict(state: StateDict, *, ind: int, iterations: int, step_size: f
             "these weights are of neither reference network: wanted conv4.conv.weight (Fashion-MNIST) or "
             f"block1.layer.0.conv1.conv.weight (WideResNet) among the names, got {sorted(state)[:5]}..."
         )
-    network |= {"ind": ind, "rule": "reference"}
+    network |= {"encoder_blocks": ind, "rule": "reference"}
     image_shape = (side, side, _size(state, "conv1.conv.weight", axis=1))
-    model = CNNF.from_name(
-        name, image_shape=image_shape, network=network, iterations=iterations, step_size=step_size, **kwargs
-    )
+    model = CNNF.from_name(name, image_shape=image_shape, network=network, iterations=iterations, eta=eta, **kwargs)
     assign(model, state)
     return model
 

@@ -38,13 +38,13 @@ class AutoAttackTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(norm=("linf", "l2"), component=attacks.autoattack.COMPONENTS)
     def test_each_component(self, norm, component):
-        radius = {"linf": 0.04, "l2": 0.3}[norm]
-        attack = AutoAttack(radius=radius, norm=norm, attacks=[component], steps=6, queries=60)
+        epsilon = {"linf": 0.04, "l2": 0.3}[norm]
+        attack = AutoAttack(epsilon=epsilon, norm=norm, attacks=[component], steps=6, queries=60)
         result = attack(predict, IMAGES, LABELS, seed=0)
         self.assertAllEqual(result.images[:2], IMAGES[:2])
         delta = (np.asarray(result.images, np.float64) - IMAGES).reshape(12, -1)
         distance = np.abs(delta).max(-1) if norm == "linf" else np.linalg.norm(delta, axis=-1)
-        self.assertLessEqual(distance.max(), radius + 1e-6)
+        self.assertLessEqual(distance.max(), epsilon + 1e-6)
         self.assertAllInRange(result.images, 0, 1)
         self.assertAllEqual(result.success, predict(result.images).numpy().argmax(-1) != LABELS)
         self.assertGreater(np.sum(result.success) + (component == "square"), 2)
@@ -54,7 +54,7 @@ class AutoAttackTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_components_see_only_what_stands(self):
         seen = []
-        attack = AutoAttack(radius=0.02, steps=5, queries=10)
+        attack = AutoAttack(epsilon=0.02, steps=5, queries=10)
         component = attack._component
         attack._component = lambda *args: seen.append((args[0], len(args[2]))) or component(*args)
         state = np.random.get_state()[1].copy()  # noqa: NPY002
@@ -67,35 +67,35 @@ class AutoAttackTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_over_a_data_set(self):
         dataset = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(7)
-        attack = AutoAttack(radius=0.1, attacks=["apgd-ce"], steps=5)
+        attack = AutoAttack(epsilon=0.1, attacks=["apgd-ce"], steps=5)
         report = run_attack(attack, predict, dataset, seed=0)
         self.assertAllClose(report.clean_accuracy, 10 / 12)
         self.assertIsNone(report.to_dict()["mean_queries"])
         self.assertEqual(report.to_dict()["losses"], [])
 
     def test_radius_zero_is_the_identity(self):
-        result = AutoAttack(radius=0.0, steps=2, queries=5)(predict, IMAGES, LABELS, seed=0)
+        result = AutoAttack(epsilon=0.0, steps=2, queries=5)(predict, IMAGES, LABELS, seed=0)
         self.assertAllEqual(result.images, IMAGES)
 
     def test_errors(self):
         with self.assertRaisesRegex(ValueError, "attacks must be one of .*'apgd-ce'.* got 'fab'"):
-            AutoAttack(radius=0.1, attacks=["fab"])
+            AutoAttack(epsilon=0.1, attacks=["fab"])
         with self.assertRaisesRegex(ValueError, "at least one of .*got none"):
-            AutoAttack(radius=0.1, attacks=[])
+            AutoAttack(epsilon=0.1, attacks=[])
         with self.assertRaisesRegex(ValueError, "AutoAttack is untargeted"):
-            AutoAttack(radius=0.1)(predict, IMAGES, LABELS, targets=LABELS, seed=0)
+            AutoAttack(epsilon=0.1)(predict, IMAGES, LABELS, targets=LABELS, seed=0)
         with self.assertRaisesRegex(ValueError, "'apgd-dlr' wants logits of at least 4 classes, got 3"):
-            three = AutoAttack(radius=0.1, attacks=["apgd-dlr"])
+            three = AutoAttack(epsilon=0.1, attacks=["apgd-dlr"])
             three(lambda x: predict(x)[:, :3], IMAGES, LABELS % 3, seed=0)
         with self.assertRaisesRegex(ValueError, "call it outside of tf.function"):
-            tf.function(lambda x: AutoAttack(radius=0.1)(predict, x, LABELS, seed=0))(IMAGES)
+            tf.function(lambda x: AutoAttack(epsilon=0.1)(predict, x, LABELS, seed=0))(IMAGES)
 
     def test_without_the_extra(self):
         with (
             mock.patch.dict(sys.modules, {"art": None}),
             self.assertRaisesRegex(ImportError, r"pip install 'cnnf_tf\[autoattack\]'"),
         ):
-            AutoAttack(radius=0.1)
+            AutoAttack(epsilon=0.1)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,21 @@ from absl.testing import parameterized
 from cnnf_tf import attacks
 from cnnf_tf.attacks import FGSM, PGD, SPSA
 from tests.attacks import linear
-from tests.models import tiny
+from tests.models import fixtures_models
 
-RADII = {"linf": 0.1, "l2": 0.4}
+EPSILONS = {"linf": 0.1, "l2": 0.4}
 
 
 @functools.cache  # the same object, traced once
-def make(name, radius=None, **kwargs):
-    """One of the attacks by name; a radius of None is one that breaks some images and not others."""
+def make(name, epsilon=None, **kwargs):
+    """One of the attacks by name; a epsilon of None is one that breaks some images and not others."""
     norm = "l2" if name.endswith("l2") else "linf"
-    radius = RADII[norm] if radius is None else radius
+    epsilon = EPSILONS[norm] if epsilon is None else epsilon
     if name.startswith("fgsm"):
-        return FGSM(radius=radius, norm=norm, **kwargs)
+        return FGSM(epsilon=epsilon, norm=norm, **kwargs)
     if name == "spsa":
-        return SPSA(radius=radius, steps=5, samples=12, **kwargs)
-    return PGD(radius=radius, steps=5, norm=norm, **({"restarts": 2} if "restarts" in name else {}), **kwargs)
+        return SPSA(epsilon=epsilon, steps=5, samples=12, **kwargs)
+    return PGD(epsilon=epsilon, steps=5, norm=norm, **({"restarts": 2} if "restarts" in name else {}), **kwargs)
 
 
 NAMES = ("fgsm", "fgsm_l2", "pgd", "pgd_l2", "pgd_restarts", "spsa")
@@ -35,15 +35,15 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         delta = np.asarray(result.images, np.float64) - images.astype(np.float64)
         flat = delta.reshape(len(images), -1)
         distance = np.abs(flat).max(-1) if attack.norm.name == "linf" else np.linalg.norm(flat, axis=-1)
-        self.assertLessEqual(distance.max(), attack.radius + 1e-6)
+        self.assertLessEqual(distance.max(), attack.epsilon + 1e-6)
         self.assertGreaterEqual(np.min(result.images), 0)
         self.assertLessEqual(np.max(result.images), 1)
         self.assertAllClose(result.distance, distance, atol=1e-6)
 
-    @parameterized.product(name=NAMES, stop=(True, False), radius=(None, 0.01, 3.0))
-    def test_ball_range_and_scores(self, name, stop, radius):
+    @parameterized.product(name=NAMES, stop=(True, False), epsilon=(None, 0.01, 3.0))
+    def test_ball_range_and_scores(self, name, stop, epsilon):
         predict, images, labels = linear.predictor(), linear.images(32), linear.labels(32, wrong=4)
-        attack = make(name, radius, stop_when_broken=stop)
+        attack = make(name, epsilon, early_stop=stop)
         result = attack(predict, images, labels, seed=3)
         self.assert_in_ball(result, images, attack)
         self.assertEqual(result.images.dtype, tf.float32)
@@ -66,7 +66,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(name=NAMES, stop=(True, False))
     def test_radius_zero_is_the_identity(self, name, stop):
         images = linear.images(9)
-        attack = make(name, 0.0, stop_when_broken=stop)
+        attack = make(name, 0.0, early_stop=stop)
         result = attack(linear.predictor(), images, linear.labels(9, wrong=2), seed=0)
         self.assertAllEqual(result.images, images)
         self.assertAllEqual(result.distance, np.zeros(9))
@@ -101,11 +101,11 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_dropping_broken_images_changes_no_success(self, name):
         predict, images, labels = linear.predictor(), linear.images(64), linear.labels(64)
         dropped = make(name)(predict, images, labels, seed=4)
-        kept = make(name, stop_when_broken=False)(predict, images, labels, seed=4)
+        kept = make(name, early_stop=False)(predict, images, labels, seed=4)
         # A linear model that is broken once stays broken on the way up; the stopping attack can only be ahead.
         self.assertGreaterEqual(np.sum(dropped.success), np.sum(kept.success))
-        standing = ~dropped.success.numpy()
-        self.assertAllClose(dropped.images[standing], kept.images[standing], atol=1e-5)
+        robust = ~dropped.success.numpy()
+        self.assertAllClose(dropped.images[robust], kept.images[robust], atol=1e-5)
         self.assertLessEqual(np.mean(dropped.queries), np.mean(kept.queries))
 
     @parameterized.product(name=NAMES, loss=("cross_entropy", "margin", "dlr"))
@@ -149,8 +149,8 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_on_two_replicas(self, name):
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
-            model = tiny.model(iterations=1)
-        images, labels = tiny.images(6), model(tiny.images(6)).numpy().argmax(-1)
+            model = fixtures_models.model(iterations=1)
+        images, labels = fixtures_models.images(6), model(fixtures_models.images(6)).numpy().argmax(-1)
         bound = make(name, 0.05).bind(attacks.predictor(model))
         dataset = tf.data.Dataset.from_tensor_slices((images, labels, np.arange(6))).batch(4)
 
@@ -203,7 +203,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters("pgd", "pgd_restarts")
     def test_a_model_never_sees_an_empty_batch(self, name):
         """TensorFlow's CPU convolutions abort the process on one."""
-        model, images = tiny.model(), tiny.images(2)
+        model, images = fixtures_models.model(), fixtures_models.images(2)
         wrong = (model(images).numpy().argmax(-1) + 1) % 3
         bound = make(name).bind(attacks.predictor(model))
         self.assertAllEqual(bound(images, wrong, seed=0).queries, [0, 0])
@@ -214,7 +214,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_perturb_gives_the_same_images(self, name):
         images, labels = linear.images(16), linear.labels(16, wrong=3)
         for stop in (True, False):
-            bound = make(name, stop_when_broken=stop).bind(linear.predictor())
+            bound = make(name, early_stop=stop).bind(linear.predictor())
             self.assertAllEqual(bound.perturb(images, labels, seed=1), bound(images, labels, seed=1).images)
 
     @parameterized.parameters(*NAMES)
@@ -234,8 +234,8 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_settings_are_json(self):
         for name in NAMES:
             settings = json.loads(json.dumps(make(name).settings()))
-            self.assertEqual(settings["radius_unit"], "pixels in [0, 1]")
-            self.assertContainsSubset({"attack", "norm", "radius", "steps", "step_size", "restarts"}, settings)
+            self.assertEqual(settings["epsilon_unit"], "pixels in [0, 1]")
+            self.assertContainsSubset({"attack", "norm", "epsilon", "steps", "step_size", "restarts"}, settings)
 
 
 if __name__ == "__main__":

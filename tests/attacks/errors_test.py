@@ -7,31 +7,31 @@ from absl.testing import parameterized
 from cnnf_tf import attacks
 from cnnf_tf.attacks import FGSM, PGD, SPSA
 from tests.attacks import linear
-from tests.models import tiny
+from tests.models import fixtures_models
 
 IMAGES, LABELS = linear.images(4), linear.labels(4)
 
 
 class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
-        (FGSM, {"radius": -0.1}, r"radius must be a finite number >= 0 .on the \[0, 1\] pixel scale., got -0.1"),
-        (FGSM, {"radius": float("nan")}, "radius must be a finite number"),
-        (FGSM, {"radius": "8/255"}, "radius must be a finite number .* got '8/255'"),
-        (FGSM, {"radius": 1, "norm": "l1"}, r"norm must be one of \['l2', 'linf'\], got 'l1'"),
+        (FGSM, {"epsilon": -0.1}, r"epsilon must be a finite number >= 0 .on the \[0, 1\] pixel scale., got -0.1"),
+        (FGSM, {"epsilon": float("nan")}, "epsilon must be a finite number"),
+        (FGSM, {"epsilon": "8/255"}, "epsilon must be a finite number .* got '8/255'"),
+        (FGSM, {"epsilon": 1, "norm": "l1"}, r"norm must be one of \['l2', 'linf'\], got 'l1'"),
         (
             FGSM,
-            {"radius": 1, "loss": "hinge"},
+            {"epsilon": 1, "loss": "hinge"},
             r"loss must be one of \['cross_entropy', 'dlr', 'margin'\], got 'hinge'",
         ),
-        (PGD, {"radius": 1, "steps": 0}, "steps must be a positive integer, got 0"),
-        (PGD, {"radius": 1, "steps": 1, "step_size": -1}, "step_size must be a finite number >= 0"),
-        (PGD, {"radius": 1, "steps": 1, "restarts": 0}, "restarts must be a positive integer"),
-        (PGD, {"radius": 1, "steps": 1, "restarts": 2, "random_start": False}, "2 restarts without a random start"),
-        (PGD, {"radius": 1, "steps": 3, "schedule": [1, 1]}, "one multiplier for each of the 3 steps, got 2"),
-        (PGD, {"radius": 1, "steps": 2, "schedule": [1, -1]}, "finite multipliers >= 0 .* got -1"),
-        (SPSA, {"radius": 1, "steps": 1, "samples": 0}, "samples must be a positive integer"),
-        (SPSA, {"radius": 1, "steps": 1, "delta": 0}, "delta must be above 0"),
-        (SPSA, {"radius": 1, "steps": 1, "chunk_size": 0}, "chunk_size must be a positive integer"),
+        (PGD, {"epsilon": 1, "steps": 0}, "steps must be a positive integer, got 0"),
+        (PGD, {"epsilon": 1, "steps": 1, "step_size": -1}, "step_size must be a finite number >= 0"),
+        (PGD, {"epsilon": 1, "steps": 1, "restarts": 0}, "restarts must be a positive integer"),
+        (PGD, {"epsilon": 1, "steps": 1, "restarts": 2, "random_start": False}, "2 restarts without a random start"),
+        (PGD, {"epsilon": 1, "steps": 3, "schedule": [1, 1]}, "one multiplier for each of the 3 steps, got 2"),
+        (PGD, {"epsilon": 1, "steps": 2, "schedule": [1, -1]}, "finite multipliers >= 0 .* got -1"),
+        (SPSA, {"epsilon": 1, "steps": 1, "samples": 0}, "samples must be a positive integer"),
+        (SPSA, {"epsilon": 1, "steps": 1, "delta": 0}, "delta must be above 0"),
+        (SPSA, {"epsilon": 1, "steps": 1, "chunk_size": 0}, "chunk_size must be a positive integer"),
     )
     def test_constructor(self, attack, arguments, message):
         with self.assertRaisesRegex(ValueError, message):
@@ -85,18 +85,18 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
 
         arguments = {"predict": predict, "images": IMAGES, "labels": LABELS, "seed": 0} | changed
         with self.assertRaisesRegex(ValueError, message):
-            PGD(radius=0.1, steps=2)(
+            PGD(epsilon=0.1, steps=2)(
                 arguments.pop("predict"), arguments.pop("images"), arguments.pop("labels"), **arguments
             )
         self.assertNotIn(True, calls)  # traced at most, never run
 
     def test_dlr_with_too_few_classes(self):
-        attack = FGSM(radius=0.1, loss="dlr")
+        attack = FGSM(epsilon=0.1, loss="dlr")
         with self.assertRaisesRegex(ValueError, "untargeted loss 'dlr' wants logits of at least 3 classes, got 2"):
             attack(lambda x: linear.predictor()(x)[:, :2], IMAGES, [0, 1, 1, 0], seed=0)
 
     def test_model_functions(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         with self.assertRaisesRegex(ValueError, "wanted a CNNF, got a function"):
             attacks.predictor(linear.predictor())
         with self.assertRaisesRegex(ValueError, "iterations must be an integer >= 0"):
@@ -112,7 +112,7 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_run_attack_on_nothing(self):
         with self.assertRaisesRegex(ValueError, "the data set to attack is empty"):
-            attacks.run_attack(FGSM(radius=0.1), linear.predictor(), tiny.dataset().take(0), seed=0)
+            attacks.run_attack(FGSM(epsilon=0.1), linear.predictor(), fixtures_models.dataset().take(0), seed=0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from cnnf_tf import attacks
 from cnnf_tf.attacks import PGD, GradientPath
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 def log_softmax(logits):
@@ -16,7 +16,7 @@ def log_softmax(logits):
 
 class ModelFunctionsTest(tf.test.TestCase, parameterized.TestCase):
     def test_predictor(self):
-        model, images = tiny.model(), tiny.images(3)
+        model, images = fixtures_models.model(), fixtures_models.images(3)
         self.assertAllClose(attacks.predictor(model)(images), model(images))
         self.assertAllClose(
             attacks.predictor(model, iterations=4)(images), model.infer(images, iterations=4).logits[-1]
@@ -25,7 +25,7 @@ class ModelFunctionsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(attacks.predictor(model, iterations=3, readout="average")(images), mean)
 
     def test_gradient_paths(self):
-        model, images = tiny.model(), tiny.images(3)
+        model, images = fixtures_models.model(), fixtures_models.images(3)
         first = attacks.gradient_source(model, GradientPath.FIRST_PASS, iterations=4)
         full = attacks.gradient_source(model, "full_unroll", iterations=4)
         trajectory = model.infer(images, iterations=4)
@@ -34,14 +34,14 @@ class ModelFunctionsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([path.value for path in GradientPath], ["first_pass", "full_unroll"])
 
     def test_the_same_settings_are_the_same_function(self):
-        model, other = tiny.model(), tiny.model()
+        model, other = fixtures_models.model(), fixtures_models.model()
         predict = attacks.predictor(model)
         self.assertEqual(predict, attacks.predictor(model, iterations=2, readout="last"))
         self.assertEqual(predict, attacks.gradient_source(model, "full_unroll"))
         self.assertNotEqual(predict, attacks.gradient_source(model, "first_pass"))
         self.assertNotEqual(predict, attacks.predictor(other))
         self.assertNotEqual(predict, attacks.every_pass_objective(model))
-        attack = PGD(radius=0.1, steps=1)
+        attack = PGD(epsilon=0.1, steps=1)
         full = attack.bind(predict, surrogate=attacks.gradient_source(model, GradientPath.FULL_UNROLL))
         self.assertIs(attack.bind(attacks.predictor(model)), attack.bind(predict))
         self.assertTrue(full._shared)
@@ -49,7 +49,11 @@ class ModelFunctionsTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(False, True)
     def test_objectives_match_numpy(self, with_encoder):
-        model, images, labels = tiny.model(with_encoder=with_encoder), tiny.images(4), tiny.labels(4)
+        model, images, labels = (
+            fixtures_models.model(with_encoder=with_encoder),
+            fixtures_models.images(4),
+            fixtures_models.labels(4),
+        )
         trajectory = model.infer(images, iterations=3)
         passes = -log_softmax(np.asarray(trajectory.logits))[:, np.arange(4), labels]
         every = attacks.every_pass_objective(model, iterations=3)
@@ -64,9 +68,9 @@ class ModelFunctionsTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(objective(images, tf.constant(labels)), expected, atol=1e-5)
 
     def test_the_residual_objective_lowers_the_residual(self):
-        model, images = tiny.model(), tiny.images(16)
+        model, images = fixtures_models.model(), fixtures_models.images(16)
         labels = model(images).numpy().argmax(-1)
-        attack = PGD(radius=0.1, steps=8, random_start=False, stop_when_broken=False)
+        attack = PGD(epsilon=0.1, steps=8, random_start=False, early_stop=False)
 
         def residual(weight):
             objective = attacks.residual_objective(model, weight=weight)
@@ -80,10 +84,10 @@ class ModelFunctionsTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*GradientPath)
     def test_success_is_that_of_the_full_model(self, path):
-        model, images = tiny.model(), tiny.images(12)
+        model, images = fixtures_models.model(), fixtures_models.images(12)
         labels = model(images).numpy().argmax(-1)
         surrogate = attacks.gradient_source(model, path)
-        result = PGD(radius=0.1, steps=4)(attacks.predictor(model), images, labels, surrogate=surrogate, seed=0)
+        result = PGD(epsilon=0.1, steps=4)(attacks.predictor(model), images, labels, surrogate=surrogate, seed=0)
         self.assertAllEqual(result.success, model(result.images).numpy().argmax(-1) != labels)
         self.assertGreater(np.sum(result.success), 0)
 

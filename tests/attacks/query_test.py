@@ -18,7 +18,7 @@ def slope(images, labels):
 class QueryTest(tf.test.TestCase, parameterized.TestCase):
     def test_first_step_follows_the_sign_of_the_gradient(self):
         images = 0.5 * np.ones([3, *linear.IMAGE_SHAPE], "float32")
-        attack = SPSA(radius=0.1, steps=1, step_size=0.05, samples=2048, random_start=False, stop_when_broken=False)
+        attack = SPSA(epsilon=0.1, steps=1, step_size=0.05, samples=2048, random_start=False, early_stop=False)
         result = attack(linear.predictor(), images, linear.labels(3), objective=slope, seed=0)
         # Adam's first step has the length step_size in every pixel, whatever the size of the gradient.
         wanted = 0.05 * np.sign(np.linspace(-1, 1, 16)).reshape(linear.IMAGE_SHAPE)
@@ -28,7 +28,7 @@ class QueryTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(result.queries, [2 * 2048 + 1 + 1] * 3)
 
     def test_the_estimate_is_unbiased(self):
-        attack = SPSA(radius=1, steps=1, samples=4096)
+        attack = SPSA(epsilon=1, steps=1, samples=4096)
         problem_images = tf.constant(linear.images(2) * 0.5 + 0.25)
         kernel, _ = linear.weights()
 
@@ -46,8 +46,8 @@ class QueryTest(tf.test.TestCase, parameterized.TestCase):
             targets=None,
             seeds=tf.constant([[1, 2], [3, 4]], tf.int64),
         )
-        losses, broken, gradient = attack.ascent(problem, problem_images, tf.constant(0), tf.constant(0))
-        self.assertIsNone(broken)
+        losses, success, gradient = attack.ascent(problem, problem_images, tf.constant(0), tf.constant(0))
+        self.assertIsNone(success)
         self.assertAllClose(losses, first_logit(problem_images))
         error = np.reshape(gradient, (2, 16)) - kernel[:, 0]
         # The variance of each component is the sum of the squares of the others, over the number of samples.
@@ -56,10 +56,10 @@ class QueryTest(tf.test.TestCase, parameterized.TestCase):
     def test_needs_no_gradient(self):
         images, labels = linear.images(48), linear.labels(48)
         predict = linear.predictor()
-        result = SPSA(radius=0.1, steps=8, samples=32)(
+        result = SPSA(epsilon=0.1, steps=8, samples=32)(
             predict, images, labels, surrogate=lambda x: tf.round(100 * tf.stop_gradient(predict(x))) / 100, seed=0
         )
-        best = PGD(radius=0.1, steps=8)(predict, images, labels, seed=0)
+        best = PGD(epsilon=0.1, steps=8)(predict, images, labels, seed=0)
         self.assertGreater(np.sum(result.success), 0.7 * np.sum(best.success))
 
     @parameterized.parameters(1, 5, 8, 64)
@@ -70,7 +70,7 @@ class QueryTest(tf.test.TestCase, parameterized.TestCase):
             tf.py_function(lambda size: sizes.append(int(size)), [tf.shape(images)[0]], [])
             return linear.predictor()(images)
 
-        attack = SPSA(radius=0.05, steps=2, samples=32, chunk_size=chunk_size, stop_when_broken=False)
+        attack = SPSA(epsilon=0.05, steps=2, samples=32, chunk_size=chunk_size, early_stop=False)
         attack(predict, linear.images(3), linear.labels(3), seed=0)
         self.assertLessEqual(max(sizes), 2 * chunk_size * 3)
         self.assertEqual(sum(sizes), 3 * (2 * (2 * 32 + 1) + 1 + 2))  # steps, the last loss, clean and final scores

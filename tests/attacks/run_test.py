@@ -15,7 +15,7 @@ def batches(size):
 
 
 class RunTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(PGD(radius=0.1, steps=4), SPSA(radius=0.1, steps=3, samples=8))
+    @parameterized.parameters(PGD(epsilon=0.1, steps=4), SPSA(epsilon=0.1, steps=3, samples=8))
     def test_batch_size_does_not_matter(self, attack):
         predict = linear.predictor()
         whole, parts = (run_attack(attack, predict, batches(size), seed=1) for size in (23, 5))
@@ -30,7 +30,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_numbers_and_progress(self):
         seen = []
-        attack = PGD(radius=0.1, steps=4)
+        attack = PGD(epsilon=0.1, steps=4)
         report = run_attack(
             attack, linear.predictor(), batches(10), seed=1, progress=lambda *values: seen.append(values)
         )
@@ -45,7 +45,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(values["losses"], 5)
 
     def test_targets_come_from_labels(self):
-        attack = PGD(radius=0.5, steps=4)
+        attack = PGD(epsilon=0.5, steps=4)
         report = run_attack(attack, linear.predictor(), batches(10), seed=1, targets=lambda labels: (labels + 1) % 5)
         self.assertAllEqual(report.success, report.predictions == (LABELS + 1) % 5)
         self.assertLessEqual(report.success_rate, 1 - report.robust_accuracy)
@@ -53,7 +53,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     def test_nothing_left_to_attack(self):
         wrong = (LABELS + 1) % 5
         dataset = tf.data.Dataset.from_tensor_slices((IMAGES[3:], wrong[3:])).batch(8)
-        report = run_attack(PGD(radius=0.1, steps=2), linear.predictor(), dataset, seed=0)
+        report = run_attack(PGD(epsilon=0.1, steps=2), linear.predictor(), dataset, seed=0)
         self.assertEqual((report.clean_accuracy, report.robust_accuracy, report.success_rate), (0, 0, 1))
         self.assertEqual(report.to_dict()["losses"], [None] * 3)
 

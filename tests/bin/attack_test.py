@@ -15,14 +15,14 @@ class AttackTest(binaries.BinaryTestCase):
     def test_pgd(self):
         model, output = self.saved(), self.folder() / "deep" / "out"
         arguments = (f"--model={model}", f"--dataset={DATA}", "--num_images=20", "--batch_size=8")
-        result = run("attack", *arguments, "--radius=8/255", "--steps=2", "--iterations=2", f"--output={output}")
+        result = run("attack", *arguments, "--epsilon=8/255", "--steps=2", "--iterations=2", f"--output={output}")
         self.assert_runs(result)
         self.assertIn("robust accuracy", result.stdout)
         report = json.loads((output / "attack.json").read_text())
         wanted = {"attack": "PGD", "norm": "linf", "steps": 2, "restarts": 1, "gradient_path": "full_unroll", "seed": 0}
         wanted |= {"iterations": 2, "trained_iterations": 1, "readout": "last", "num_images": 20, "surrogate": None}
         self.assertEqual({name: report[name] for name in wanted}, wanted)
-        self.assertAllClose(report["radius"], 8 / 255)
+        self.assertAllClose(report["epsilon"], 8 / 255)
         self.assertIn("bin/attack.py", report["command"])
         with np.load(output / "adversarial.npz") as arrays:
             images, labels = next(iter(data.load(DATA, "test", batch_size=20)))
@@ -38,7 +38,7 @@ class AttackTest(binaries.BinaryTestCase):
     def test_transfer_from_a_plain_cnn(self):
         model, other, output = self.saved(iterations=0), self.saved(), self.folder() / "out"
         arguments = (f"--model={model}", f"--dataset={DATA}", "--num_images=6", f"--surrogate={other}", "--targeted")
-        arguments += ("--attack=fgsm", "--norm=l2", "--radius=1", f"--output={output}")
+        arguments += ("--attack=fgsm", "--norm=l2", "--epsilon=1", f"--output={output}")
         self.assert_runs(run_forked("attack", *arguments))
         report = json.loads((output / "attack.json").read_text())
         self.assertEqual((report["surrogate"], report["norm"], report["iterations"]), (str(other), "l2", 0))
@@ -50,12 +50,12 @@ class AttackTest(binaries.BinaryTestCase):
         usual = ("--model=none.keras", f"--output={output}")
         self.assert_refuses(
             "attack",
-            ((), 2, "--model, --radius, --output must be given"),
-            ((*usual, "--radius=-0.1"), 2, "--radius wants a number >= 0 .*got '-0.1'"),
-            ((*usual, "--radius=8/0"), 2, "--radius wants a number >= 0 or a fraction such as 8/255"),
-            ((*usual, "--radius=1", "--attack=cw"), 2, "fgsm.*pgd.*spsa"),
-            ((*usual, "--radius=1", "--attack=fgsm", "--steps=3"), 2, "--attack=fgsm takes no --steps"),
-            ((*usual, "--radius=1"), 1, "'none.keras' does not exist; wanted a .keras file"),
+            ((), 2, "--model, --epsilon, --output must be given"),
+            ((*usual, "--epsilon=-0.1"), 2, "--epsilon wants a number >= 0 .*got '-0.1'"),
+            ((*usual, "--epsilon=8/0"), 2, "--epsilon wants a number >= 0 or a fraction such as 8/255"),
+            ((*usual, "--epsilon=1", "--attack=cw"), 2, "fgsm.*pgd.*spsa"),
+            ((*usual, "--epsilon=1", "--attack=fgsm", "--steps=3"), 2, "--attack=fgsm takes no --steps"),
+            ((*usual, "--epsilon=1"), 1, "'none.keras' does not exist; wanted a .keras file"),
         )
         self.assertFalse(output.exists())
 

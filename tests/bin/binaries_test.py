@@ -13,7 +13,7 @@ from tests import reference_data
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, run, run_forked
 from tests.limits import HANGING
-from tests.models import tiny
+from tests.models import fixtures_models
 
 BINARIES = sorted(path.stem for path in (ROOT / "bin").glob("[a-z]*.py"))
 CONFIG = "configs/fashion_mnist_standard.py"
@@ -88,7 +88,7 @@ class BinariesTest(binaries.BinaryTestCase, parameterized.TestCase):
 
     def test_evaluate_errors(self):
         model = self.folder() / "tiny.keras"
-        tiny.model().save(model)
+        fixtures_models.model().save(model)
         self.assert_refuses(
             "evaluate",
             ((), 2, "--model must be given"),

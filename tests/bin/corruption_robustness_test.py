@@ -14,7 +14,7 @@ from cnnf_tf import data
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, run, run_forked
 from tests.limits import HANGING
-from tests.models import tiny
+from tests.models import fixtures_models
 
 FILES = ("corruption_robustness.csv", "corruption_robustness.png", "corruption_robustness.svg", "results.json")
 READOUTS = ("last", "average")
@@ -137,7 +137,7 @@ class CorruptionRobustnessTest(binaries.BinaryTestCase):
 
     def test_refusals_come_before_any_work(self):
         output = self.work / "out"
-        tiny.model().save(self.work / "small.keras")
+        fixtures_models.model().save(self.work / "small.keras")
         small = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
         small.save(self.work / "plain.keras")
         (self.work / "text.keras").write_text("not a model")

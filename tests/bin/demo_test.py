@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.bin import binaries
 from tests.bin.binaries import DATA, PNG, run
 from tests.experiments.demo.html_reader import assert_stands_alone
-from tests.models import tiny
+from tests.models import fixtures_models
 
 ROLES = ("restore", "standard", "standard_cnn", "adversarial", "adversarial_cnn")
 
@@ -54,7 +54,7 @@ class DemoTest(binaries.BinaryTestCase):
     def test_errors(self):
         data = f"--dataset={DATA}"
         other = self.folder() / "tiny.keras"
-        tiny.model().save(other)
+        fixtures_models.model().save(other)
         file = self.folder() / "file"
         file.write_text("")
         self.assert_refuses(

@@ -58,7 +58,7 @@ class GenerativeBinariesTest(binaries.BinaryTestCase):
             (("--model=x", f"--output={output}", "--num_samples=0"), 2, "num_samples"),
             ((*arguments, "--label=10"), 2, "a class id of the model, 0 to 9, or -1, got 10"),
             ((*arguments, "--layer=fc"), 1, "'ada_relu1', 'ada_pool1'.*got 'fc'"),
-            (with_encoder, 1, "want a model whose h is the image .ind = 0."),
+            (with_encoder, 1, "want a model whose h is the image .encoder_blocks = 0."),
         )
         self.assertFalse(output.exists())
 

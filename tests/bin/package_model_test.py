@@ -148,7 +148,7 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         self.assert_runs(self.run_in(root, "restore", *arguments))
         self.assertTrue((root / "runs/from_smoke/restoration/contrast.png").exists())
 
-        arguments = ("--attack=fgsm", "--radius=0.1", "--num_images=4", "--num_pictures=0", "--output=attack")
+        arguments = ("--attack=fgsm", "--epsilon=0.1", "--num_images=4", "--num_pictures=0", "--output=attack")
         self.assert_runs(self.run_in(root, "attack", *arguments, "--surrogate=pretrained:from_smoke"))
         report = json.loads((root / "attack/attack.json").read_text())
         self.assertEqual((report["model"], report["surrogate"]), ("pretrained:from_smoke",) * 2)
@@ -163,7 +163,7 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
 
     def test_unknown_name(self):
         for binary in ("evaluate", "sample", "export", "attack"):
-            more = {"attack": ("--radius=0",)}.get(binary, ())
+            more = {"attack": ("--epsilon=0",)}.get(binary, ())
             arguments = ("--model=pretrained:no_such", f"--output={self.folder() / 'x'}", *more)
             self.assert_refuses(binary, (arguments, 1, "there is no pretrained model 'no_such'.* There are: "))
 

@@ -130,7 +130,7 @@ class RestoreTest(binaries.BinaryTestCase):
                 "--corruption wants some of brightness, contrast.*got 'fog'",
             ),
             ((*arguments, f"--images={broken}"), 1, "text.png: is not a readable image"),
-            (with_encoder, 1, "whose h is the image .ind = 0."),
+            (with_encoder, 1, "whose h is the image .encoder_blocks = 0."),
             (under_a_file, 2, "--output wants a folder that can be written, got .*: Not a directory"),
         )
         self.assertFalse(output.exists())

@@ -24,17 +24,17 @@ class RobustnessTest(binaries.BinaryTestCase):
         )
         self.assert_runs(result)
         report = json.loads((output / "robustness.json").read_text())
-        self.assertAlmostEqual(report["radius"], 8 / 255)
+        self.assertAlmostEqual(report["epsilon"], 8 / 255)
         self.assertEqual(report["num_images"], 4)
         paths = {score["gradient_path"] for score in report["scores"]}
         self.assertEqual(paths, {"first_pass", "full_unroll", "transfer"})
         for text in (result.stdout, (output / "robustness.txt").read_text()):
-            for word in ("MINIMUM", "PGD-2", "transfer", "checks of this evaluation", "l-inf radius 0.0313725"):
+            for word in ("MINIMUM", "PGD-2", "transfer", "checks of this evaluation", "l-inf epsilon 0.0313725"):
                 self.assertIn(word, text)
 
         message = "--robustness wants a number >= 0 or a fraction such as 8/255.*got "
-        for radius in ("-0.1", "abc", "1/0", "nan"):
-            self.assert_refuses("evaluate", ((*arguments, f"--robustness={radius}"), 2, message))
+        for epsilon in ("-0.1", "abc", "1/0", "nan"):
+            self.assert_refuses("evaluate", ((*arguments, f"--robustness={epsilon}"), 2, message))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from cnnf_tf.zoo import load_model
 from tests.bin import binaries
 from tests.bin.binaries import ROOT, run_forked
 from tests.limits import HANGING
-from tests.training import small
+from tests.training import fixtures_training
 
 STEPS = 20
 CHANGES = {
@@ -53,7 +53,7 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
             # Clean images stay out of the loop: on their flat ground the units of a pooling window are equal up to
             # rounding, which would decide where the feedback goes, and 1e-8 between two runs would become 1e-3.
             changes = {"adversarial__clean_weight": 0.0} | changes
-        config = small.arguments(kind, **(CHANGES | changes))
+        config = fixtures_training.arguments(kind, **(CHANGES | changes))
         process = subprocess.Popen(
             binaries.command("train", *config, f"--workdir={workdir}", *arguments),
             cwd=ROOT,
@@ -163,7 +163,7 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
         first = self.start(workdir, "--strategy=mirrored", "--devices=2", **longer)
         self.wait_for(first, workdir, 2)
         with self.assertRaisesRegex(ValueError, "another process is training in workdir"):
-            training.run(small.config(**(CHANGES | longer)), workdir)
+            training.run(fixtures_training.config(**(CHANGES | longer)), workdir)
         self.assertIsNone(first.poll())
         first.send_signal(signal.SIGINT)
         self.assertIn("Error: interrupted.", self.finish(first, 130))
@@ -175,7 +175,7 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
     )
     def test_refuses(self, arguments, environment, code, message):
         workdir = self.folder() / "run"
-        config = small.arguments("standard", **CHANGES)
+        config = fixtures_training.arguments("standard", **CHANGES)
         result = run_forked("train", *config, f"--workdir={workdir}", *arguments, environment=environment)
         self.assert_fails(result, code, message)
         self.assertFalse(workdir.exists())

@@ -5,11 +5,16 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import data
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 def pairs(**options):
-    batches = tf.data.Dataset.from_tensor_slices((tiny.images(8), tiny.labels(8))).repeat().batch(4).take(40)
+    batches = (
+        tf.data.Dataset.from_tensor_slices((fixtures_models.images(8), fixtures_models.labels(8)))
+        .repeat()
+        .batch(4)
+        .take(40)
+    )
     defaults = {"corruptions": ("gaussian_noise", "contrast"), "severities": (1, 5), "seed": 0}
     return data.noisy_pairs(batches, **(defaults | options))
 
@@ -19,8 +24,8 @@ class NoisyPairsTest(tf.test.TestCase, parameterized.TestCase):
         changes = []
         for batch, (pair, labels) in enumerate(pairs(clean_share=0.3).as_numpy_iterator()):
             rows = slice(4 * (batch % 2), 4 * (batch % 2) + 4)
-            self.assertAllEqual(pair["clean"], tiny.images(8)[rows])
-            self.assertAllEqual(labels, tiny.labels(8)[rows])
+            self.assertAllEqual(pair["clean"], fixtures_models.images(8)[rows])
+            self.assertAllEqual(labels, fixtures_models.labels(8)[rows])
             changes.append(float(np.abs(pair["images"] - pair["clean"]).mean()))
         self.assertBetween(np.mean(np.array(changes) == 0), 0.1, 0.5)
         self.assertGreater(len(set(np.round(changes, 4))), 10)  # noise differs from batch to batch
@@ -49,7 +54,7 @@ class NoisyPairsTest(tf.test.TestCase, parameterized.TestCase):
 
 class TrainingOnPairsTest(tf.test.TestCase):
     def test_reconstruction_is_compared_with_the_clean_images(self):
-        model = tiny.model(iterations=1)
+        model = fixtures_models.model(iterations=1)
         model.compile(optimizer="sgd")
         (pair, labels) = next(iter(pairs(clean_share=0.0)))
         found = model.test_on_batch(pair, labels, return_dict=True)["reconstruction_loss"]
@@ -67,10 +72,12 @@ class TrainingOnPairsTest(tf.test.TestCase):
         self.assertTrue(np.isfinite(history["reconstruction_loss"][0]))
 
     def test_rejects_other_keys(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         model.compile(optimizer="sgd")
         with self.assertRaisesRegex(ValueError, '"images" and "clean", got .*noisy'):
-            model.test_on_batch({"noisy": tiny.images(2), "clean": tiny.images(2)}, tiny.labels(2))
+            model.test_on_batch(
+                {"noisy": fixtures_models.images(2), "clean": fixtures_models.images(2)}, fixtures_models.labels(2)
+            )
 
 
 if __name__ == "__main__":

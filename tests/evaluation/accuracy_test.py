@@ -7,14 +7,18 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import evaluation
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 class AccuracyTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(1, 5, 24)
     def test_matches_numpy_for_every_batch_size(self, batch_size):
-        model, images, labels = tiny.model(iterations=1), tiny.images(24), tiny.labels(24)
-        result = evaluation.evaluate_passes(model, tiny.dataset(24, batch_size), iterations=3)
+        model, images, labels = (
+            fixtures_models.model(iterations=1),
+            fixtures_models.images(24),
+            fixtures_models.labels(24),
+        )
+        result = evaluation.evaluate_passes(model, fixtures_models.dataset(24, batch_size), iterations=3)
         trajectory = model.infer(images, iterations=3)
         logits = trajectory.logits.numpy().astype("float64")
         averages = np.cumsum(logits, axis=0) / np.arange(1, 5)[:, None, None]
@@ -27,19 +31,23 @@ class AccuracyTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(result.reconstruction_error, errors, rtol=1e-4)
 
     def test_plain_cnn(self):
-        result = evaluation.evaluate_passes(tiny.model(), tiny.dataset(), iterations=0)
+        result = evaluation.evaluate_passes(fixtures_models.model(), fixtures_models.dataset(), iterations=0)
         self.assertLen(result.accuracy["last"], 1)
         self.assertEqual(result.reconstruction_error, [])
 
     def test_table_has_a_row_for_each_pass(self):
-        lines = evaluation.evaluate_passes(tiny.model(), tiny.dataset(), iterations=2).table().splitlines()
+        lines = (
+            evaluation.evaluate_passes(fixtures_models.model(), fixtures_models.dataset(), iterations=2)
+            .table()
+            .splitlines()
+        )
         self.assertLen(lines, 4)
         self.assertIn("0 (plain CNN)", lines[1])
         self.assertLen({len(line) for line in lines}, 1)
 
     def test_empty_data_set(self):
         with self.assertRaisesRegex(ValueError, "data set to evaluate is empty"):
-            evaluation.evaluate_passes(tiny.model(), tiny.dataset().take(0), iterations=1)
+            evaluation.evaluate_passes(fixtures_models.model(), fixtures_models.dataset().take(0), iterations=1)
 
 
 class FigureTest(tf.test.TestCase, parameterized.TestCase):

@@ -5,16 +5,16 @@ import tensorflow as tf
 
 from cnnf_tf.evaluation.adaptive_work import AdaptiveWork, adaptive_work, adaptive_work_table
 from cnnf_tf.models import infer_adaptive
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 class AdaptiveWorkTest(tf.test.TestCase):
     def test_counts(self):
-        model, most = tiny.model(), 6
-        rows = adaptive_work(model, tiny.dataset(20, 8), tolerances=(0, 0.05), max_iterations=most)
-        labels = tiny.labels(20)
+        model, most = fixtures_models.model(), 6
+        rows = adaptive_work(model, fixtures_models.dataset(20, 8), tolerances=(0, 0.05), max_iterations=most)
+        labels = fixtures_models.labels(20)
         for row, tolerance in zip(rows, (0.0, 0.05), strict=True):
-            found = infer_adaptive(model, tiny.images(20), max_iterations=most, tolerance=tolerance)
+            found = infer_adaptive(model, fixtures_models.images(20), max_iterations=most, tolerance=tolerance)
             right = int((found.last_logits.numpy().argmax(-1) == labels).sum())
             used = found.iterations_used.numpy()
             self.assertEqual((row.num_images, row.num_correct, row.tolerance), (20, right, tolerance))
@@ -25,10 +25,10 @@ class AdaptiveWorkTest(tf.test.TestCase):
         self.assertGreater(rows[1].saved, 0)
 
     def test_readout(self):
-        model = tiny.model()
-        (row,) = adaptive_work(model, tiny.dataset(20), tolerances=[0], max_iterations=6, readout="average")
-        logits = np.mean(model.infer(tiny.images(20), iterations=6).logits, axis=0)
-        self.assertEqual(row.num_correct, int((logits.argmax(-1) == tiny.labels(20)).sum()))
+        model = fixtures_models.model()
+        (row,) = adaptive_work(model, fixtures_models.dataset(20), tolerances=[0], max_iterations=6, readout="average")
+        logits = np.mean(model.infer(fixtures_models.images(20), iterations=6).logits, axis=0)
+        self.assertEqual(row.num_correct, int((logits.argmax(-1) == fixtures_models.labels(20)).sum()))
 
     def test_table(self):
         row = AdaptiveWork(0.1, 4, 10, 9, [0, 0, 5, 0, 5])
@@ -39,9 +39,11 @@ class AdaptiveWorkTest(tf.test.TestCase):
 
     def test_errors(self):
         with self.assertRaisesRegex(ValueError, "the data set is empty"):
-            adaptive_work(tiny.model(), tiny.dataset(8).take(0), tolerances=[0], max_iterations=2)
+            adaptive_work(fixtures_models.model(), fixtures_models.dataset(8).take(0), tolerances=[0], max_iterations=2)
         with self.assertRaisesRegex(ValueError, "readout must be one of"):
-            adaptive_work(tiny.model(), tiny.dataset(8), tolerances=[0], max_iterations=2, readout="x")
+            adaptive_work(
+                fixtures_models.model(), fixtures_models.dataset(8), tolerances=[0], max_iterations=2, readout="x"
+            )
 
 
 if __name__ == "__main__":

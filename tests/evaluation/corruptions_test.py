@@ -10,7 +10,7 @@ from absl.testing import parameterized
 from cnnf_tf import data
 from cnnf_tf.evaluation import corruptions as lib
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes
-from tests.models import tiny
+from tests.models import fixtures_models
 
 NAMES = ("contrast", "gaussian_noise")
 
@@ -28,22 +28,22 @@ def made_up(correct, *, seed=0, severities=(1, 5), clean=9, count=10):
 
 class CorruptionRobustnessTest(parameterized.TestCase, tf.test.TestCase):
     def test_is_evaluate_passes_on_corrupted_images(self):
-        model, dataset, progress = tiny.model(), tiny.dataset(20, 8), []
+        model, dataset, progress = fixtures_models.model(), fixtures_models.dataset(20, 8), []
         result = lib.evaluate_corruptions(model, dataset, NAMES, (4,), iterations=1, seed=3, progress=progress.append)
         self.assertEqual(sum(progress), 3 * 20)
         self.assertEqual(result.clean.to_dict(), evaluate_passes(model, dataset, iterations=1).to_dict())
         for name in NAMES:
             for severity, found in zip((4,), result.corrupted[name], strict=True):
-                images = data.corrupt(tiny.images(20), name, severity, seed=3)
+                images = data.corrupt(fixtures_models.images(20), name, severity, seed=3)
                 for index in (0, 1):
                     guesses = np.argmax(model.infer(images, iterations=index).logits[-1], -1)
-                    wanted = int(np.sum(guesses == tiny.labels(20)))
+                    wanted = int(np.sum(guesses == fixtures_models.labels(20)))
                     self.assertEqual(found.correct["last"][index], wanted)
         again = lib.evaluate_corruptions(model, dataset, NAMES[:1], (4,), iterations=1, seed=3)
         self.assertEqual(again.corrupted["contrast"], result.corrupted["contrast"])
 
     def test_goes_on_from_what_is_known(self):
-        model, dataset, cells = tiny.model(), tiny.dataset(5, 2), []
+        model, dataset, cells = fixtures_models.model(), fixtures_models.dataset(5, 2), []
         arguments = (model, dataset, NAMES, (1, 5))
         whole = lib.evaluate_corruptions(
             *arguments, iterations=1, finished=lambda name, severity, found: cells.append((name, severity, found))
@@ -156,7 +156,7 @@ class CorruptionRobustnessTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLen(list(folder.iterdir()), 4)
 
     def test_rejects(self):
-        model, dataset = tiny.model(), tiny.dataset()
+        model, dataset = fixtures_models.model(), fixtures_models.dataset()
         for wrong in ((), ("contrast", "contrast"), ("contrast", "fog"), "fog", (["contrast"],)):
             with self.assertRaisesRegex(ValueError, "corruptions wants names of .*each once and at least one, got"):
                 lib.evaluate_corruptions(model, dataset, wrong, iterations=0)

@@ -9,7 +9,7 @@ from absl.testing import parameterized
 from cnnf_tf import evaluation
 from cnnf_tf.evaluation import out_of_distribution as ood
 from cnnf_tf.generative import self_consistency
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 class AurocTest(tf.test.TestCase, parameterized.TestCase):
@@ -50,10 +50,10 @@ class AurocTest(tf.test.TestCase, parameterized.TestCase):
 class ScoresTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(iterations=[0, 2], with_encoder=[False, True], batch_size=[1, 4])
     def test_matches_the_model_image_by_image(self, iterations, with_encoder, batch_size):
-        model = tiny.model(iterations=iterations, with_encoder=with_encoder)
+        model = fixtures_models.model(iterations=iterations, with_encoder=with_encoder)
         generative, _ = evaluation.generative_model(model, scale=0.7)
-        found = evaluation.image_scores(model, generative, tiny.dataset(5, batch_size))
-        trajectory = model.infer(tiny.images(5))
+        found = evaluation.image_scores(model, generative, fixtures_models.dataset(5, batch_size))
+        trajectory = model.infer(fixtures_models.images(5))
         labels = trajectory.logits[-1].numpy().argmax(-1)
         wanted = generative.log_prob(trajectory.features[0], labels, trajectory.latents[-1])
         self.assertAllClose(found["log p(h, y, z)"], wanted, rtol=1e-5)
@@ -69,23 +69,23 @@ class ScoresTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(False, True)
     def test_scale_is_the_maximum_of_the_likelihood(self, with_encoder):
-        model = tiny.model(with_encoder=with_encoder)
-        scale = evaluation.fit_scale(model, tiny.dataset(10, 4))
+        model = fixtures_models.model(with_encoder=with_encoder)
+        scale = evaluation.fit_scale(model, fixtures_models.dataset(10, 4))
 
         def likelihood(sigma):
             generative, _ = evaluation.generative_model(model, scale=sigma)
-            return evaluation.image_scores(model, generative, tiny.dataset(10, 4))["log p(h | y, z)"].sum()
+            return evaluation.image_scores(model, generative, fixtures_models.dataset(10, 4))["log p(h | y, z)"].sum()
 
         at_best = likelihood(scale)
         self.assertGreater(at_best, likelihood(0.97 * scale))
         self.assertGreater(at_best, likelihood(1.03 * scale))
 
     def test_no_images(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         with self.assertRaisesRegex(ValueError, "no images to fit sigma to"):
-            evaluation.fit_scale(model, tiny.dataset().take(0))
+            evaluation.fit_scale(model, fixtures_models.dataset().take(0))
         with self.assertRaisesRegex(ValueError, "no images to score"):
-            evaluation.image_scores(model, evaluation.generative_model(model)[0], tiny.dataset().take(0))
+            evaluation.image_scores(model, evaluation.generative_model(model)[0], fixtures_models.dataset().take(0))
 
     def test_figure(self):
         rng = np.random.default_rng(0)

@@ -10,8 +10,8 @@ from absl.testing import parameterized
 
 from cnnf_tf import CNNF, data, layers
 from cnnf_tf.evaluation.restoration import quality as lib
-from cnnf_tf.evaluation.restoration.baselines import denoising_autoencoder, median_filter
-from tests.models import tiny
+from cnnf_tf.evaluation.restoration.restorers import denoising_autoencoder, median_filter
+from tests.models import fixtures_models
 
 SHAPE = (12, 13, 1)
 
@@ -27,7 +27,7 @@ def small_model(seed=0, **kwargs):
         ],
         name="network",
     )
-    return CNNF(network, **({"image_shape": SHAPE, "step_size": 0.3} | kwargs))
+    return CNNF(network, **({"image_shape": SHAPE, "eta": 0.3} | kwargs))
 
 
 def random_images(*shape, seed=0):
@@ -35,7 +35,9 @@ def random_images(*shape, seed=0):
 
 
 def small_dataset(count, batch_size):
-    return tf.data.Dataset.from_tensor_slices((random_images(count, *SHAPE), tiny.labels(count))).batch(batch_size)
+    return tf.data.Dataset.from_tensor_slices((random_images(count, *SHAPE), fixtures_models.labels(count))).batch(
+        batch_size
+    )
 
 
 def numpy_psnr(pictures, clean):
@@ -67,7 +69,7 @@ class RestorationTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(lib.image_qualities(clean, clean), [[lib.MOST_DECIBELS, 1.0]] * 2)
 
     def test_restored_is_what_the_loop_made(self):
-        model, images = tiny.model(), tiny.images(3)
+        model, images = fixtures_models.model(), fixtures_models.images(3)
         trajectory = model.infer(images, iterations=4)
         for name, pictures in (
             ("reconstruction", [trajectory.reconstructions[0], trajectory.reconstructions[3]]),
@@ -78,7 +80,7 @@ class RestorationTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_still_model_keeps_the_corrupted_image_in_h(self):
         result = lib.evaluate_restoration(
-            small_model(step_size=0.0), small_dataset(5, 3), corruption="gaussian_noise", severity=2, iterations=(1, 3)
+            small_model(eta=0.0), small_dataset(5, 3), corruption="gaussian_noise", severity=2, iterations=(1, 3)
         )
         for quality in result.restored["features"]:
             self.assertAllClose([quality.psnr, quality.ssim], [result.corrupted.psnr, result.corrupted.ssim], rtol=1e-4)
@@ -177,14 +179,16 @@ class RestorationTest(parameterized.TestCase, tf.test.TestCase):
         def evaluate(model, dataset, **kwargs):
             lib.evaluate_restoration(model, dataset, **({"corruption": "contrast", "severity": 1} | kwargs))
 
-        with self.assertRaisesRegex(ValueError, r"whose h is the image \(ind = 0\), but this one has an encoder"):
-            evaluate(tiny.model(with_encoder=True), tiny.dataset())
+        with self.assertRaisesRegex(
+            ValueError, r"whose h is the image \(encoder_blocks = 0\), but this one has an encoder"
+        ):
+            evaluate(fixtures_models.model(with_encoder=True), fixtures_models.dataset())
         with self.assertRaisesRegex(ValueError, "encoder"):
-            lib.restore(tiny.model(with_encoder=True), tiny.images(1), iterations=(1,))
+            lib.restore(fixtures_models.model(with_encoder=True), fixtures_models.images(1), iterations=(1,))
         with self.assertRaisesRegex(ValueError, "at least 11x11 pixels, the window of SSIM; got 8x8"):
-            evaluate(tiny.model(), tiny.dataset())
+            evaluate(fixtures_models.model(), fixtures_models.dataset())
         with self.assertRaisesRegex(ValueError, "at least 11x11"):
-            lib.image_qualities(tiny.images(1), tiny.images(1))
+            lib.image_qualities(fixtures_models.images(1), fixtures_models.images(1))
         model, dataset = small_model(), small_dataset(2, 2)
         for wrong in ((), (2, 1), (1, 1)):
             with self.assertRaisesRegex(ValueError, "iterations wants ascending integers, each at least 1, got"):
@@ -200,7 +204,7 @@ class RestorationTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(ValueError, "severity must be an integer from 1 .* got 9"):
             evaluate(model, dataset, severity=9)
         with self.assertRaisesRegex(ValueError, r"wants images \(12, 13, 1\), those of the model, got \(8, 8, 1\)"):
-            evaluate(model, tiny.dataset())
+            evaluate(model, fixtures_models.dataset())
         with self.assertRaisesRegex(ValueError, "wanted float images .* got uint8"):
             evaluate(model, dataset.map(lambda images, labels: (tf.cast(images, tf.uint8), labels)))
         with self.assertRaisesRegex(ValueError, "restoration wants a CNNF, got a Sequential"):

@@ -9,7 +9,7 @@ from absl.testing import parameterized
 
 from cnnf_tf import CNNF, evaluation, layers
 from cnnf_tf.evaluation import sampling
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 def one_rectifier():
@@ -47,7 +47,7 @@ class SamplingTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(found[name], wanted, atol=0.1 if name == "samples" else 1e-5)
 
     def test_samples_depend_on_seed_and_label_alone(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         generative, notes = evaluation.generative_model(model)
         self.assertEqual(notes[0], "instance normalisation is not linear")
         first, again, other_seed, other_label = (
@@ -67,15 +67,15 @@ class SamplingTest(tf.test.TestCase, parameterized.TestCase):
     def test_no_warning_escapes(self):
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            evaluation.generative_model(tiny.model())
+            evaluation.generative_model(fixtures_models.model())
 
     def test_inferred_latents_are_those_of_the_last_pass(self):
-        model = tiny.model(iterations=2)
+        model = fixtures_models.model(iterations=2)
         generative, _ = evaluation.generative_model(model)
         site = sampling.latent_site(generative)
         self.assertEqual((site.name, site.shape), ("ada_relu1", (8, 8, 4)))
-        found = evaluation.compare_latents(model, generative, tiny.images(4), site=site, seed=0)
-        trajectory = model.infer(tiny.images(4))
+        found = evaluation.compare_latents(model, generative, fixtures_models.images(4), site=site, seed=0)
+        trajectory = model.infer(fixtures_models.images(4))
         self.assertAllEqual(found.labels, trajectory.logits[-1].numpy().argmax(-1))
         (latent,) = trajectory.latents[-1][2]  # inside a tap
         self.assertAllClose(found.inferred_map, latent.numpy().mean(-1))
@@ -83,16 +83,16 @@ class SamplingTest(tf.test.TestCase, parameterized.TestCase):
         below = model.network.feedback(one_hot, trajectory.latents[-1])[0]
         self.assertAllClose(found.inferred, model.to_pixels(below))
         self.assertNotAllClose(found.inferred, found.drawn)
-        rendered = evaluation.render_through(model, generative, tiny.images(4), int(found.labels[0]))
+        rendered = evaluation.render_through(model, generative, fixtures_models.images(4), int(found.labels[0]))
         self.assertAllClose(rendered[0], found.inferred[0])
 
     def test_fair_coins_are_half(self):
-        found = sampling.bernoulli_means(evaluation.generative_model(tiny.model())[0], 0)
+        found = sampling.bernoulli_means(evaluation.generative_model(fixtures_models.model())[0], 0)
         self.assertEqual(list(found), ["ada_relu1", "ada_pool", "ada_relu2"])
         self.assertEqual(found["ada_pool"], {"mean": 0.5, "mean_distance_to_half": 0.0})
 
     def test_errors(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         generative, _ = evaluation.generative_model(model)
         for labels in ([3], [-1], [], 0):
             with self.assertRaisesRegex(ValueError, r"class ids \[count\] in \[0, 2\]"):
@@ -103,8 +103,10 @@ class SamplingTest(tf.test.TestCase, parameterized.TestCase):
             evaluation.sample_pictures(model, generative, 0, num_samples=0, seed=0)
         with self.assertRaisesRegex(ValueError, r"wanted one of .*'ada_relu1', 'ada_pool', 'ada_relu2'.*got 'nothing'"):
             sampling.latent_site(generative, "nothing")
-        with_encoder = tiny.model(with_encoder=True)
-        with self.assertRaisesRegex(ValueError, "whose h is the image .ind = 0.: here h is the output of an encoder"):
+        with_encoder = fixtures_models.model(with_encoder=True)
+        with self.assertRaisesRegex(
+            ValueError, "whose h is the image .encoder_blocks = 0.: here h is the output of an encoder"
+        ):
             evaluation.sample_pictures(with_encoder, generative, 0, num_samples=1, seed=0)
 
 

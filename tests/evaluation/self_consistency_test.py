@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cnnf_tf import evaluation
 from cnnf_tf.generative import SelfConsistencySummary, summarize_self_consistency
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 class SelfConsistencyTest(tf.test.TestCase):
@@ -18,7 +18,7 @@ class SelfConsistencyTest(tf.test.TestCase):
         self.assertLen({len(line) for line in lines}, 1)
 
     def test_same_summary_same_bytes(self):
-        summary = summarize_self_consistency(tiny.model(), tiny.dataset(20, 8), iterations=3)
+        summary = summarize_self_consistency(fixtures_models.model(), fixtures_models.dataset(20, 8), iterations=3)
         self.assertEqual(summary.num_images, 20)  # 8 + 8 + 4
         paths = [pathlib.Path(self.create_tempdir().full_path, f"{name}.png") for name in "xy"]
         for path in paths:
@@ -27,7 +27,7 @@ class SelfConsistencyTest(tf.test.TestCase):
         self.assertEqual(paths[0].read_bytes()[:4], b"\x89PNG")
 
     def test_plain_cnn_has_no_figure(self):
-        summary = summarize_self_consistency(tiny.model(), tiny.dataset(), iterations=0)
+        summary = summarize_self_consistency(fixtures_models.model(), fixtures_models.dataset(), iterations=0)
         path = pathlib.Path(self.create_tempdir().full_path, "x.png")
         with self.assertRaisesRegex(ValueError, "wants at least 1 iteration, got a summary of 0"):
             evaluation.self_consistency_figure(path, summary, title="title")

@@ -10,8 +10,8 @@ from absl.testing import parameterized
 
 from cnnf_tf.generative import DeconvolutionalGenerativeModel, Sample, flatten_latents, latent_sites, nest_latents
 from cnnf_tf.utils.dtypes import dtype_policy
-from tests.generative import nets
-from tests.models import tiny
+from tests.generative import fixtures_networks
+from tests.models import fixtures_models
 
 tfd = tfp.distributions
 
@@ -49,12 +49,16 @@ def numpy_log_prob_terms(network, h, label, z, sigma, log_prior):
 class LogProbTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(tied=(True, False), scale=(1.0, 0.3, "diagonal"))
     def test_matches_numpy(self, tied, scale):
-        network = nets.conv()
+        network = fixtures_networks.conv()
         sigma = np.random.default_rng(3).uniform(0.5, 2, (4, 4, 1)) if scale == "diagonal" else scale
         prior = None if tied else [0.5, 0.2, 0.3]
         c = network.layers[-1].bias.numpy()
         log_prior = c - np.log(np.exp(c).sum()) if tied else np.log(prior)
-        h, label, z = nets.features(network, 5), np.array([0, 2, 1, 1, 0]), nets.random_latents(network, 5)
+        h, label, z = (
+            fixtures_networks.features(network, 5),
+            np.array([0, 2, 1, 1, 0]),
+            fixtures_networks.random_latents(network, 5),
+        )
         model = DeconvolutionalGenerativeModel(network, prior, sigma)
         expected = numpy_log_prob_terms(network, h, label, flatten_latents(network, z), sigma, log_prior)
         terms = model.log_prob_terms(h, label, z)
@@ -67,7 +71,7 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_probabilities_of_everything_discrete_sum_to_one(self):
         """sum over y and all z of p(y, z) = 1 on a network small enough to enumerate."""
-        network = nets.dense(hidden=4)
+        network = fixtures_networks.dense(hidden=4)
         model = DeconvolutionalGenerativeModel(network)
         every = ((np.arange(16)[:, None] >> np.arange(4)) & 1).astype("float64")
         total = 0.0
@@ -77,10 +81,10 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(total, 1.0, rtol=1e-12)
 
     def test_gradients_match_finite_differences(self):
-        network = nets.conv()
+        network = fixtures_networks.conv()
         model = DeconvolutionalGenerativeModel(network, scale=0.7, trainable_scale=True)
-        z = nets.random_latents(network, 2)
-        h = tf.constant(nets.features(network, 2))
+        z = fixtures_networks.random_latents(network, 2)
+        h = tf.constant(fixtures_networks.features(network, 2))
         theoretical, numerical = tf.test.compute_gradient(lambda x: model.log_prob(x, [0, 2], z), [h], delta=1e-5)
         self.assertAllClose(theoretical, numerical, rtol=1e-6, atol=1e-7)
 
@@ -102,9 +106,9 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_scale_can_be_learned(self):
         """The likeliest sigma of pure noise is its standard deviation."""
-        network = nets.dense()
+        network = fixtures_networks.dense()
         model = DeconvolutionalGenerativeModel(network, scale=3.0, trainable_scale=True)
-        z = nets.random_latents(network, 500)
+        z = fixtures_networks.random_latents(network, 500)
         noise = np.random.default_rng(0).standard_normal((500, 3))
         h = model.reconstruct(1, z) + 0.5 * noise
         optimizer = keras.optimizers.SGD(0.2)
@@ -118,18 +122,21 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(fixed.trainable_variables, len(network.trainable_variables))
 
     def test_shares_the_networks_weights(self):
-        network = nets.dense()
+        network = fixtures_networks.dense()
         model = DeconvolutionalGenerativeModel(network)
-        h, z = nets.features(network, 2), nets.random_latents(network, 2)
+        h, z = fixtures_networks.features(network, 2), fixtures_networks.random_latents(network, 2)
         before = model.log_prob(h, 0, z)
         network.layers[0].kernel.assign(network.layers[0].kernel * 2)
         self.assertNotAllClose(model.log_prob(h, 0, z), before)
 
-    @parameterized.parameters(*sorted(nets.NETWORKS))
+    @parameterized.parameters(*sorted(fixtures_networks.NETWORKS))
     def test_graph_equals_eager(self, name):
-        network = nets.NETWORKS[name]()
+        network = fixtures_networks.NETWORKS[name]()
         model = DeconvolutionalGenerativeModel(network, scale=0.5)
-        h, z = tf.constant(nets.features(network, 3)), nest_constants(network, nets.random_latents(network, 3))
+        h, z = (
+            tf.constant(fixtures_networks.features(network, 3)),
+            nest_constants(network, fixtures_networks.random_latents(network, 3)),
+        )
         label = tf.constant([0, 1, 2])
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -145,7 +152,7 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(False, True)
     def test_unknown_batch_size(self, jit):
-        network = nets.everything()
+        network = fixtures_networks.everything()
         model = DeconvolutionalGenerativeModel(network, scale=0.5)
 
         @tf.function(
@@ -156,15 +163,15 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
             return model.log_prob(features, label, network(features)[1])
 
         for count in (3, 1):
-            h, label = tf.constant(nets.features(network, count)), np.arange(count)
+            h, label = tf.constant(fixtures_networks.features(network, count)), np.arange(count)
             self.assertAllClose(log_prob(h, label), model.log_prob(h, label, network(h)[1]), rtol=1e-10)
 
     def test_half_precision_is_summed_in_float32(self):
-        full = tiny.model().network
+        full = fixtures_models.model().network
         with dtype_policy("mixed_bfloat16"):
-            half = tiny.model().network
+            half = fixtures_models.model().network
         half.set_weights(full.get_weights())
-        h = tf.random.stateless_normal((4, *tiny.IMAGE_SHAPE), (1, 2))
+        h = tf.random.stateless_normal((4, *fixtures_models.IMAGE_SHAPE), (1, 2))
         _, z = full(h)
         values = []
         for network in (full, half):
@@ -174,10 +181,10 @@ class LogProbTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(values[1], values[0], rtol=0.02)
 
     def test_reconstruct_is_the_feedback_of_the_one_hot_label(self):
-        network = nets.everything()
+        network = fixtures_networks.everything()
         model = DeconvolutionalGenerativeModel(network)
-        z, label = nets.random_latents(network, 3), np.array([2, 0, 1])
-        expected, _ = network.feedback(tf.constant(nets.one_hot(label, network)), z)
+        z, label = fixtures_networks.random_latents(network, 3), np.array([2, 0, 1])
+        expected, _ = network.feedback(tf.constant(fixtures_networks.one_hot(label, network)), z)
         self.assertAllClose(model.reconstruct(label, z), expected, rtol=1e-12)
         # The mean that log_prob uses, found by the other way down, is the same.
         peak = model.log_prob_terms(expected, label, z)["features"]
@@ -194,7 +201,7 @@ def p_value(chi_square, degrees):
 
 class SampleTest(tf.test.TestCase, parameterized.TestCase):
     def test_frequencies_match_the_bernoulli_means(self):
-        network = nets.conv()
+        network = fixtures_networks.conv()
         model = DeconvolutionalGenerativeModel(network, scale=0.5)
         n = 4000
         sample = model.sample(n, seed=1)
@@ -203,7 +210,7 @@ class SampleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(p_value(np.sum((counts - expected) ** 2 / expected), 2), 1e-3)
 
         values = flatten_latents(network, sample.latents)
-        start = tf.constant(nets.one_hot(sample.label.numpy(), network))
+        start = tf.constant(fixtures_networks.one_hot(sample.label.numpy(), network))
         _, signals = network.feedback(start, sample.latents)
         positions = {layer.name: index for index, layer in enumerate(network.layers)}
         for site in latent_sites(network):
@@ -219,7 +226,7 @@ class SampleTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(residuals.std(), 1.0, atol=0.02)
 
     def test_shapes_nesting_and_seeds(self):
-        network = nets.everything()
+        network = fixtures_networks.everything()
         model = DeconvolutionalGenerativeModel(network)
         sample = model.sample(3, seed=5)
         self.assertIsInstance(sample, Sample)
@@ -235,13 +242,13 @@ class SampleTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(2, [[2, 0, 1]])
     def test_given_label(self, label):
-        model = DeconvolutionalGenerativeModel(nets.dense())
+        model = DeconvolutionalGenerativeModel(fixtures_networks.dense())
         self.assertAllEqual(model.sample(3, label, seed=0).label, np.broadcast_to(label, 3))
 
 
 class JointDistributionTest(tf.test.TestCase):
     def test_agrees_with_the_model(self):
-        for make in (nets.conv, nets.everything):
+        for make in (fixtures_networks.conv, fixtures_networks.everything):
             network = make()
             model = DeconvolutionalGenerativeModel(network, scale=0.5)
             joint = model.joint_distribution()
@@ -260,13 +267,13 @@ class JointDistributionTest(tf.test.TestCase):
 
     def test_pinned_and_sampled_by_tfp(self):
         """TFP's Hamiltonian Monte Carlo finds p(h | y, z): mean g(0), standard deviation sigma."""
-        network = nets.dense()
+        network = fixtures_networks.dense()
         model = DeconvolutionalGenerativeModel(network, scale=0.5)
-        z = nets.random_latents(network, 1)
+        z = fixtures_networks.random_latents(network, 1)
         pinned = model.joint_distribution().experimental_pin(label=1, ada_relu=z[1][0])
         kernel = tfp.mcmc.HamiltonianMonteCarlo(
             lambda h: pinned.unnormalized_log_prob(features=h),
-            step_size=tf.constant(0.4, tf.float64),
+            eta=tf.constant(0.4, tf.float64),
             num_leapfrog_steps=3,
         )
         start = tf.zeros((64, 3), tf.float64)

@@ -16,8 +16,8 @@ from cnnf_tf.generative import (
     map_latents,
     nest_latents,
 )
-from tests.generative import nets
-from tests.models import tiny
+from tests.generative import fixtures_networks
+from tests.models import fixtures_models
 
 
 class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
@@ -33,13 +33,13 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_bad_arguments(self, arguments, message):
         with self.assertRaisesRegex(ValueError, message):
-            DeconvolutionalGenerativeModel(nets.conv(), **arguments)
+            DeconvolutionalGenerativeModel(fixtures_networks.conv(), **arguments)
 
     def test_bad_networks(self):
         with self.assertRaisesRegex(ValueError, "must be a FeedbackSequential, got CNNF; of a CNNF, model.network"):
-            DeconvolutionalGenerativeModel(tiny.model())
+            DeconvolutionalGenerativeModel(fixtures_models.model())
         with self.assertRaisesRegex(ValueError, r"is not built; call network.build\(\(None, \*shape of h\)\) first"):
-            DeconvolutionalGenerativeModel(tiny.network())
+            DeconvolutionalGenerativeModel(fixtures_models.network())
         network = layers.FeedbackSequential([layers.FeedbackConv2D(2)])
         network.build((None, 4, 4, 1))
         with self.assertRaisesRegex(ValueError, r"end in logits \[batch, classes\], but ends in shape"):
@@ -66,7 +66,7 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
             network.build((None, 3))
 
     def test_warns_once_where_the_theorem_is_not_exact(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             generative = DeconvolutionalGenerativeModel(model.network)
@@ -78,29 +78,32 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
         self.assertNotIn("dense biases", warning)
 
     def test_warns_of_hidden_biases_and_the_talk_rule(self):
-        with nets.float64():
+        with fixtures_networks.float64():
             network = layers.FeedbackSequential(
                 [layers.FeedbackDense(3, use_bias=True, name="hidden"), layers.FeedbackDense(2, use_bias=True)]
             )
             network.build((None, 3))
         with self.assertWarnsRegex(UserWarning, r"dense biases below the last layer .* \(hidden\)"):
             DeconvolutionalGenerativeModel(network)
-        with self.assertWarnsRegex(UserWarning, r'rule="talk" does not maximise'):
-            DeconvolutionalGenerativeModel(nets.dense("talk"))
+        with self.assertWarnsRegex(UserWarning, r'rule="slide" does not maximise'):
+            DeconvolutionalGenerativeModel(fixtures_networks.dense("slide"))
 
-    @parameterized.parameters(*sorted(nets.NETWORKS))
+    @parameterized.parameters(*sorted(fixtures_networks.NETWORKS))
     def test_exact_networks_do_not_warn(self, name):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            DeconvolutionalGenerativeModel(nets.NETWORKS[name]())
+            DeconvolutionalGenerativeModel(fixtures_networks.NETWORKS[name]())
 
 
 class ArgumentsTest(tf.test.TestCase, parameterized.TestCase):
     def setUp(self):
         super().setUp()
-        self.network = nets.conv()
+        self.network = fixtures_networks.conv()
         self.model = DeconvolutionalGenerativeModel(self.network)
-        self.features, self.latents = nets.features(self.network, 2), nets.random_latents(self.network, 2)
+        self.features, self.latents = (
+            fixtures_networks.features(self.network, 2),
+            fixtures_networks.random_latents(self.network, 2),
+        )
 
     @parameterized.parameters(
         ([0, 3], r"class ids in \[0, 2\], got values from 0 to 3"),
@@ -134,8 +137,8 @@ class ArgumentsTest(tf.test.TestCase, parameterized.TestCase):
             self.model.log_prob(features, 0, self.latents)
 
     def test_latents_of_another_network(self):
-        other = nets.random_latents(nets.dense(), 2)
-        larger = nets.random_latents(nets.conv(image_shape=(8, 8, 1)), 2)
+        other = fixtures_networks.random_latents(fixtures_networks.dense(), 2)
+        larger = fixtures_networks.random_latents(fixtures_networks.conv(image_shape=(8, 8, 1)), 2)
         for call in (
             lambda z: self.model.log_prob(self.features, 0, z),
             lambda z: self.model.reconstruct(0, z),

@@ -18,7 +18,7 @@ from cnnf_tf.generative import (
     nest_latents,
 )
 from cnnf_tf.models import first_pass, step
-from tests.generative import nets
+from tests.generative import fixtures_networks
 
 
 def score(network, features, latents, label):
@@ -28,7 +28,7 @@ def score(network, features, latents, label):
 
 def cnn_latents(network, count, seed):
     """The CNN's own latents of other random features: one unit in each window of a pool."""
-    return network(nets.features(network, count, seed))[1]
+    return network(fixtures_networks.features(network, count, seed))[1]
 
 
 def one_example(by_name, index):
@@ -53,28 +53,28 @@ def choices_of(site):
 
 
 class StepTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.product(name=sorted(nets.NETWORKS), eta=(0.0, 0.3, 1.0), start=("one_hot", "logits"))
+    @parameterized.product(name=sorted(fixtures_networks.NETWORKS), eta=(0.0, 0.3, 1.0), start=("one_hot", "logits"))
     def test_step_is_the_three_updates(self, name, eta, start):
-        network = nets.NETWORKS[name]()
-        state = first_pass(network, tf.constant(nets.features(network, 5)))
+        network = fixtures_networks.NETWORKS[name]()
+        state = first_pass(network, tf.constant(fixtures_networks.features(network, 5)))
         label = map_label(network, state.features, state.latents)
         for _ in range(3):
             down = label if start == "one_hot" else state.logits
-            features = map_features(network, state.features, down, state.latents, step_size=eta)
-            latents = map_latents(network, features, down, state.latents, step_size=eta)
-            state, feedback = step(network, state, step_size=eta, feedback_start=start)
+            features = map_features(network, state.features, down, state.latents, eta=eta)
+            latents = map_latents(network, features, down, state.latents, eta=eta)
+            state, feedback = step(network, state, eta=eta, feedback_start=start)
             self.assertAllClose(features, state.features, rtol=0, atol=1e-12)
             updated, expected = flatten_latents(network, latents), flatten_latents(network, state.latents)
             for site in latent_sites(network):
                 self.assertAllEqual(updated[site.name], expected[site.name])
-            label = map_label(network, features, latents, signals=feedback.signals, step_size=eta)
+            label = map_label(network, features, latents, signals=feedback.signals, eta=eta)
             self.assertAllEqual(label, tf.argmax(state.logits, -1))
             if eta == 1.0:
                 self.assertAllClose(features, feedback.reconstruction, rtol=0, atol=1e-12)
 
     def test_runs_in_a_graph(self):
-        network = nets.conv()
-        features, latents = tf.constant(nets.features(network, 3)), cnn_latents(network, 3, 8)
+        network = fixtures_networks.conv()
+        features, latents = tf.constant(fixtures_networks.features(network, 3)), cnn_latents(network, 3, 8)
         label = tf.constant([0, 1, 2])
         eager = (map_features(network, features, label, latents), map_label(network, features, latents))
         graph = tf.function(
@@ -87,10 +87,10 @@ class StepTest(tf.test.TestCase, parameterized.TestCase):
 
 class MaximumTest(tf.test.TestCase, parameterized.TestCase):
     def test_features_are_the_peak_of_the_density(self):
-        network = nets.conv()
+        network = fixtures_networks.conv()
         model = DeconvolutionalGenerativeModel(network, scale=0.8)
-        latents, label = nets.random_latents(network, 4), np.array([0, 1, 2, 0])
-        start = tf.constant(nets.features(network, 4))
+        latents, label = fixtures_networks.random_latents(network, 4), np.array([0, 1, 2, 0])
+        start = tf.constant(fixtures_networks.features(network, 4))
         peak = map_features(network, start, label, latents)
         self.assertAllClose(peak, model.reconstruct(label, latents), rtol=1e-12)
         with tf.GradientTape() as tape:
@@ -98,15 +98,19 @@ class MaximumTest(tf.test.TestCase, parameterized.TestCase):
             value = model.log_prob(peak, label, latents)
         self.assertAllClose(tape.gradient(value, peak), np.zeros(peak.shape), atol=1e-12)
         for seed in range(3):
-            other = peak + 0.1 * nets.features(network, 4, seed)
+            other = peak + 0.1 * fixtures_networks.features(network, 4, seed)
             self.assertAllLess(model.log_prob(other, label, latents) - value, 0)
 
     def test_damped_features_are_the_proximal_peak(self):
         """h + eta (g(0) - h) maximises log p(h' | y, z) - (1 - eta) / eta |h' - h|^2 / (2 sigma^2)."""
-        network, eta, sigma = nets.dense(), 0.25, 0.8
+        network, eta, sigma = fixtures_networks.dense(), 0.25, 0.8
         model = DeconvolutionalGenerativeModel(network, scale=sigma)
-        latents, label, start = nets.random_latents(network, 4), np.array([0, 1, 2, 0]), nets.features(network, 4)
-        damped = map_features(network, start, label, latents, step_size=eta)
+        latents, label, start = (
+            fixtures_networks.random_latents(network, 4),
+            np.array([0, 1, 2, 0]),
+            fixtures_networks.features(network, 4),
+        )
+        damped = map_features(network, start, label, latents, eta=eta)
         with tf.GradientTape() as tape:
             tape.watch(damped)
             penalty = (1 - eta) / eta * tf.reduce_sum(tf.square(damped - start), -1) / (2 * sigma**2)
@@ -114,8 +118,8 @@ class MaximumTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(tape.gradient(value, damped), np.zeros(damped.shape), atol=1e-12)
 
     def test_label_is_the_posterior_mode(self):
-        network = nets.symmetric()
-        features, latents = nets.features(network, 20), nets.symmetric_latents(network, 20)
+        network = fixtures_networks.symmetric()
+        features, latents = fixtures_networks.features(network, 20), fixtures_networks.symmetric_latents(network, 20)
         posterior = DeconvolutionalGenerativeModel(network).label_log_posterior(features, latents)
         label = map_label(network, features, latents)
         self.assertEqual(label.dtype, tf.int32)
@@ -124,10 +128,10 @@ class MaximumTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters("map", "reference")
     def test_rectifier_latents_equal_brute_force(self, rule):
-        network = nets.dense(rule, hidden=6)
+        network = fixtures_networks.dense(rule, hidden=6)
         (site,) = latent_sites(network)
-        features, label = nets.features(network, 9), np.arange(9) % 3
-        found = map_latents(network, features, label, nets.random_latents(network, 9))[1].numpy()
+        features, label = fixtures_networks.features(network, 9), np.arange(9) % 3
+        found = map_latents(network, features, label, fixtures_networks.random_latents(network, 9))[1].numpy()
         every = choices_of(site)
         self.assertLen(every, 64)
         for index in range(9):
@@ -136,7 +140,7 @@ class MaximumTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(found[index], every[scores.argmax()])
 
     def test_pool_latents_equal_brute_force(self):
-        with nets.float64():
+        with fixtures_networks.float64():
             network = layers.FeedbackSequential(
                 [
                     layers.FeedbackConv2D(1),
@@ -146,10 +150,10 @@ class MaximumTest(tf.test.TestCase, parameterized.TestCase):
                 ]
             )
             network.build((None, 4, 4, 1))
-        nets.randomise(network)
+        fixtures_networks.randomise(network)
         (site,) = latent_sites(network)
-        features, label = nets.features(network, 6), np.arange(6) % 3
-        found = map_latents(network, features, label, nets.random_latents(network, 6))[1].numpy()
+        features, label = fixtures_networks.features(network, 6), np.arange(6) % 3
+        found = map_latents(network, features, label, fixtures_networks.random_latents(network, 6))[1].numpy()
         every = choices_of(site)
         self.assertLen(every, 4**4)
         for index in range(6):
@@ -160,9 +164,9 @@ class MaximumTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(0, 1, 2)
     def test_each_layer_of_a_deep_network_equals_brute_force(self, seed):
         """Given the new latents below and the old ones above, no other latents of a layer do better."""
-        network = nets.conv(image_shape=(2, 4, 1), filters=1)
+        network = fixtures_networks.conv(image_shape=(2, 4, 1), filters=1)
         count = 4
-        features, label = nets.features(network, count, seed), np.arange(count) % 3
+        features, label = fixtures_networks.features(network, count, seed), np.arange(count) % 3
         before = flatten_latents(network, cnn_latents(network, count, seed + 20))
         after = flatten_latents(network, map_latents(network, features, label, nest_latents(network, before)))
         sites = latent_sites(network)
@@ -178,10 +182,10 @@ class MaximumTest(tf.test.TestCase, parameterized.TestCase):
                 reached = score(network, features[index : index + 1], chosen, label[index : index + 1])
                 self.assertAllClose(reached, scores.max(keepdims=True), rtol=0, atol=1e-12)
 
-    @parameterized.parameters(*sorted(nets.NETWORKS))
+    @parameterized.parameters(*sorted(fixtures_networks.NETWORKS))
     def test_sweeps_never_lower_the_score(self, name):
-        network = nets.NETWORKS[name]()
-        features, label = nets.features(network, 8), np.arange(8) % 3
+        network = fixtures_networks.NETWORKS[name]()
+        features, label = fixtures_networks.features(network, 8), np.arange(8) % 3
         latents = cnn_latents(network, 8, 30)
         scores = [score(network, features, latents, label)]
         for _ in range(4):

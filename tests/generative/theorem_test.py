@@ -11,13 +11,13 @@ from cnnf_tf.generative import (
     latent_sites,
     linear_forward,
 )
-from tests.generative import nets
+from tests.generative import fixtures_networks
 
 
 def render(network, label, latents):
     """g(0) and the signals at latent layers by name, for one label everywhere."""
     count = next(iter(flatten_latents(network, latents).values())).shape[0]
-    start = tf.constant(nets.one_hot(np.full(count, label), network))
+    start = tf.constant(fixtures_networks.one_hot(np.full(count, label), network))
     below, signals = network.feedback(start, latents)
     # A signal of an AdaPool has the shape of its output; b = 0 there, so only rectifiers matter below.
     return below.numpy(), signals_by_name(network, signals)
@@ -76,33 +76,36 @@ def scaled_biases(network, factor):
 
 
 class IdentityTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.product(name=sorted(nets.NETWORKS), seed=(0, 1, 2))
+    @parameterized.product(name=sorted(fixtures_networks.NETWORKS), seed=(0, 1, 2))
     def test_logits_are_inner_products_for_any_latents(self, name, seed):
-        network = nets.NETWORKS[name]()
-        features, latents = nets.features(network, 4, seed), nets.random_latents(network, 4, seed + 10)
+        network = fixtures_networks.NETWORKS[name]()
+        features, latents = (
+            fixtures_networks.features(network, 4, seed),
+            fixtures_networks.random_latents(network, 4, seed + 10),
+        )
         logits = linear_forward(network, features, latents)
         self.assertEqual(logits.dtype, tf.float64)
         self.assertAllClose(logits, inner_products(network, features, latents), rtol=0, atol=1e-10)
 
-    @parameterized.parameters(*sorted(nets.NETWORKS))
+    @parameterized.parameters(*sorted(fixtures_networks.NETWORKS))
     def test_fixed_latents_give_the_pass_that_made_them(self, name):
         """The CNN, and with eta = 0 the adapted CNN, is the linear one at its own latents."""
-        network = nets.NETWORKS[name]()
-        features = nets.features(network, 4)
+        network = fixtures_networks.NETWORKS[name]()
+        features = fixtures_networks.features(network, 4)
         logits, latents = network(features)
         self.assertAllClose(linear_forward(network, features, latents), logits, rtol=0, atol=1e-12)
         _, signals = network.feedback(logits, latents)
-        for step_size in (0.0, 0.3):
-            again, adapted = network(features, signals, step_size=step_size)
-            fixed = linear_forward(network, features, adapted, signals=signals, step_size=step_size)
+        for eta in (0.0, 0.3):
+            again, adapted = network(features, signals, eta=eta)
+            fixed = linear_forward(network, features, adapted, signals=signals, eta=eta)
             self.assertAllClose(fixed, again, rtol=0, atol=1e-12)
         self.assertNotAllClose(again, logits)
 
     def test_linear(self):
         """Additive and homogeneous once the value at h = 0 is taken away, and the adjoint of `feedback`."""
-        network = nets.everything()
-        latents = nets.random_latents(network, 3)
-        one, two = nets.features(network, 3, 5), nets.features(network, 3, 6)
+        network = fixtures_networks.everything()
+        latents = fixtures_networks.random_latents(network, 3)
+        one, two = fixtures_networks.features(network, 3, 5), fixtures_networks.features(network, 3, 6)
         zero = linear_forward(network, np.zeros_like(one), latents)
         mixed = linear_forward(network, 2 * one - 3 * two, latents) - zero
         parts = [linear_forward(network, part, latents) - zero for part in (one, two)]
@@ -112,8 +115,11 @@ class IdentityTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(np.sum(start * parts[0]), np.sum(below * one), rtol=1e-10)
 
     def test_gradient_of_the_logits_is_the_rendered_label(self):
-        network = nets.conv()
-        features, latents = tf.constant(nets.features(network, 3)), nets.random_latents(network, 3)
+        network = fixtures_networks.conv()
+        features, latents = (
+            tf.constant(fixtures_networks.features(network, 3)),
+            fixtures_networks.random_latents(network, 3),
+        )
         for label in range(3):
             with tf.GradientTape() as tape:
                 tape.watch(features)
@@ -122,27 +128,27 @@ class IdentityTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class PosteriorTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.product(name=sorted(nets.NETWORKS), sigma=(1.0, 0.6))
+    @parameterized.product(name=sorted(fixtures_networks.NETWORKS), sigma=(1.0, 0.6))
     def test_posterior_of_any_network_once_corrected(self, name, sigma):
         """p(y | h, z) = softmax(linear_forward(h / sigma^2; z) - what depends on y), prior tied to the last bias."""
-        network = nets.NETWORKS[name]()
-        features, latents = nets.features(network, 4), nets.random_latents(network, 4)
+        network = fixtures_networks.NETWORKS[name]()
+        features, latents = fixtures_networks.features(network, 4), fixtures_networks.random_latents(network, 4)
         posterior = np.exp(DeconvolutionalGenerativeModel(network, scale=sigma).label_log_posterior(features, latents))
         logits = linear_forward(network, features / sigma**2, latents) - y_terms(network, latents, sigma)
         self.assertAllClose(posterior, softmax(logits.numpy()), rtol=0, atol=1e-10)
 
     def test_constancy_holds_in_the_symmetric_network(self):
-        network = nets.symmetric()
-        costs = y_terms(network, nets.symmetric_latents(network, 5), 0.8)
+        network = fixtures_networks.symmetric()
+        costs = y_terms(network, fixtures_networks.symmetric_latents(network, 5), 0.8)
         self.assertAllClose(costs, np.broadcast_to(costs[:, :1], costs.shape), rtol=1e-12)
-        other = y_terms(network, nets.random_latents(network, 5), 0.8)
+        other = y_terms(network, fixtures_networks.random_latents(network, 5), 0.8)
         self.assertGreater(np.abs(other - other[:, :1]).max(), 0.1)
 
     @parameterized.parameters(1.0, 2.5)
     def test_under_constancy_the_cnn_is_the_posterior(self, sigma):
         """softmax(logits / sigma^2) = p(y | h, z), the logits being those of the CNN with sigma^2 times the biases."""
-        network = nets.symmetric()
-        features, latents = nets.features(network, 6), nets.symmetric_latents(network, 6)
+        network = fixtures_networks.symmetric()
+        features, latents = fixtures_networks.features(network, 6), fixtures_networks.symmetric_latents(network, 6)
         posterior = np.exp(DeconvolutionalGenerativeModel(network, scale=sigma).label_log_posterior(features, latents))
         self.assertGreater(np.ptp(posterior, axis=-1).min(), 0.02)
         precise = linear_forward(network, features / sigma**2, latents)
@@ -153,8 +159,8 @@ class PosteriorTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_diagonal_scale(self):
         """With a sigma for each pixel the logits are those of h / sigma^2, pixel by pixel."""
-        network = nets.conv()
-        features, latents = nets.features(network, 4), nets.random_latents(network, 4)
+        network = fixtures_networks.conv()
+        features, latents = fixtures_networks.features(network, 4), fixtures_networks.random_latents(network, 4)
         sigma = np.random.default_rng(8).uniform(0.5, 2, (4, 4, 1))
         posterior = np.exp(DeconvolutionalGenerativeModel(network, scale=sigma).label_log_posterior(features, latents))
         logits = linear_forward(network, features / sigma**2, latents) - y_terms(network, latents, sigma)
@@ -162,8 +168,8 @@ class PosteriorTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_last_bias_is_the_log_prior(self):
         """Tied prior: softmax(c). Another prior p: the posterior is that of logits + log p - c."""
-        network = nets.symmetric()
-        features, latents = nets.features(network, 4), nets.symmetric_latents(network, 4)
+        network = fixtures_networks.symmetric()
+        features, latents = fixtures_networks.features(network, 4), fixtures_networks.symmetric_latents(network, 4)
         bias = network.layers[-1].bias.numpy()
         model = DeconvolutionalGenerativeModel(network)
         self.assertAllClose(model.prior.probs_parameter(), softmax(bias), rtol=1e-12)
@@ -176,7 +182,7 @@ class PosteriorTest(tf.test.TestCase, parameterized.TestCase):
 class TalkRuleTest(tf.test.TestCase):
     def two_unit_network(self, rule):
         """h -> AdaReLU(h) -> (-1, +1) logits: one pixel, one unit, no bias, two classes with opposite templates."""
-        with nets.float64():
+        with fixtures_networks.float64():
             network = layers.FeedbackSequential(
                 [layers.FeedbackDense(1), layers.AdaReLU(rule=rule, use_bias=False), layers.FeedbackDense(2)]
             )
@@ -198,7 +204,7 @@ class TalkRuleTest(tf.test.TestCase):
         posterior = np.exp(DeconvolutionalGenerativeModel(exact).label_log_posterior(features, latents))
         self.assertAllClose(posterior, [[1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]], rtol=1e-12)
         self.assertAllClose(softmax(logits.numpy()), posterior, rtol=1e-12)
-        talk = self.two_unit_network("talk")
+        talk = self.two_unit_network("slide")
         wrong, same_latents = talk(features, signals)
         self.assertAllEqual(same_latents[1], latents[1])
         self.assertAllEqual(wrong, -logits)
@@ -206,14 +212,14 @@ class TalkRuleTest(tf.test.TestCase):
 
     def test_talk_rule_breaks_the_identity_in_a_random_network(self):
         gaps = {}
-        for rule in ("map", "reference", "talk"):
-            network = nets.conv(rule)
-            features = nets.features(network, 8)
+        for rule in ("map", "reference", "slide"):
+            network = fixtures_networks.conv(rule)
+            features = fixtures_networks.features(network, 8)
             logits, latents = network(features)
             adapted, z = network(features, network.feedback(logits, latents)[1])
             gaps[rule] = np.abs(adapted - inner_products(network, features, z)).max()
         self.assertLess(max(gaps["map"], gaps["reference"]), 1e-10)
-        self.assertGreater(gaps["talk"], 0.05)
+        self.assertGreater(gaps["slide"], 0.05)
 
 
 if __name__ == "__main__":

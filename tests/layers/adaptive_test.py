@@ -16,7 +16,7 @@ def relu(values):
 # The case table of the rules, written out case by case.
 RELU_CASES = {
     "map": lambda f, g: relu(f) if g >= 0 else -relu(-f),
-    "talk": lambda f, g: relu(f) if g >= 0 else relu(-f),
+    "slide": lambda f, g: relu(f) if g >= 0 else relu(-f),
     "reference": lambda f, g: relu(f) if g > 0 else (-relu(-f) if g < 0 else 0.0),
 }
 
@@ -29,14 +29,14 @@ def random_with_zeros(shape, seed):
 
 
 class AdaReLUTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters("map", "talk", "reference")
+    @parameterized.parameters("map", "slide", "reference")
     def test_matches_numpy(self, rule):
         f, g, b = random_with_zeros((2, 3, 3, 4), 0), random_with_zeros((2, 3, 3, 4), 1), np.float32([0.5, -0.5, 0, 1])
         layer = AdaReLU(rule=rule)
         layer.build(f.shape)
         layer.bias.assign(b)
         for eta in (0.0, 0.1, 1.0):
-            output, latent = layer(f, g, step_size=eta)
+            output, latent = layer(f, g, eta=eta)
             moved = (f + b) + np.float32(eta) * (g - (f + b))
             expected = np.vectorize(RELU_CASES[rule])(moved, g)
             self.assertAllClose(output, expected, rtol=1e-6, atol=1e-7)
@@ -50,7 +50,7 @@ class AdaReLUTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(latent, (f > 0).astype("float32"))
 
     @parameterized.parameters(
-        ("map", [2, 0, 0, -3, 2, 0]), ("talk", [2, 0, 0, 3, 2, 0]), ("reference", [2, 0, 0, -3, 0, 0])
+        ("map", [2, 0, 0, -3, 2, 0]), ("slide", [2, 0, 0, 3, 2, 0]), ("reference", [2, 0, 0, -3, 0, 0])
     )
     def test_by_hand(self, rule, expected):
         f, g = np.float32([[2, -3, 2, -3, 2, -3]]), np.float32([[1, 1, -1, -1, 0, 0]])

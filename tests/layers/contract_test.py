@@ -23,7 +23,7 @@ def cycle(layer, features):
     """Up, down, up again with the signals, down again."""
     output, latent = layer(features)
     below, signals = down(layer, tf.ones_like(output) * 0.3 - output, latent)
-    again, latent = layer(features, signals, step_size=0.1)
+    again, latent = layer(features, signals, eta=0.1)
     return output, below, again, down(layer, again, latent)[0]
 
 
@@ -59,7 +59,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         cycle(layer, tf.constant(second))
         below, signals = down(layer, tf.ones_like(output) * 0.3 - output, latent)
         cycle(layer, tf.constant(second))
-        again, _ = layer(first, signals, step_size=0.1)
+        again, _ = layer(first, signals, eta=0.1)
         self.assertAllEqual(below, alone[1])
         self.assertAllEqual(again, alone[2])
 
@@ -138,8 +138,8 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
 
 class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
-        (lambda: layers.AdaReLU(rule="relu"), r"rule must be one of \['map', 'reference', 'talk'\], got 'relu'"),
-        (lambda: layers.AdaPool2D(rule="talk"), r"rule must be one of \['map', 'reference'\], got 'talk'"),
+        (lambda: layers.AdaReLU(rule="relu"), r"rule must be one of \['map', 'reference', 'slide'\], got 'relu'"),
+        (lambda: layers.AdaPool2D(rule="slide"), r"rule must be one of \['map', 'reference'\], got 'slide'"),
         (lambda: layers.AdaPool2D(0), "pool_size must be a positive integer, got 0"),
         (lambda: layers.FeedbackConv2D(0), "filters must be a positive integer, got 0"),
         (lambda: layers.FeedbackConv2D(2, 4), 'padding="same" wants an odd kernel_size, got 4'),

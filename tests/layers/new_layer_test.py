@@ -38,7 +38,7 @@ class LeakyAdaReLU(layers.FeedbackLayer):
     def build(self, input_shape):
         self.bias = self.add_weight(shape=(input_shape[-1],), initializer="zeros", name="bias")
 
-    def call(self, features, signal=None, *, step_size=0.0, training=False):
+    def call(self, features, signal=None, *, eta=0.0, training=False):
         features = features + self.in_compute_dtype(self.bias)
         gate = tf.stop_gradient(features if signal is None else features * signal)
         latent = tf.cast(gate > 0, features.dtype)
@@ -50,7 +50,7 @@ class LeakyAdaReLU(layers.FeedbackLayer):
     def latent_logits(self, signal):
         return (1 - self.slope) * tf.cast(self.bias, signal.dtype) * signal
 
-    def linear_call(self, features, latent=None, signal=None, *, step_size=0.0):
+    def linear_call(self, features, latent=None, signal=None, *, eta=0.0):
         return (features + self.in_compute_dtype(self.bias)) * self.scale(latent)
 
     def scale(self, latent):

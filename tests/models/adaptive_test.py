@@ -8,7 +8,7 @@ from cnnf_tf import generative
 from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
 from cnnf_tf.models import adaptive_unroll, check_tolerance, infer_adaptive, unroll
 from cnnf_tf.utils.dtypes import dtype_policy
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 def stopping_times(consistency, tolerance, max_iterations):
@@ -29,7 +29,10 @@ def stopping_times(consistency, tolerance, max_iterations):
 class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters((False, 0, "logits"), (False, 1, "softmax"), (False, 4, "logits"), (True, 4, "one_hot"))
     def test_tolerance_zero_is_the_fixed_loop(self, with_encoder, iterations, start):
-        model, images = tiny.model(with_encoder=with_encoder, feedback_start=start), tiny.images(5)
+        model, images = (
+            fixtures_models.model(with_encoder=with_encoder, feedback_start=start),
+            fixtures_models.images(5),
+        )
         fixed = model.infer(images, iterations=iterations)
         found = infer_adaptive(model, images, max_iterations=iterations, tolerance=0.0)
         self.assertAllEqual(found.last_logits, fixed.logits[-1])
@@ -41,7 +44,7 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(tolerance=(0.03, 0.05, 0.2), graph=(False, True))
     def test_each_image_stops_by_the_rule(self, tolerance, graph):
-        model, images, most = tiny.model(with_encoder=graph), tiny.images(12), 8
+        model, images, most = fixtures_models.model(with_encoder=graph), fixtures_models.images(12), 8
         fixed = model.infer(images, iterations=most)
         times = stopping_times(generative.self_consistency(fixed, model.network), tolerance, most)
         run = tf.function(infer_adaptive, autograph=False) if graph else infer_adaptive
@@ -55,7 +58,9 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
     def test_the_rule_is_met_at_different_times(self):
         """Else the test above would show little."""
         used = [
-            infer_adaptive(tiny.model(), tiny.images(12), max_iterations=8, tolerance=tolerance).iterations_used
+            infer_adaptive(
+                fixtures_models.model(), fixtures_models.images(12), max_iterations=8, tolerance=tolerance
+            ).iterations_used
             for tolerance in (0.05, 0.1)
         ]
         self.assertGreater(len(np.unique(used)), 2)
@@ -63,7 +68,7 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreater(len(np.unique(times)), 1)
 
     def test_images_do_not_see_each_other(self):
-        model, images = tiny.model(), tiny.images(6)
+        model, images = fixtures_models.model(), fixtures_models.images(6)
         together = infer_adaptive(model, images, max_iterations=8, tolerance=0.05)
         for i in range(6):
             alone = infer_adaptive(model, images[i : i + 1], max_iterations=8, tolerance=0.05)
@@ -71,7 +76,7 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
                 self.assertAllClose(ours[i], theirs[0], rtol=1e-4, atol=1e-5)
 
     def test_finished_images_leave_the_work(self):
-        model, images = tiny.model(), tiny.images(12)
+        model, images = fixtures_models.model(), fixtures_models.images(12)
         rows, pass_down = [], model.network.pass_down
 
         def counted(signal, latent=None):
@@ -84,9 +89,13 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(rows, int(tf.reduce_max(found.iterations_used)))
 
     def test_limits_and_tolerances_of_each_image(self):
-        model, images = tiny.model(), tiny.images(4)
+        model, images = fixtures_models.model(), fixtures_models.images(4)
         fixed = model.infer(images, iterations=5)
-        signature = [tf.TensorSpec((None, *tiny.IMAGE_SHAPE)), tf.TensorSpec(None, tf.int32), tf.TensorSpec(None)]
+        signature = [
+            tf.TensorSpec((None, *fixtures_models.IMAGE_SHAPE)),
+            tf.TensorSpec(None, tf.int32),
+            tf.TensorSpec(None),
+        ]
         run = tf.function(
             lambda images, most, tolerance: infer_adaptive(model, images, max_iterations=most, tolerance=tolerance),
             input_signature=signature,
@@ -106,7 +115,7 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
         network = FeedbackSequential([FeedbackDense(3)])
         network.build((None, 4))
         features = tf.constant(np.random.default_rng(0).standard_normal((3, 4)), tf.float32)
-        found = adaptive_unroll(network, features, max_iterations=3, tolerance=0.0, step_size=0.1)
+        found = adaptive_unroll(network, features, max_iterations=3, tolerance=0.0, eta=0.1)
         self.assertAllEqual(found.latent_flip_rate, [0.0] * 3)
         self.assertAllEqual(found.iterations_used, [3] * 3)
 
@@ -115,20 +124,20 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
             network = FeedbackSequential([FeedbackDense(5), AdaReLU(), FeedbackDense(3)])
             network.build((None, 4))
         features = tf.constant(np.random.default_rng(0).standard_normal((3, 4)))
-        found = adaptive_unroll(network, features, max_iterations=3, tolerance=0.0, step_size=0.1)
-        fixed = unroll(network, features, iterations=3, step_size=0.1)
+        found = adaptive_unroll(network, features, max_iterations=3, tolerance=0.0, eta=0.1)
+        fixed = unroll(network, features, iterations=3, eta=0.1)
         self.assertEqual({values.dtype for values in found}, {tf.float64, tf.int32})
         self.assertAllEqual(found.last_logits, fixed.logits[-1])
 
     def test_half_precision(self):
         with dtype_policy("mixed_bfloat16"):
-            model = tiny.model()
-        found = infer_adaptive(model, tiny.images(3), max_iterations=3, tolerance=0.0)
+            model = fixtures_models.model()
+        found = infer_adaptive(model, fixtures_models.images(3), max_iterations=3, tolerance=0.0)
         self.assertEqual({values.dtype for values in found}, {tf.float32, tf.int32})
-        self.assertAllEqual(found.last_logits, model.infer(tiny.images(3), iterations=3).logits[-1])
+        self.assertAllEqual(found.last_logits, model.infer(fixtures_models.images(3), iterations=3).logits[-1])
 
     def test_bad_arguments(self):
-        model, images = tiny.model(), tiny.images(1)
+        model, images = fixtures_models.model(), fixtures_models.images(1)
         with self.assertRaisesRegex(ValueError, "iterations must be an integer >= 0"):
             infer_adaptive(model, images, max_iterations=-1, tolerance=0.0)
         for tolerance in (-0.1, float("nan"), True, "0"):
@@ -136,10 +145,10 @@ class AdaptiveTest(tf.test.TestCase, parameterized.TestCase):
                 check_tolerance(tolerance)
         with self.assertRaisesRegex(ValueError, "tolerance must be a number"):
             infer_adaptive(model, images, max_iterations=1, tolerance=-1)
-        with self.assertRaisesRegex(ValueError, r"step_size \(eta\) must be"):
-            infer_adaptive(model, images, max_iterations=1, tolerance=0, step_size=2)
+        with self.assertRaisesRegex(ValueError, r"eta must be"):
+            infer_adaptive(model, images, max_iterations=1, tolerance=0, eta=2)
         with self.assertRaisesRegex(ValueError, "feedback_start must be one of"):
-            adaptive_unroll(model.network, images, max_iterations=1, tolerance=0, step_size=0, feedback_start="labels")
+            adaptive_unroll(model.network, images, max_iterations=1, tolerance=0, eta=0, feedback_start="labels")
         with self.assertRaisesRegex(ValueError, r"readout must be one of \['average', 'last'\], got 'first'"):
             infer_adaptive(model, images, max_iterations=1, tolerance=0.0).logits("first")
 

@@ -5,8 +5,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.models import batch_losses
-from tests.models import tiny
-from tests.training import by_hand
+from tests.models import fixtures_models
+from tests.training import numpy_reference
 
 LABELS = np.array([0, 2, 1, 1])
 
@@ -18,8 +18,8 @@ def cross_entropy(logits):
 class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(iterations=(1, 2), clean_weight=(0.1, 1.0, 0.0))
     def test_adversarial_objective_equals_the_hand_unrolled_one(self, iterations, clean_weight):
-        model = by_hand.model(iterations=iterations)
-        clean, adversarial = by_hand.images(4, 0), by_hand.images(4, 1)
+        model = numpy_reference.model(iterations=iterations)
+        clean, adversarial = numpy_reference.images(4, 0), numpy_reference.images(4, 1)
         options = {"iterations": iterations, "clean_weight": clean_weight, "reconstruction_weight": 0.7}
         batch = (clean, adversarial, LABELS)
         with tf.GradientTape() as tape:
@@ -34,8 +34,10 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
             )
         found = tape.gradient(scored.losses.total, model.trainable_variables)
         self.assertEqual(scored.losses.total.dtype, tf.float64)
-        self.assertAllClose(scored.losses.total, by_hand.loss(by_hand.weights(model), *batch, **options), rtol=1e-12)
-        wanted = by_hand.gradient(by_hand.weights(model), *batch, **options)
+        self.assertAllClose(
+            scored.losses.total, numpy_reference.loss(numpy_reference.weights(model), *batch, **options), rtol=1e-12
+        )
+        wanted = numpy_reference.gradient(numpy_reference.weights(model), *batch, **options)
         for ours, theirs in zip(found, wanted, strict=True):
             self.assertGreater(np.abs(theirs).max(), 1e-4)
             self.assertAllClose(ours, theirs, rtol=1e-6, atol=1e-8)
@@ -44,8 +46,8 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(scored.clean is None, clean_weight == 0)
 
     def test_terms(self):
-        model = by_hand.model(iterations=2)
-        clean, adversarial = by_hand.images(4, 0), by_hand.images(4, 1)
+        model = numpy_reference.model(iterations=2)
+        clean, adversarial = numpy_reference.images(4, 0), numpy_reference.images(4, 1)
 
         def score(**options):
             return batch_losses(
@@ -53,7 +55,7 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
             ).losses
 
         logits = model.infer(tf.constant(adversarial)).logits.numpy()
-        entropies = [by_hand.cross_entropy(each, LABELS) for each in logits]
+        entropies = [numpy_reference.cross_entropy(each, LABELS) for each in logits]
         own = score()
         self.assertAllClose(own.passes, entropies)
         self.assertAllClose(own.total, np.mean(entropies) + 0.7 * own.reconstruction)
@@ -68,8 +70,8 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(0.0, 0.1)
     def test_without_feedback_nothing_is_reconstructed(self, clean_weight):
-        model = tiny.model(iterations=0)
-        images = tiny.images(4)
+        model = fixtures_models.model(iterations=0)
+        images = fixtures_models.images(4)
         losses = batch_losses(
             model.infer, images, cross_entropy, reconstruction_weight=9.0, clean=images, clean_weight=clean_weight
         ).losses
@@ -77,9 +79,9 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(float(losses.reconstruction), 0.0)
 
     def test_all_layers_and_an_iteration_that_is_not_recorded(self):
-        model = tiny.model(with_encoder=True, training_horizon=5)
-        images, clean = tiny.images(4), tiny.images(4, seed=1)
-        options = {"clean": clean, "unrecorded": tf.constant(1)}
+        model = fixtures_models.model(with_encoder=True, training_horizon=5)
+        images, clean = fixtures_models.images(4), fixtures_models.images(4, seed=1)
+        options = {"clean": clean, "burn_in": tf.constant(1)}
 
         def score(weight):
             return batch_losses(
@@ -90,7 +92,7 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLen(almost.losses.passes, 4)
         self.assertAllClose(without.losses.total, almost.losses.total, rtol=1e-5)
         self.assertAllClose(without.losses.passes, almost.losses.passes, rtol=1e-5)
-        self.assertAllClose(almost.clean.logits, model.infer(clean, unrecorded=tf.constant(1)).logits, rtol=1e-5)
+        self.assertAllClose(almost.clean.logits, model.infer(clean, burn_in=tf.constant(1)).logits, rtol=1e-5)
 
     @parameterized.parameters(
         (False, 0.1, "clean_weight must be >= 0 and needs clean images, got 0.1 without clean images"),
@@ -98,8 +100,8 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
         (True, -0.1, "clean_weight must be >= 0 and needs clean images, got -0.1 with clean images"),
     )
     def test_refuses(self, with_clean, clean_weight, message):
-        model = by_hand.model(iterations=1)
-        images = tf.constant(by_hand.images(4, 0))
+        model = numpy_reference.model(iterations=1)
+        images = tf.constant(numpy_reference.images(4, 0))
         with self.assertRaisesRegex(ValueError, message):
             batch_losses(
                 model.infer,

@@ -7,7 +7,7 @@ from absl.testing import parameterized
 
 from cnnf_tf.layers import AdaReLU, FeedbackDense, FeedbackSequential
 from cnnf_tf.models import CNNF, READOUTS, unroll
-from tests.models import tiny
+from tests.models import fixtures_models
 
 
 def dense_network(seed=0):
@@ -57,7 +57,7 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(start=sorted(STARTS), eta=(0.0, 0.1, 0.7), iterations=(0, 1, 3))
     def test_matches_numpy(self, start, eta, iterations):
         network, h = dense_network(), np.random.default_rng(1).standard_normal((5, 4)).astype("float32")
-        trajectory = unroll(network, h, iterations=iterations, step_size=eta, feedback_start=start)
+        trajectory = unroll(network, h, iterations=iterations, eta=eta, feedback_start=start)
         features, logits, reconstructions = numpy_unroll(network, h, iterations, eta, STARTS[start])
         self.assertAllClose(trajectory.logits, np.stack(logits), rtol=1e-4, atol=1e-4)
         self.assertAllClose(trajectory.features, features, rtol=1e-4, atol=1e-4)
@@ -66,33 +66,33 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(ours, expected, rtol=1e-4, atol=1e-4)
 
     def test_fewer_iterations_are_a_prefix(self):
-        model, images = tiny.model(), tiny.images(4)
+        model, images = fixtures_models.model(), fixtures_models.images(4)
         longer, shorter = model.infer(images, iterations=4), model.infer(images, iterations=2)
         self.assertAllEqual(longer.logits[:3], shorter.logits)
         self.assertAllEqual(longer.reconstructions[1], shorter.reconstructions[1])
 
     def test_no_step_and_positive_signals_change_nothing(self):
         """With eta = 0 h stays; only the latents can move the logits."""
-        model, images = tiny.model(), tiny.images(3)
-        trajectory = model.infer(images, iterations=2, step_size=0.0)
+        model, images = fixtures_models.model(), fixtures_models.images(3)
+        trajectory = model.infer(images, iterations=2, eta=0.0)
         self.assertAllEqual(trajectory.features[2], trajectory.features[0])
 
     def test_examples_do_not_see_each_other(self):
-        model, images = tiny.model(), tiny.images(5)
+        model, images = fixtures_models.model(), fixtures_models.images(5)
         whole = model.infer(images, iterations=2).logits
         alone = tf.concat([model.infer(images[i : i + 1], iterations=2).logits for i in range(5)], axis=1)
         self.assertAllClose(whole, alone, rtol=1e-4, atol=1e-5)
 
     def test_interleaved_batches_equal_fresh_objects(self):
-        model, first, second = tiny.model(), tiny.images(3), tiny.images(2, seed=9)
-        expected = tiny.model().infer(first, iterations=2).logits
+        model, first, second = fixtures_models.model(), fixtures_models.images(3), fixtures_models.images(2, seed=9)
+        expected = fixtures_models.model().infer(first, iterations=2).logits
         model.infer(second, iterations=3)
         self.assertAllEqual(model.infer(first, iterations=2).logits, expected)
 
     def test_a_step_towards_self_consistency_is_the_map_rule(self):
         """h moves along the gradient of -|h - g(0)|^2 / 2, which is the model's log-likelihood of the pixels."""
-        model, images = tiny.model(), tiny.images(2)
-        trajectory = model.infer(images, iterations=1, step_size=0.25)
+        model, images = fixtures_models.model(), fixtures_models.images(2)
+        trajectory = model.infer(images, iterations=1, eta=0.25)
         h, g = trajectory.features[0], trajectory.reconstructions[0]
         with tf.GradientTape() as tape:
             tape.watch(h)
@@ -100,8 +100,8 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(trajectory.features[1], h + 0.25 * tape.gradient(likelihood, h), atol=1e-6)
 
     def test_structures(self):
-        model = tiny.model()
-        trajectory = model.infer(tiny.images(2), iterations=2)
+        model = fixtures_models.model()
+        trajectory = model.infer(fixtures_models.images(2), iterations=2)
         self.assertLen(trajectory.latents, 3)
         self.assertLen(trajectory.signals, 2)
         self.assertLen(trajectory.taps, 3)
@@ -131,11 +131,11 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(-1, 1.0, True, "2", None)
     def test_bad_iterations(self, iterations):
         with self.assertRaisesRegex(ValueError, "iterations must be an integer >= 0"):
-            unroll(dense_network(), tf.zeros((1, 4)), iterations=iterations, step_size=0.1)
+            unroll(dense_network(), tf.zeros((1, 4)), iterations=iterations, eta=0.1)
 
     def test_bad_start(self):
         with self.assertRaisesRegex(ValueError, r"feedback_start must be one of \['logits', 'one_hot', 'softmax'\]"):
-            unroll(dense_network(), tf.zeros((1, 4)), iterations=0, step_size=0.1, feedback_start="labels")
+            unroll(dense_network(), tf.zeros((1, 4)), iterations=0, eta=0.1, feedback_start="labels")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from absl.testing import parameterized
 from cnnf_tf import serving
 from cnnf_tf.models import READOUTS
 from cnnf_tf.serving import export, server_files, verification
-from tests.models import tiny
+from tests.models import fixtures_models
 from tests.serving import exported
 
 SIGNATURES = ("serving_default", "serving_uint8", "classify", "classify_uint8", "reconstruct", "trajectory")
@@ -42,7 +42,7 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(1, 4, 5, 9)
     def test_default_is_the_model(self, count):
         """Fewer than a chunk, a chunk, more; the batch size is not fixed."""
-        images, model = tiny.images(count), exported.model()
+        images, model = fixtures_models.images(count), exported.model()
         found = self.call("serving_default", images=images)
         logits = model(images).numpy()
         self.assertAllClose(found["logits"], logits, rtol=1e-5, atol=1e-5)
@@ -65,7 +65,7 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(ours[name], theirs[name])
 
     def test_classify_stops_each_image_by_its_own_request(self):
-        images, model = tiny.images(6), exported.model()
+        images, model = fixtures_models.images(6), exported.model()
         limits = np.int32([0, 1, 2, 3, 4, 4])
         found = self.call("classify", images=images, max_iterations=limits, tolerance=np.float32([0] * 5 + [9]))
         self.assertAllEqual(found["iterations_used"][:5], limits[:5])
@@ -79,7 +79,7 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(one["iterations_used"], [3] * 6)
 
     def test_reconstruct_and_trajectory(self):
-        images, model = tiny.images(5), exported.model()
+        images, model = fixtures_models.images(5), exported.model()
         pictures = self.call("reconstruct", images=images)["reconstructions"]
         self.assertAllClose(pictures, tf.transpose(model.reconstruct(images), [1, 0, 2, 3, 4]), atol=1e-5)
         found = self.call("trajectory", images=images)
@@ -89,7 +89,10 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters("serving_default", "reconstruct", "trajectory")
     def test_empty_batch_gives_empty_outputs(self, name):
-        full, empty = self.call(name, images=tiny.images(2)), self.call(name, images=tiny.images(2)[:0])
+        full, empty = (
+            self.call(name, images=fixtures_models.images(2)),
+            self.call(name, images=fixtures_models.images(2)[:0]),
+        )
         for key, value in empty.items():
             self.assertEqual(value.shape, (0, *full[key].shape[1:]))
 
@@ -142,18 +145,20 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
         for name in SIGNATURES:
             self.assertIn(f"signature_def['{name}']", shown.stdout)
         self.assertIn("shape: (-1, 8, 8, 1)", shown.stdout)
-        np.save(scratch / "x.npy", tiny.images(3))
+        np.save(scratch / "x.npy", fixtures_models.images(3))
         inputs = f"images={scratch / 'x.npy'}"
         arguments = ("--tag_set", "serve", "--signature_def", "serving_default", "--inputs", inputs)
         command = [*cli, "run", "--dir", directory, *arguments, "--outdir", scratch]
         subprocess.run(command, capture_output=True, check=True)
-        self.assertAllClose(np.load(scratch / "logits.npy"), exported.model()(tiny.images(3)), rtol=1e-5, atol=1e-5)
+        self.assertAllClose(
+            np.load(scratch / "logits.npy"), exported.model()(fixtures_models.images(3)), rtol=1e-5, atol=1e-5
+        )
 
 
 class FailedExportTest(tf.test.TestCase, parameterized.TestCase):
     def export(self, base, **kwargs):
         arguments = {"options": exported.options(), "class_names": exported.CLASS_NAMES}
-        arguments |= {"images": tiny.images(2).numpy()} | kwargs
+        arguments |= {"images": fixtures_models.images(2).numpy()} | kwargs
         return serving.export_model(exported.model(), base, **arguments)
 
     def base(self):
@@ -162,7 +167,7 @@ class FailedExportTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_model_that_differs_never_appears(self):
         """The file is written with other weights than the model it is compared with."""
         base, write = self.base(), export.write_module
-        other = tiny.model(seed=1)
+        other = fixtures_models.model(seed=1)
         with (
             mock.patch.object(export, "write_module", lambda model, *rest: write(other, *rest)),
             self.assertRaisesRegex(
@@ -177,7 +182,7 @@ class FailedExportTest(tf.test.TestCase, parameterized.TestCase):
         damaged = pathlib.Path(self.create_tempdir().full_path) / "1"
         shutil.copytree(exported.result().directory, damaged)
         next(damaged.glob("variables/variables.data*")).write_bytes(b"")
-        case = verification.Case("trajectory", {"images": tiny.images(1).numpy()}, {"logits": np.zeros(0)})
+        case = verification.Case("trajectory", {"images": fixtures_models.images(1).numpy()}, {"logits": np.zeros(0)})
         with self.assertRaisesRegex(serving.VerificationError, "the written model does not run with the C API: "):
             verification.run_cases("the C API", damaged, [case])
 

@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 
 from cnnf_tf import CNNF, serving
-from tests.models import tiny
+from tests.models import fixtures_models
 
 NAME = "tiny"
 CLASS_NAMES = ("circle", "square", "a third")
@@ -19,7 +19,7 @@ LIMITS = {"max_iterations": 4, "chunk_size": 4, "max_images": 20}
 @functools.cache
 def model() -> CNNF:
     """K = 2, readout "average"."""
-    return tiny.model(readout="average")
+    return fixtures_models.model(readout="average")
 
 
 def options() -> serving.ServingOptions:
@@ -32,7 +32,7 @@ def result() -> serving.Exported:
     """Version 1 in a folder that is removed when the process ends."""
     base = pathlib.Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, base, ignore_errors=True)
-    images = tiny.images(6).numpy()
+    images = fixtures_models.images(6).numpy()
     return serving.export_model(
         model(), base / NAME, options=options(), class_names=CLASS_NAMES, images=images, name=NAME
     )
@@ -45,4 +45,4 @@ def base() -> pathlib.Path:
 
 def pixels(count: int, seed: int = 0) -> np.ndarray:
     """Random uint8 images."""
-    return np.random.default_rng(seed).integers(0, 256, (count, *tiny.IMAGE_SHAPE), np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (count, *fixtures_models.IMAGE_SHAPE), np.uint8)

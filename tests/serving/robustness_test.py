@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.serving import reload, signatures, verification
-from tests.models import tiny
+from tests.models import fixtures_models
 from tests.serving import exported
 
 NAN = float("nan")
@@ -22,7 +22,7 @@ def request(images, most=1, tolerance=0.0):
     }
 
 
-IMAGES = np.asarray(tiny.images(3))
+IMAGES = np.asarray(fixtures_models.images(3))
 ONE_NAN = IMAGES.copy()
 ONE_NAN[1, 2, 3] = NAN
 SHAPE = r"images must have the shape \[batch, 8, 8, 1\]; got the shape:"

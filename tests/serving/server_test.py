@@ -17,7 +17,7 @@ from absl.testing import parameterized
 
 from cnnf_tf.serving import client, transports
 from tests.limits import HANGING
-from tests.models import tiny
+from tests.models import fixtures_models
 from tests.serving import exported, server
 
 STRESS_SECONDS = float(os.environ.get("CNNF_TF_STRESS_SECONDS", "3"))
@@ -64,7 +64,7 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
     def test_both_ways_answer_as_the_model_does(self, kind):
         for way in ("grpc", "rest"):
             asking = Client(self.transport(kind, way), batch_size=5)
-            self.assertEqual(asking.image_shape(), tiny.IMAGE_SHAPE)
+            self.assertEqual(asking.image_shape(), fixtures_models.IMAGE_SHAPE)
             self.check(asking.classify(self.pixels), range(12))
             self.check(asking.classify(self.floats), range(12))
             found = list(asking.classify(self.pixels[:6], max_iterations=4, tolerance=0.2))
@@ -92,7 +92,7 @@ class ServerTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose([answer["probabilities"] for answer in answers], self.probabilities[:2], rtol=1e-4)
         self.assertIn(answers[0]["class_name"], exported.CLASS_NAMES)
         pictures = self.post(kind, {"signature_name": "reconstruct", "instances": images})["predictions"]
-        self.assertEqual(np.shape(pictures), (2, 2, *tiny.IMAGE_SHAPE))
+        self.assertEqual(np.shape(pictures), (2, 2, *fixtures_models.IMAGE_SHAPE))
 
     def test_bad_requests(self, kind):
         for way in ("grpc", "rest"):

@@ -5,7 +5,7 @@ from absl.testing import parameterized
 from ml_collections import ConfigDict
 
 from cnnf_tf.training.config_checks import check_config
-from tests.training import small
+from tests.training import fixtures_training
 
 
 class CheckConfigTest(tf.test.TestCase, parameterized.TestCase):
@@ -14,8 +14,8 @@ class CheckConfigTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters("standard", "adversarial", "restore")
     def test_accepts(self, kind):
-        check_config(small.config(kind), 1)
-        check_config(small.config(kind, data__batch_size=16, train__accumulation=4), 4)
+        check_config(fixtures_training.config(kind), 1)
+        check_config(fixtures_training.config(kind, data__batch_size=16, train__accumulation=4), 4)
 
     @parameterized.product(
         setting=(
@@ -71,12 +71,12 @@ class CheckConfigTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_refuses(self, changes, replicas, message):
         with self.refused(message):
-            check_config(small.config("adversarial", **changes), replicas)
+            check_config(fixtures_training.config("adversarial", **changes), replicas)
 
 
 def unchecked(name, value):
     """A configuration with one value of any type."""
-    config = small.config("adversarial").to_dict()
+    config = fixtures_training.config("adversarial").to_dict()
     group, _, key = name.rpartition(".")
     (config[group] if group else config)[key] = value
     return ConfigDict(config)

@@ -14,10 +14,10 @@ from absl.testing import parameterized
 from cnnf_tf import training
 from cnnf_tf.training import loop, objectives, overfitting
 from cnnf_tf.training.checkpoints import Checkpoints
-from cnnf_tf.training.held_out import HeldOut
 from cnnf_tf.training.step import TrainingStep
+from cnnf_tf.training.validator import Validator
 from cnnf_tf.zoo import load_model
-from tests.training import small
+from tests.training import fixtures_training
 
 EVERY = {"train__steps_per_epoch": 6, "train__checkpoint_every": 2, "train__evaluate_every": 2}
 
@@ -34,8 +34,11 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         """Runs; returns the folder and what was said."""
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
-            folder = small.run(
-                small.config(kind, **(EVERY | changes)), workdir or self.workdir(), strategy=strategy, progress=False
+            folder = fixtures_training.run(
+                fixtures_training.config(kind, **(EVERY | changes)),
+                workdir or self.workdir(),
+                strategy=strategy,
+                progress=False,
             )
         return folder, said.getvalue()
 
@@ -109,7 +112,7 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_a_checkpoint_that_does_not_fit(self):
         workdir = self.workdir()
-        folder = training.open_workdir(workdir, small.config(**EVERY))
+        folder = training.open_workdir(workdir, fixtures_training.config(**EVERY))
         Checkpoints(folder.checkpoints).write(2, [np.zeros(3)], state="{}")
         with self.assertRaisesRegex(ValueError, "step-00000002.npz does not fit the model; give another --workdir"):
             self.run_small(workdir)
@@ -173,17 +176,17 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
     def test_a_bad_batch_of_pairs_on_two_replicas_is_whole(self):
         workdir = self.workdir()
         report = {name: tf.constant(np.inf) for name in ("loss", "accuracy", "gradient_norm")}
-        config = small.config("restore", **EVERY)
+        config = fixtures_training.config("restore", **EVERY)
         config.data.corruptions.corruptions = ("gaussian_noise",)
-        strategy = small.mirrored()
+        strategy = fixtures_training.mirrored()
         with (
             mock.patch.object(TrainingStep, "__call__", return_value=report),
             self.assertRaisesRegex(ValueError, "became inf in step 1; .* and there is no checkpoint yet"),
         ):
-            small.run(config, workdir, strategy=strategy)
+            fixtures_training.run(config, workdir, strategy=strategy)
         with np.load(workdir / "bad_batch.npz") as batch:
-            self.assertEqual(batch["images"].shape, (8, *small.IMAGE_SHAPE))
-            self.assertEqual(batch["clean"].shape, (8, *small.IMAGE_SHAPE))
+            self.assertEqual(batch["images"].shape, (8, *fixtures_training.IMAGE_SHAPE))
+            self.assertEqual(batch["clean"].shape, (8, *fixtures_training.IMAGE_SHAPE))
             self.assertEqual(batch["labels"].shape, (8,))
 
     def test_the_attack_of_the_guard_is_due_late_in_any_case(self):
@@ -230,8 +233,8 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         def run(workdir, steps):
             score = [{"accuracy": 0.5, "robust_accuracy": accuracy} for accuracy in accuracies[steps // 2 :]]
             with (
-                mock.patch.object(HeldOut, "score", side_effect=score),
-                mock.patch.object(HeldOut, "attacked", return_value=None),
+                mock.patch.object(Validator, "score", side_effect=score),
+                mock.patch.object(Validator, "attacked", return_value=None),
                 mock.patch.object(overfitting, "build_objective", build_and_note),
             ):
                 return self.run_small(workdir, "adversarial", **changes)
@@ -265,7 +268,7 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
             score = [{key: robust, "accuracy": accuracy} for robust, accuracy in scores]
             saved = []
             with (
-                mock.patch.object(HeldOut, "score", side_effect=score),
+                mock.patch.object(Validator, "score", side_effect=score),
                 mock.patch.object(loop, "save_model", lambda model, path: saved.append(path.name)),  # noqa: B023
             ):
                 self.run_small()
@@ -287,7 +290,7 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         averages = trail[0][:weights]
         for arrays in trail[1:]:
             averages = [0.6 * old + 0.4 * new for old, new in zip(averages, arrays, strict=False)]
-        for strategy in (None, small.mirrored()):
+        for strategy in (None, fixtures_training.mirrored()):
             folder, _ = self.run_small(train__ema_decay=0.6, strategy=strategy, **changes)
             for path in (folder.last, folder.best):
                 for saved, wanted in zip(load_model(path).get_weights(), averages, strict=True):
@@ -304,7 +307,7 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         alone, _ = self.run_small(kind="adversarial", **changes)
         workdir = self.workdir()
         with self.killed_after(13), self.assertRaises(Killed):
-            self.run_small(workdir, "adversarial", strategy=small.mirrored(), **changes)
+            self.run_small(workdir, "adversarial", strategy=fixtures_training.mirrored(), **changes)
         folder, said = self.run_small(workdir, "adversarial", **changes)
         self.assertIn("going on after step 10 of 20", said)
         self.assert_same_end(folder, alone, 1e-5)

@@ -4,7 +4,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.training.overfitting import OverfittingGuard, build_curriculum
-from tests.training import small
+from tests.training import fixtures_training
 
 
 class GuardTest(tf.test.TestCase, parameterized.TestCase):
@@ -32,8 +32,10 @@ class GuardTest(tf.test.TestCase, parameterized.TestCase):
 class CurriculumTest(tf.test.TestCase, parameterized.TestCase):
     def curriculum(self, **changes):
         """Of a training of 10 steps, and the objective it begins with."""
-        config = small.config("adversarial", adversarial__guard_steps=3, adversarial__guard_drop=0.2, **changes)
-        found = build_curriculum(small.model(), config, total_steps=10)
+        config = fixtures_training.config(
+            "adversarial", adversarial__guard_steps=3, adversarial__guard_drop=0.2, **changes
+        )
+        found = build_curriculum(fixtures_training.model(), config, total_steps=10)
         return found, found.at(0)
 
     def changes(self, curriculum, accuracies, every=2):
@@ -46,7 +48,7 @@ class CurriculumTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_without_a_guard_nothing_changes(self):
         for kind in ("standard", "adversarial"):
-            curriculum = build_curriculum(small.model(), small.config(kind), total_steps=10)
+            curriculum = build_curriculum(fixtures_training.model(), fixtures_training.config(kind), total_steps=10)
             self.assertIsNone(curriculum.evaluated(range(2), {}))
             self.assertEqual(curriculum.state, {})
             self.assertIs(curriculum.at(0), curriculum.at(10))

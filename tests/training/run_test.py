@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from cnnf_tf import training
 from cnnf_tf.training import loop
 from cnnf_tf.zoo import load_model
-from tests.training import small
+from tests.training import fixtures_training
 
 
 class RunTest(tf.test.TestCase, parameterized.TestCase):
@@ -22,7 +22,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_leaves_checkpoints_history_config_and_events_and_refuses_another_config(self):
         workdir = self.workdir()
-        folder = training.run(small.config(), workdir)
+        folder = training.run(fixtures_training.config(), workdir)
         self.assertTrue(folder.last.exists())
         self.assertTrue(folder.best.exists())
         (entry,) = folder.history()
@@ -34,18 +34,22 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         self.assertNotEmpty(list(folder.tensorboard.rglob("events.out.tfevents*")))
         self.assertEmpty(list(folder.root.rglob(".*")))
         self.assertEqual([path.name for path in folder.checkpoints.iterdir()], ["step-00000002.npz"])
-        self.assertLen(load_model(folder.best)(np.zeros((1, *small.IMAGE_SHAPE), np.float32))[0], 10)
+        self.assertLen(load_model(folder.best)(np.zeros((1, *fixtures_training.IMAGE_SHAPE), np.float32))[0], 10)
 
         # A finished run is not run again.
         before = {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
-        training.run(small.config(), workdir)
-        with self.assertRaisesRegex(ValueError, "another config .*model.step_size: 0.1 there, 0.2 asked"):
-            training.run(small.config(model__step_size=0.2), workdir)
+        training.run(fixtures_training.config(), workdir)
+        with self.assertRaisesRegex(ValueError, "another config .*model.eta: 0.1 there, 0.2 asked"):
+            training.run(fixtures_training.config(model__step_size=0.2), workdir)
         self.assertEqual(before, {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()})
 
     def test_adversarial_scalars_and_pictures_are_in_the_event_files(self):
-        folder = small.run(small.config("adversarial", train__steps_per_epoch=21), self.workdir())
-        steps = {name: [step for step, _ in values] for name, values in small.tags(folder.tensorboard).items()}
+        folder = fixtures_training.run(
+            fixtures_training.config("adversarial", train__steps_per_epoch=21), self.workdir()
+        )
+        steps = {
+            name: [step for step, _ in values] for name, values in fixtures_training.tags(folder.tensorboard).items()
+        }
         for name in ("loss", "accuracy", "clean_accuracy", "first_pass_accuracy", "gradient_norm", "learning_rate"):
             self.assertEqual(steps[f"train/{name}"], [20], name)
         for name in ("loss", "accuracy", "robust_accuracy", "image", "adversarial", "reconstruction/iteration_1"):
@@ -56,8 +60,8 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
             self.assertGreaterEqual(entry[name], 0, name)
 
     def test_cut_and_resumed_equals_unbroken(self):
-        config = small.config(train__epochs=2)
-        unbroken = small.run(config, self.workdir())
+        config = fixtures_training.config(train__epochs=2)
+        unbroken = fixtures_training.run(config, self.workdir())
         cut = self.workdir()
 
         class PowerCut(Exception):
@@ -71,9 +75,9 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
                 raise PowerCut
 
         with mock.patch.object(loop, "save_model", save_and_die), self.assertRaises(PowerCut):
-            small.run(config, cut)
+            fixtures_training.run(config, cut)
         self.assertEqual([entry["epoch"] for entry in training.Workdir(cut).history()], [1])
-        resumed = small.run(config, cut, command="python again")
+        resumed = fixtures_training.run(config, cut, command="python again")
         self.assertEqual(
             [(entry["step"], entry["command"]) for entry in resumed.sessions()],
             [(0, None), (0, "python again")],  # the power was cut before the first checkpoint
@@ -84,18 +88,20 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([entry["epoch"] for entry in resumed.history()], [1, 2])
 
     def test_pairs_of_corrupted_and_clean_images(self):
-        config = small.config("restore")
+        config = fixtures_training.config("restore")
         config.data.corruptions.corruptions = ("gaussian_noise",)  # the dotted line wants larger images
-        folder = small.run(config, self.workdir())
+        folder = fixtures_training.run(config, self.workdir())
         self.assertTrue(np.isfinite(folder.history()[0]["val_reconstruction_loss"]))
 
     def test_best_without_validation_is_the_last(self):
-        folder = small.run(small.config(data__validation_split="", train__epochs=2), self.workdir())
+        folder = fixtures_training.run(
+            fixtures_training.config(data__validation_split="", train__epochs=2), self.workdir()
+        )
         self.assertAllEqual(load_model(folder.best).get_weights()[0], load_model(folder.last).get_weights()[0])
 
     @parameterized.parameters("mixed_bfloat16", "mixed_float16")
     def test_half_precision(self, policy):
-        folder = small.run(small.config(train__dtype_policy=policy), self.workdir())
+        folder = fixtures_training.run(fixtures_training.config(train__dtype_policy=policy), self.workdir())
         (entry,) = folder.history()
         self.assertTrue(np.isfinite(entry["loss"]))
         self.assertTrue(np.isfinite(entry["gradient_norm"]))
@@ -122,7 +128,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         ({"model__name": "resnet"}, "network name must be one of"),
         ({"model__network__rule": "other"}, "rule must be one of"),
         ({"model__iterations": -2}, "iterations must be an integer >= 0"),
-        ({"adversarial__radius": -0.1}, "radius must be a finite number >= 0"),
+        ({"adversarial__radius": -0.1}, "epsilon must be a finite number >= 0"),
         ({"adversarial__steps": 0}, "steps must be"),
         ({"adversarial__step_size": -0.1}, "step_size must be a finite number >= 0"),
         ({"adversarial__gradient_path": "second_pass"}, "gradient_path must be one of"),
@@ -133,21 +139,21 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
     def test_bad_config_leaves_nothing(self, changes, message):
         workdir = self.workdir()
         with self.assertRaisesRegex((ValueError, FileNotFoundError), message):
-            training.run(small.config("adversarial", **changes), workdir)
+            training.run(fixtures_training.config("adversarial", **changes), workdir)
         self.assertFalse(workdir.exists())
         self.assertEqual(keras.config.dtype_policy().name, "float32")
 
     def test_replicas_that_do_not_divide_the_batch_leave_nothing(self):
         workdir = self.workdir()
-        strategy = small.mirrored()
+        strategy = fixtures_training.mirrored()
         with self.assertRaisesRegex(ValueError, "divisible by 2 replicas x 1 micro-batches .*got 9"):
-            training.run(small.config(data__batch_size=9), workdir, strategy=strategy)
+            training.run(fixtures_training.config(data__batch_size=9), workdir, strategy=strategy)
         self.assertFalse(workdir.exists())
 
     def test_a_loss_that_is_not_a_number_keeps_the_last_good_checkpoint(self):
         workdir = self.workdir()
         with self.assertRaisesRegex(ValueError, "the loss became"):
-            small.run(small.config(train__optimizer__learning_rate=1e30), workdir)
+            fixtures_training.run(fixtures_training.config(train__optimizer__learning_rate=1e30), workdir)
         self.assertFalse((workdir / "last.keras").exists())
 
 

@@ -6,11 +6,11 @@ from absl.testing import parameterized
 from ml_collections import ConfigDict
 
 from cnnf_tf.training import AdversarialObjective, Objective, TrainingStep, build_optimizer, split_over_replicas
-from cnnf_tf.training.held_out import averaged_weights
 from cnnf_tf.training.objectives import Prepared
 from cnnf_tf.training.step import evaluation_step
+from cnnf_tf.training.validator import averaged_weights
 from cnnf_tf.utils.dtypes import dtype_policy
-from tests.training import by_hand, small
+from tests.training import fixtures_training, numpy_reference
 
 
 def options(**changes):
@@ -48,7 +48,7 @@ class Spike(Objective):
 
 
 def attack(model):
-    return AdversarialObjective(model, radius=0.1, steps=2, step_size=0.05, clean_weight=0.1)
+    return AdversarialObjective(model, epsilon=0.1, steps=2, step_size=0.05, clean_weight=0.1)
 
 
 def train(
@@ -68,7 +68,7 @@ def train(
     config = options(**changes)
     average = {"use_ema": True, "ema_momentum": average} if average else {}
     with strategy.scope(), dtype_policy(policy):
-        model = small.model()
+        model = fixtures_training.model()
         optimizer = build_optimizer(config, len(batches), loss_scaling=policy == "mixed_float16", **average)
         optimizer.build(model.trainable_variables)
         step = TrainingStep(
@@ -97,30 +97,30 @@ class TrainingStepTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(1, 2)
     def test_two_steps_equal_the_authors_arithmetic(self, iterations):
-        model = by_hand.model(iterations=iterations, reconstruction_weight=0.2)
+        model = numpy_reference.model(iterations=iterations, reconstruction_weight=0.2)
         recipe = {"weight_decay": 0.03, "clip_norm": 0.05, "momentum": 0.9}
         optimizer = build_optimizer(options(learning_rate=0.3, **recipe), 4)
         optimizer.build(model.trainable_variables)
         step = TrainingStep(model, optimizer, Blended(model), clip_norm=0.05, weight_decay=0.03)
-        wanted = by_hand.Training(by_hand.weights(model), rate=0.3, total_steps=4, **recipe)
+        wanted = numpy_reference.Training(numpy_reference.weights(model), rate=0.3, total_steps=4, **recipe)
         for number in range(2):
-            clean, labels = by_hand.images(4, number), np.array([2, 0, 1, 1])
+            clean, labels = numpy_reference.images(4, number), np.array([2, 0, 1, 1])
             batch = (clean, clean * 0.7 + 0.1, labels)
             terms = {"iterations": iterations, "clean_weight": 0.1, "reconstruction_weight": 0.2}
-            loss = by_hand.loss(wanted.parameters, *batch, **terms)
-            norm = wanted.step(by_hand.gradient(wanted.parameters, *batch, **terms))
+            loss = numpy_reference.loss(wanted.parameters, *batch, **terms)
+            norm = wanted.step(numpy_reference.gradient(wanted.parameters, *batch, **terms))
             report = step(tf.constant(clean), tf.constant(labels), step=number, seed=0)
             self.assertAllClose(report["loss"], loss, rtol=1e-6)
             self.assertAllClose(report["gradient_norm"], norm, rtol=1e-6)
             self.assertGreater(norm, 0.05)
-        for ours, theirs in zip(by_hand.weights(model), wanted.parameters, strict=True):
+        for ours, theirs in zip(numpy_reference.weights(model), wanted.parameters, strict=True):
             self.assertAllClose(ours, theirs, rtol=1e-6, atol=1e-7)
 
     def test_two_replicas_and_micro_batches_equal_one(self):
-        batches = small.batches(20)
+        batches = fixtures_training.batches(20)
         alone, _, reports = train(batches)
-        self.assertNotAllClose(alone.get_weights()[0], small.model().get_weights()[0], atol=1e-3)
-        for other in ({"accumulation": 4}, {"strategy": small.mirrored(), "accumulation": 2}):
+        self.assertNotAllClose(alone.get_weights()[0], fixtures_training.model().get_weights()[0], atol=1e-3)
+        for other in ({"accumulation": 4}, {"strategy": fixtures_training.mirrored(), "accumulation": 2}):
             model, _, other_reports = train(batches, **other)
             self.assert_same_weights(model, alone)
             for ours, theirs in zip(other_reports, reports, strict=True):
@@ -128,17 +128,17 @@ class TrainingStepTest(tf.test.TestCase, parameterized.TestCase):
                     self.assertAllClose(ours[name], theirs[name], rtol=1e-4, atol=1e-5, msg=name)
 
     def test_another_seed_is_another_attack(self):
-        first, other = (train(small.batches(1), seed=seed)[0].get_weights()[0] for seed in (5, 6))
+        first, other = (train(fixtures_training.batches(1), seed=seed)[0].get_weights()[0] for seed in (5, 6))
         self.assertNotAllClose(first, other, rtol=0, atol=1e-7)
 
     def test_clips_the_gradient_of_the_whole_batch(self):
         # One half of the batch has a gradient of 4 in every weight, the other of -2: only the mean of 1 is clipped.
-        images = np.zeros((4, *small.IMAGE_SHAPE), np.float32)
+        images = np.zeros((4, *fixtures_training.IMAGE_SHAPE), np.float32)
         images[:2, 0, 0, 0] = 1.0
         batch = [(tf.constant(images), tf.constant([0, 1, 2, 0]))]
-        before = small.model()
+        before = fixtures_training.model()
         count = sum(weight.size for weight in before.get_weights())
-        for strategy in (None, small.mirrored()):
+        for strategy in (None, fixtures_training.mirrored()):
             plain = {"momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "learning_rate": 1.0}
             model, _, (report,) = train(batch, make=Spike, strategy=strategy, clip_norm=0.1, **plain)
             self.assertAllClose(report["gradient_norm"], 0.5 * np.sqrt(count), rtol=1e-5)
@@ -147,9 +147,9 @@ class TrainingStepTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(None, 2)
     def test_float16_leaves_out_a_step_that_overflows(self, replicas):
-        strategy = replicas and small.mirrored()
+        strategy = replicas and fixtures_training.mirrored()
         # The scale of the loss is 2**15 at first; the gradient of the first batch is then beyond float32.
-        huge = tf.fill((4, *small.IMAGE_SHAPE), 1.0)
+        huge = tf.fill((4, *fixtures_training.IMAGE_SHAPE), 1.0)
         batches = [(huge, tf.zeros(4, tf.int32)), (huge, tf.zeros(4, tf.int32))]
 
         class Once(Spike):
@@ -166,13 +166,13 @@ class TrainingStepTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([float(scale) for scale in scales], [2.0**14] * len(scales))
         self.assertEqual(optimizer.iterations.numpy(), 1)
         with dtype_policy("mixed_float16"):
-            before = small.model().get_weights()
+            before = fixtures_training.model().get_weights()
         for ours, theirs in zip(model.get_weights(), before, strict=True):
             self.assertAllClose(theirs - ours, np.full(ours.shape, 0.05 * 1e-3), rtol=0.02)
 
     @parameterized.parameters("mixed_bfloat16", "mixed_float16")
     def test_half_precision_comes_close(self, policy):
-        batches = small.batches(2)
+        batches = fixtures_training.batches(2)
         model, _, reports = train(batches, policy=policy, make=Blended)
         exact, _, exact_reports = train(batches, make=Blended)
         self.assertEqual(model.network.layers[0].compute_dtype, policy.removeprefix("mixed_"))
@@ -182,10 +182,10 @@ class TrainingStepTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters((None, "float32"), (2, "float32"), (None, "mixed_float16"))
     def test_average_of_the_weights(self, replicas, policy):
-        strategy = small.mirrored() if replicas else tf.distribute.get_strategy()
+        strategy = fixtures_training.mirrored() if replicas else tf.distribute.get_strategy()
         trail = []
         model, optimizer, _ = train(
-            small.batches(3), make=Blended, policy=policy, strategy=strategy, average=0.7, trail=trail
+            fixtures_training.batches(3), make=Blended, policy=policy, strategy=strategy, average=0.7, trail=trail
         )
         averages = trail[0]
         for weights in trail[1:]:
@@ -203,13 +203,13 @@ class TrainingStepTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllEqual(ours, theirs)
 
     def test_evaluation_step_trains_nothing(self):
-        model = small.model(training_horizon=4)
-        ((images, labels),) = small.batches(1)
+        model = fixtures_training.model(training_horizon=4)
+        ((images, labels),) = fixtures_training.batches(1)
         before = model.get_weights()
         report = evaluation_step(model)(images, labels)
         logits = model(images)
         self.assertAllClose(report["accuracy"], np.mean(np.argmax(logits, -1) == labels.numpy()))
-        self.assertAllClose(report["last_pass_loss"], by_hand.cross_entropy(np.float64(logits), labels.numpy()))
+        self.assertAllClose(report["last_pass_loss"], numpy_reference.cross_entropy(np.float64(logits), labels.numpy()))
         for ours, theirs in zip(model.get_weights(), before, strict=True):
             self.assertAllEqual(ours, theirs)
 
@@ -217,7 +217,7 @@ class TrainingStepTest(tf.test.TestCase, parameterized.TestCase):
 class SplitTest(tf.test.TestCase):
     def test_each_replica_gets_its_part_in_order(self):
         dataset = tf.data.Dataset.range(24).map(lambda n: ({"images": n, "clean": -n}, n)).batch(8, drop_remainder=True)
-        strategy = small.mirrored()
+        strategy = fixtures_training.mirrored()
         found = []
         for images, labels in split_over_replicas(strategy, dataset, 8):
             parts = [strategy.experimental_local_results(each) for each in (images["images"], images["clean"], labels)]

@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from cnnf_tf import training
 from cnnf_tf.training.strategies import from_chief, is_chief
-from tests.training import small
+from tests.training import fixtures_training
 
 
 class StrategiesTest(tf.test.TestCase, parameterized.TestCase):
@@ -14,7 +14,7 @@ class StrategiesTest(tf.test.TestCase, parameterized.TestCase):
         one = training.build_strategy("one_device")
         self.assertEqual(one.num_replicas_in_sync, 1)
         self.assertTrue(is_chief(one))
-        two = small.mirrored()  # tests/conftest.py makes two logical CPUs
+        two = fixtures_training.mirrored()  # tests/conftest.py makes two logical CPUs
         self.assertEqual(two.num_replicas_in_sync, 2)
         self.assertIs(training.build_strategy("mirrored", devices=2), two)
         self.assertTrue(is_chief(two))

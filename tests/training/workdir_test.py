@@ -12,7 +12,7 @@ from absl.testing import parameterized
 
 from cnnf_tf import training
 from cnnf_tf.utils import environment
-from tests.training import small
+from tests.training import fixtures_training
 
 HOLD = """
 import fcntl, sys
@@ -29,38 +29,38 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_is_made_and_reopened(self):
         path = self.folder()
-        workdir = training.open_workdir(path, small.config())
+        workdir = training.open_workdir(path, fixtures_training.config())
         self.assertEqual([child.name for child in path.iterdir()], ["config.json"])
         written = workdir.config.stat().st_mtime_ns
-        again = training.open_workdir(str(path), small.config())
+        again = training.open_workdir(str(path), fixtures_training.config())
         self.assertEqual(again, workdir)
         self.assertEqual(workdir.config.stat().st_mtime_ns, written)
         self.assertEqual(workdir.history(), [])
 
     def test_refuses_another_configuration(self):
         path = self.folder()
-        training.open_workdir(path, small.config())
-        with self.assertRaisesRegex(ValueError, "another config .*model.step_size: 0.1 there, 0.2 asked"):
-            training.open_workdir(path, small.config(model__step_size=0.2))
+        training.open_workdir(path, fixtures_training.config())
+        with self.assertRaisesRegex(ValueError, "another config .*model.eta: 0.1 there, 0.2 asked"):
+            training.open_workdir(path, fixtures_training.config(model__step_size=0.2))
         with self.assertRaisesRegex(ValueError, "another config .*adversarial"):
-            training.open_workdir(path, small.config("adversarial"))
+            training.open_workdir(path, fixtures_training.config("adversarial"))
         (path / "config.json").write_text("{")
         with self.assertRaisesRegex(ValueError, "config.json is not readable JSON .*another run"):
-            training.open_workdir(path, small.config())
+            training.open_workdir(path, fixtures_training.config())
 
     def test_refuses_what_is_no_run(self):
         file = self.folder()
         file.write_text("")
         with self.assertRaisesRegex(ValueError, "must be a folder, but it is a file"):
-            training.open_workdir(file, small.config())
+            training.open_workdir(file, fixtures_training.config())
         folder = pathlib.Path(self.create_tempdir().full_path)
         (folder / "best.keras").write_text("")
         with self.assertRaisesRegex(ValueError, "holds models but no config.json; give a new or empty folder"):
-            training.open_workdir(folder, small.config())
+            training.open_workdir(folder, fixtures_training.config())
         self.assertLen(list(folder.iterdir()), 1)
 
     def test_one_process_at_a_time(self):
-        workdir = training.open_workdir(self.folder(), small.config())
+        workdir = training.open_workdir(self.folder(), fixtures_training.config())
         with workdir.locked():
             pass
         holder = subprocess.Popen(
@@ -83,7 +83,7 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
             self.assertFalse(leftover.exists())
 
     def test_removes_what_a_killed_process_was_writing(self):
-        workdir = training.open_workdir(self.folder(), small.config())
+        workdir = training.open_workdir(self.folder(), fixtures_training.config())
         workdir.checkpoints.mkdir()
         leftovers = [
             workdir.root / ".last-a1.keras",
@@ -102,12 +102,12 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters('{"step": 3, "lo', "nonsense")
     def test_history_leaves_out_a_line_cut_short(self, last):
-        workdir = training.open_workdir(self.folder(), small.config())
+        workdir = training.open_workdir(self.folder(), fixtures_training.config())
         workdir.metrics.write_text('{"step": 1}\n{"step": 2}\n' + last)
         self.assertEqual(workdir.history(), [{"step": 1}, {"step": 2}])
 
     def test_every_start_is_recorded(self):
-        workdir = training.open_workdir(self.folder(), small.config())
+        workdir = training.open_workdir(self.folder(), fixtures_training.config())
         self.assertEqual(workdir.sessions(), [])
         with mock.patch.object(environment, "source_tree", return_value={"commit": "abc", "dirty": True}):
             workdir.add_session(step=0, command="python x --y='1 2'", replicas=2)
@@ -124,15 +124,15 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters("{", "[]", "{}", '{"sessions": 3}', '{"sessions": [3]}')
     def test_damaged_record_of_starts(self, text):
-        workdir = training.open_workdir(self.folder(), small.config())
+        workdir = training.open_workdir(self.folder(), fixtures_training.config())
         workdir.run.write_text(text)
         with self.assertRaisesRegex(ValueError, r"run.json is not the record of a run \(.*\); move it away to go on"):
             workdir.add_session(step=0)
         self.assertEqual(workdir.run.read_text(), text)
 
     def test_reads_its_configuration(self):
-        workdir = training.open_workdir(self.folder(), small.config())
-        self.assertEqual(workdir.read_config(), json.loads(small.config().to_json()))
+        workdir = training.open_workdir(self.folder(), fixtures_training.config())
+        self.assertEqual(workdir.read_config(), json.loads(fixtures_training.config().to_json()))
         with self.assertRaisesRegex(FileNotFoundError, "is not the workdir of a run: it has no config.json"):
             training.Workdir(self.folder()).read_config()
 

@@ -5,24 +5,24 @@ import pathlib
 
 import tensorflow as tf
 
-from cnnf_tf.utils.resumable_results import StudyRecord
+from cnnf_tf.utils.resumable_results import ResumableResults
 
 
 class StudyRecordTest(tf.test.TestCase):
     def test_goes_on(self):
         folder = pathlib.Path(self.create_tempdir().full_path) / "deep" / "study"
-        record = StudyRecord(folder, {"a": (1, 2)}, {"command": "x"})
+        record = ResumableResults(folder, {"a": (1, 2)}, {"command": "x"})
         self.assertEqual(record.cells, [])
         self.assertFalse(folder.exists())
         record.cells.append({"job": "one", "value": 0.5})
         record.write(rows=[1])
-        again = StudyRecord(folder, {"a": (1, 2)}, {"command": "y"})
+        again = ResumableResults(folder, {"a": (1, 2)}, {"command": "y"})
         self.assertEqual(again.cells, record.cells)
         saved = json.loads(again.path.read_text())
         self.assertEqual((saved["command"], saved["rows"], saved["config"]), ("x", [1], {"a": [1, 2]}))
 
     def test_complete_runs_what_is_missing_and_keeps_the_order_of_the_jobs(self):
-        record, ran = StudyRecord(self.create_tempdir().full_path, {}, {}), []
+        record, ran = ResumableResults(self.create_tempdir().full_path, {}, {}), []
 
         def job(name):
             ran.append(name)
@@ -41,14 +41,14 @@ class StudyRecordTest(tf.test.TestCase):
 
     def test_refuses(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
-        StudyRecord(folder, {"a": 1}, {}).write()
+        ResumableResults(folder, {"a": 1}, {}).write()
         with self.assertRaisesRegex(ValueError, "another config .a: 1 there, 2 asked"):
-            StudyRecord(folder, {"a": 2}, {})
+            ResumableResults(folder, {"a": 2}, {})
         (folder / "results.json").write_text("{}")
         with self.assertRaisesRegex(ValueError, "is not the record of a study"):
-            StudyRecord(folder, {"a": 1}, {})
+            ResumableResults(folder, {"a": 1}, {})
         with self.assertRaisesRegex(ValueError, "must be a folder, but it is a file"):
-            StudyRecord(folder / "results.json", {}, {})
+            ResumableResults(folder / "results.json", {}, {})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from cnnf_tf.models import CNNF
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.utils.dtypes import dtype_policy
 from cnnf_tf.zoo import load_model, load_pretrained, model_sha256, pretrained, pretrained_card, pretrained_names
-from tests.models import tiny
+from tests.models import fixtures_models
 
 MOST_BYTES = 7_000_000
 
@@ -24,7 +24,7 @@ MOST_BYTES = 7_000_000
 def tiny_network(*, num_classes):
     """That of `tiny`, with an encoder, so that every kind of composite is there."""
     assert num_classes == 3
-    return Network(tiny.encoder(), tiny.network())
+    return Network(fixtures_models.encoder(), fixtures_models.network())
 
 
 class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
@@ -37,7 +37,7 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
 
     def packaged(self, name="tiny_one", **changes):
         """Packages a model in the folder; returns it."""
-        model = tiny.model(with_encoder=True, seed=3)
+        model = fixtures_models.model(with_encoder=True, seed=3)
         card = {
             "model": pretrained.model_arguments(model, name="tiny", network={}),
             "weights": pretrained.write_weights(model, self.folder / f"{name}.npz"),
@@ -65,7 +65,7 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
         for ours, theirs in zip(loaded.weights, model.weights, strict=True):
             self.assertAllEqual(ours, theirs.numpy().astype(np.float16).astype(np.float32))
             ours.assign(theirs)
-        self.assertAllEqual(loaded(tiny.images(3)), model(tiny.images(3)))
+        self.assertAllEqual(loaded(fixtures_models.images(3)), model(fixtures_models.images(3)))
         options = ("name", "network", "encoder")
         configs = [{k: v for k, v in each.get_config().items() if k not in options} for each in (loaded, model)]
         self.assertEqual(*configs)
@@ -84,7 +84,7 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLen(arrays, len(model.weights))
 
     def test_facts_about_the_weights(self):
-        model = tiny.model(seed=3)
+        model = fixtures_models.model(seed=3)
         facts = pretrained.write_weights(model, self.folder / "x.npz")
         content = (self.folder / "x.npz").read_bytes()
         self.assertEqual(facts["sha256"], hashlib.sha256(content).hexdigest())
@@ -95,11 +95,11 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters("mixed_bfloat16", "mixed_float16", "float64", "bfloat16")
     def test_global_dtype_policy_does_not_matter_and_stays(self, policy):
         self.packaged()
-        wanted = self.load()(tiny.images(3))
+        wanted = self.load()(fixtures_models.images(3))
         with dtype_policy(policy):
             model = self.load()
             self.assertEqual(keras.config.dtype_policy().name, policy)
-            found = model(tiny.images(3))
+            found = model(fixtures_models.images(3))
         self.assertAllEqual(found, wanted)
         policies = {layer.dtype_policy.name for layer in [model, *model._flatten_layers()]}
         self.assertEqual(policies, {"float32"})
@@ -186,7 +186,7 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(70_000.0, np.inf, np.nan)
     def test_weights_that_float16_cannot_hold(self, value):
-        model = tiny.model()
+        model = fixtures_models.model()
         bias = np.zeros(3, np.float32)
         bias[1] = value
         model.weights[-1].assign(bias)
@@ -205,7 +205,9 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
     def test_load_model_takes_the_name_with_its_prefix(self):
         self.packaged()
         with mock.patch.object(pretrained, "_place", return_value=self.folder):
-            self.assertAllEqual(load_model("pretrained:tiny_one")(tiny.images(2)), self.load()(tiny.images(2)))
+            self.assertAllEqual(
+                load_model("pretrained:tiny_one")(fixtures_models.images(2)), self.load()(fixtures_models.images(2))
+            )
             digest = hashlib.sha256((self.folder / "tiny_one.npz").read_bytes()).hexdigest()
             self.assertEqual(model_sha256("pretrained:tiny_one"), digest)
             with self.assertRaisesRegex(ValueError, "no pretrained model 'tiny'.* There are: tiny_one"):

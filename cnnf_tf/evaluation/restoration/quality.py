@@ -2,7 +2,7 @@
 
 The loop renders, in each iteration t, what the generative model believes the image to be, g(0), and moves h, its own
 view of the image, towards it. Either may be read as the restored image, see `RESTORED`. Both need a model whose h is
-the image (`ind = 0`). A model restores what it was trained to see: nothing is fitted to the corruption.
+the image (`encoder_blocks = 0`). A model restores what it was trained to see: nothing is fitted to the corruption.
 """
 
 import dataclasses
@@ -264,8 +264,8 @@ def check_model(model: CNNF) -> None:
         raise ValueError(f"restoration wants a CNNF, got a {type(model).__name__}.")
     if model.encoder is not None:
         raise ValueError(
-            "restoration wants a model whose h is the image (ind = 0), but this one has an encoder in front of the "
-            "loop: its g(0) and h are features of the encoder, not pictures."
+            "restoration wants a model whose h is the image (encoder_blocks = 0), but this one has an encoder in front "
+            "of the loop: its g(0) and h are features of the encoder, not pictures."
         )
 
 

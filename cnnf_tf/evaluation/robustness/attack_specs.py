@@ -24,7 +24,7 @@ TRANSFER = "transfer"
 
 
 @dataclasses.dataclass(frozen=True)
-class Threat:
+class AttackSpec:
     """One row of a robustness table.
 
     Attributes:
@@ -54,44 +54,45 @@ def _through(path: GradientPath) -> Functions:
     return functions
 
 
-def authors_threats(
+def baseline_suite(
     *,
-    radius: float,
+    epsilon: float,
     steps: int,
     step_size: float | None = None,
     restarts: int = 1,
     spsa_steps: int = 10,
     spsa_images: int = 100,
     transfer_from: CNNF | None = None,
-) -> list[Threat]:
+) -> list[AttackSpec]:
     """What the authors' evaluation runs: PGD and SPSA through the first pass and the full unroll, and transfer.
 
     Args:
-      radius: of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: of the l-inf ball, on the [0, 1] pixel scale.
       steps: of PGD; the authors take 7.
-      step_size: of PGD; None for `2.5 * radius / steps`.
+      step_size: of PGD; None for `2.5 * epsilon / steps`.
       restarts: of PGD.
       spsa_steps: of SPSA, with the authors' 128 samples and delta 0.01; each costs 257 forward passes.
       spsa_images: SPSA attacks the first so many images; 0 leaves it out.
       transfer_from: a model to make images on (with its own K and readout), for instance the plain CNN.
     """
-    pgd = PGD(radius=radius, steps=steps, step_size=step_size, restarts=restarts)
+    pgd = PGD(epsilon=epsilon, steps=steps, step_size=step_size, restarts=restarts)
     first, full = GradientPath.FIRST_PASS, GradientPath.FULL_UNROLL
-    threats = [Threat(f"PGD-{steps}", pgd, path.value, False, _through(path)) for path in (first, full)]
+    attack_specs = [AttackSpec(f"PGD-{steps}", pgd, path.value, False, _through(path)) for path in (first, full)]
     if spsa_images:
-        spsa = SPSA(radius=radius, steps=spsa_steps, samples=128, delta=0.01)
-        threats += [
-            Threat(f"SPSA-{spsa_steps}", spsa, path.value, True, _through(path), spsa_images) for path in (first, full)
+        spsa = SPSA(epsilon=epsilon, steps=spsa_steps, samples=128, delta=0.01)
+        attack_specs += [
+            AttackSpec(f"SPSA-{spsa_steps}", spsa, path.value, True, _through(path), spsa_images)
+            for path in (first, full)
         ]
     if transfer_from is not None:
         source = predictor(transfer_from)
-        threats.append(Threat(f"PGD-{steps}", pgd, TRANSFER, True, lambda *_: {"surrogate": source}))
-    return threats
+        attack_specs.append(AttackSpec(f"PGD-{steps}", pgd, TRANSFER, True, lambda *_: {"surrogate": source}))
+    return attack_specs
 
 
-def adaptive_threats(
-    *, radius: float, steps: int, step_size: float | None = None, residual_weight: float = 1.0, restarts: int = 1
-) -> list[Threat]:
+def adaptive_suite(
+    *, epsilon: float, steps: int, step_size: float | None = None, residual_weight: float = 1.0, restarts: int = 1
+) -> list[AttackSpec]:
     """Attacks aimed at the feedback itself; all go through the full unroll at the tested K'.
 
     PGD on the margin, through the averaged readout whatever is scored, on the loss of every pass at once, on images
@@ -99,12 +100,12 @@ def adaptive_threats(
     iterations as are scored.
 
     Args:
-      radius: see `authors_threats`, also for `steps`, `step_size` and `restarts`.
+      epsilon: see `baseline_suite`, also for `steps`, `step_size` and `restarts`.
       residual_weight: in nats per unit of the residual; see `residual_objective`.
     """
     full = GradientPath.FULL_UNROLL.value
-    pgd = PGD(radius=radius, steps=steps, step_size=step_size, restarts=restarts)
-    margin = PGD(radius=radius, steps=steps, step_size=step_size, restarts=restarts, loss="margin")
+    pgd = PGD(epsilon=epsilon, steps=steps, step_size=step_size, restarts=restarts)
+    margin = PGD(epsilon=epsilon, steps=steps, step_size=step_size, restarts=restarts, loss="margin")
 
     def averaged(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
         if readout == "average":
@@ -123,11 +124,11 @@ def adaptive_threats(
         return {"surrogate": predictor(model, iterations=2 * iterations, readout=readout)}
 
     return [
-        Threat(f"PGD-{steps} on the margin", margin, full, False, _through(GradientPath.FULL_UNROLL)),
-        Threat(f"PGD-{steps} on the average", pgd, full, False, _with_feedback(averaged)),
-        Threat(f"PGD-{steps} on every pass", pgd, full, False, _with_feedback(every_pass)),
-        Threat(f"PGD-{steps} minus residual", pgd, full, False, _with_feedback(residual)),
-        Threat(f"PGD-{steps} through 2 K'", pgd, full, False, _with_feedback(deeper)),
+        AttackSpec(f"PGD-{steps} on the margin", margin, full, False, _through(GradientPath.FULL_UNROLL)),
+        AttackSpec(f"PGD-{steps} on the average", pgd, full, False, _with_feedback(averaged)),
+        AttackSpec(f"PGD-{steps} on every pass", pgd, full, False, _with_feedback(every_pass)),
+        AttackSpec(f"PGD-{steps} minus residual", pgd, full, False, _with_feedback(residual)),
+        AttackSpec(f"PGD-{steps} through 2 K'", pgd, full, False, _with_feedback(deeper)),
     ]
 
 
@@ -136,14 +137,14 @@ def _with_feedback(functions: Functions) -> Functions:
     return lambda model, iterations, readout: functions(model, iterations, readout) if iterations else None
 
 
-def autoattack_threat(*, radius: float, num_images: int | None = None, **options: Any) -> Threat:
+def autoattack_spec(*, epsilon: float, num_images: int | None = None, **options: Any) -> AttackSpec:
     """AutoAttack's APGD-CE, APGD-DLR and Square through the full unroll; wants the extra `autoattack`.
 
     Args:
-      radius: of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: of the l-inf ball, on the [0, 1] pixel scale.
       num_images: how many of the first images to attack; None for all.
       **options: of `cnnf_tf.attacks.AutoAttack`.
     """
-    attack = AutoAttack(radius=radius, **options)
+    attack = AutoAttack(epsilon=epsilon, **options)
     path = GradientPath.FULL_UNROLL
-    return Threat("AutoAttack", attack, path.value, False, _through(path), num_images)
+    return AttackSpec("AutoAttack", attack, path.value, False, _through(path), num_images)

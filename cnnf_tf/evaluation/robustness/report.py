@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from cnnf_tf.attacks import PGD, GradientPath, predictor, run_attack
 from cnnf_tf.evaluation.robustness import sanity_checks as checks
-from cnnf_tf.evaluation.robustness.attack_specs import Threat
-from cnnf_tf.evaluation.robustness.sanity_checks import Finding
+from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec
+from cnnf_tf.evaluation.robustness.sanity_checks import SanityCheck
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.intervals import wilson_interval
@@ -25,7 +25,7 @@ class Score:
     """What one attack left of a model under one readout.
 
     Attributes:
-      threat: name of the attack.
+      attack_spec: name of the attack.
       path: a `GradientPath` name, or "transfer".
       black_box: whether the attack did without gradients of the model.
       readout: "last" or "average".
@@ -34,7 +34,7 @@ class Score:
       seconds: it took.
     """
 
-    threat: str
+    attack_spec: str
     path: str
     black_box: bool
     readout: str
@@ -50,7 +50,7 @@ class Score:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "threat": self.threat,
+            "attack_spec": self.attack_spec,
             "gradient_path": self.path,
             "black_box": self.black_box,
             "readout": self.readout,
@@ -68,44 +68,46 @@ class RobustnessReport:
 
     Attributes:
       iterations: K' the model was run with.
-      radius: on the [0, 1] pixel scale.
+      epsilon: on the [0, 1] pixel scale.
       seed: of every attack.
       clean: for each readout, bools over the images: classified correctly without an attack.
       scores: a row for each attack and readout.
-      findings: for each readout, the checks of the evaluation.
+      sanity_checks: for each readout, the checks of the evaluation.
     """
 
     iterations: int
-    radius: float
+    epsilon: float
     seed: int
     clean: dict[str, np.ndarray]
     scores: list[Score]
-    findings: dict[str, list[Finding]]
+    sanity_checks: dict[str, list[SanityCheck]]
 
-    def standing(self, readout: str) -> np.ndarray:
+    def robust(self, readout: str) -> np.ndarray:
         """Bools over the images: correct, and no attack of the table broke it."""
-        standing = self.clean[readout].copy()
+        robust = self.clean[readout].copy()
         for score in self.scores:
             if score.readout == readout:
-                standing[: len(score.survived)] &= score.survived
-        return standing
+                robust[: len(score.survived)] &= score.survived
+        return robust
 
     def minimum(self, readout: str) -> float:
         """The headline: the share of images that stand every attack; at most the smallest row over all images."""
-        return float(np.mean(self.standing(readout)))
+        return float(np.mean(self.robust(readout)))
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "iterations": self.iterations,
-            "radius": self.radius,
-            "radius_unit": "l-inf, pixels in [0, 1]",
+            "epsilon": self.epsilon,
+            "epsilon_unit": "l-inf, pixels in [0, 1]",
             "seed": self.seed,
             "num_images": len(next(iter(self.clean.values()))),
             "clean_accuracy": {readout: float(np.mean(correct)) for readout, correct in self.clean.items()},
             "minimum": {readout: self.minimum(readout) for readout in self.clean},
             "scores": [score.to_dict() for score in self.scores],
-            "checks": {name: [finding.to_dict() for finding in findings] for name, findings in self.findings.items()},
+            "checks": {
+                name: [check.to_dict() for check in sanity_checks] for name, sanity_checks in self.sanity_checks.items()
+            },
         }
 
     def table(self) -> str:
@@ -117,15 +119,15 @@ class RobustnessReport:
         rows.append(("none (clean)", "-", str(images), *clean))
         by_row: dict[tuple[str, str], dict[str, Score]] = {}
         for score in self.scores:
-            by_row.setdefault((score.threat, score.path), {})[score.readout] = score
-        for (threat, path), found in by_row.items():
+            by_row.setdefault((score.attack_spec, score.path), {})[score.readout] = score
+        for (attack_spec, path), found in by_row.items():
             cells = [_percent(found[readout].survived) if readout in found else "-" for readout in readouts]
-            rows.append((threat, path, str(len(next(iter(found.values())).survived)), *cells))
-        worst = [_percent(self.standing(readout)) for readout in readouts]
+            rows.append((attack_spec, path, str(len(next(iter(found.values())).survived)), *cells))
+        worst = [_percent(self.robust(readout)) for readout in readouts]
         rows.append(("MINIMUM (stands every attack)", "all", str(images), *worst))
         lines = [aligned(rows)]
-        for readout, findings in self.findings.items():
-            lines += ["", f"checks of this evaluation, readout {readout}:", *(finding.text() for finding in findings)]
+        for readout, sanity_checks in self.sanity_checks.items():
+            lines += ["", f"checks of this evaluation, readout {readout}:", *(check.text() for check in sanity_checks)]
         return "\n".join(lines)
 
 
@@ -134,8 +136,8 @@ def evaluate_robustness(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    threats: Sequence[Threat],
-    radius: float,
+    attack_specs: Sequence[AttackSpec],
+    epsilon: float,
     seed: int,
     iterations: int | None = None,
     readouts: Sequence[str] = tuple(READOUTS),
@@ -150,8 +152,8 @@ def evaluate_robustness(
       model: a CNN-F.
       images: float32 in [0, 1], `[images, height, width, channels]`.
       labels: integers, `[images]`.
-      threats: the attacks; see `threats.py`.
-      radius: of the checks' own attacks and for the report, l-inf on the [0, 1] pixel scale.
+      attack_specs: the attacks; see `attack_specs.py`.
+      epsilon: of the checks' own attacks and for the report, l-inf on the [0, 1] pixel scale.
       seed: of every attack.
       iterations: K'; None for the model's own.
       readouts: some of "last" and "average"; with K' = 0 they are the same and only the first is run.
@@ -161,59 +163,59 @@ def evaluate_robustness(
       progress: called with a line about each row before it runs.
 
     Raises:
-      ValueError: no images, images and labels of different number, no threats, or a bad setting.
+      ValueError: no images, images and labels of different number, no attack_specs, or a bad setting.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     if len(images) == 0 or len(images) != len(labels):
         raise ValueError(f"wanted as many labels as images and at least one, got {len(images)} and {len(labels)}.")
-    if not threats or not readouts:
+    if not attack_specs or not readouts:
         raise ValueError("wanted at least one attack and one readout, got none.")
     iterations = model.iterations if iterations is None else check_iterations(iterations)
     if iterations == 0:
         readouts = readouts[:1]
-    clean, scores, findings = {}, [], {}
+    clean, scores, sanity_checks = {}, [], {}
     for readout in readouts:
         predict = predictor(model, iterations=iterations, readout=readout)
         clean[readout] = _correct(predict, images, labels, batch_size)
-        for threat in threats:
-            functions = threat.functions(model, iterations, readout)
+        for attack_spec in attack_specs:
+            functions = attack_spec.functions(model, iterations, readout)
             if functions is None:
                 continue
-            progress(f"{threat.name}, {threat.path}, readout {readout}")
-            count = min(len(images), threat.num_images or len(images))
+            progress(f"{attack_spec.name}, {attack_spec.path}, readout {readout}")
+            count = min(len(images), attack_spec.num_images or len(images))
             dataset = tf.data.Dataset.from_tensor_slices((images[:count], labels[:count])).batch(batch_size)
-            scores.append(_score(threat, predict, dataset, readout, seed, functions))
+            scores.append(_score(attack_spec, predict, dataset, readout, seed, functions))
         if check_images:
             progress(f"checks, readout {readout}")
             rows = [score for score in scores if score.readout == readout]
-            findings[readout] = run_checks(
+            sanity_checks[readout] = run_sanity_checks(
                 model,
                 images[:check_images],
                 labels[:check_images],
                 scores=rows,
-                radius=radius,
+                epsilon=epsilon,
                 steps=check_steps,
                 seed=seed,
                 iterations=iterations,
                 readout=readout,
                 batch_size=batch_size,
             )
-    return RobustnessReport(iterations, radius, seed, clean, scores, findings)
+    return RobustnessReport(iterations, epsilon, seed, clean, scores, sanity_checks)
 
 
-def run_checks(
+def run_sanity_checks(
     model: CNNF,
     images: np.ndarray,
     labels: np.ndarray,
     *,
     scores: Sequence[Score],
-    radius: float,
+    epsilon: float,
     steps: int,
     seed: int,
     iterations: int,
     readout: str,
     batch_size: int = _BATCH,
-) -> list[Finding]:
+) -> list[SanityCheck]:
     """The checks of `checks.py` on a model, with PGD through the full unroll, and on the scores it was given.
 
     Args:
@@ -221,7 +223,7 @@ def run_checks(
       images: see `evaluate_robustness`, also for the rest; all of these images are used.
       labels: `[images]`.
       scores: rows over the same images and more, of this readout.
-      radius: of the ball.
+      epsilon: of the ball.
       steps: of PGD.
       seed: of PGD.
       iterations: K'.
@@ -236,24 +238,24 @@ def run_checks(
         checks.outputs_repeat(first, second),
         checks.gradients_inform(_gradients(predict, images, labels, batch_size)),
     ]
-    if radius == 0:
+    if epsilon == 0:
         return found
-    whole = PGD(radius=radius, steps=steps, stop_when_broken=False)
+    whole = PGD(epsilon=epsilon, steps=steps, early_stop=False)
     found.append(checks.loss_rises(whole(predict, batch, classes, seed=seed).losses.numpy()))
 
-    def standing(radius: float, steps: int) -> np.ndarray:
-        return ~PGD(radius=radius, steps=steps)(predict, batch, classes, seed=seed).success.numpy()
+    def robust(epsilon: float, steps: int) -> np.ndarray:
+        return ~PGD(epsilon=epsilon, steps=steps)(predict, batch, classes, seed=seed).success.numpy()
 
-    base = standing(radius, steps)
+    base = robust(epsilon, steps)
     found += [
-        checks.stronger_is_stronger("twice the radius", base, standing(min(1.0, 2 * radius), steps)),
-        checks.stronger_is_stronger("twice the steps", base, standing(radius, 2 * steps)),
-        checks.unbounded_breaks(standing(1.0, steps)),
+        checks.stronger_is_stronger("twice the epsilon", base, robust(min(1.0, 2 * epsilon), steps)),
+        checks.stronger_is_stronger("twice the steps", base, robust(epsilon, 2 * steps)),
+        checks.unbounded_breaks(robust(1.0, steps)),
     ]
     return found + _compare(scores)
 
 
-def _compare(scores: Sequence[Score]) -> list[Finding]:
+def _compare(scores: Sequence[Score]) -> list[SanityCheck]:
     """What the rows of a table say about each other, on the images each pair shares."""
     white = [score for score in scores if not score.black_box and score.path != GradientPath.FIRST_PASS.value]
     found = []
@@ -261,25 +263,33 @@ def _compare(scores: Sequence[Score]) -> list[Finding]:
         shared = [score.survived[: len(black.survived)] for score in white]
         shared = [survived for survived in shared if len(survived) == len(black.survived)]
         if shared:
-            name = f"{black.threat} ({black.path})"
+            name = f"{black.attack_spec} ({black.path})"
             found.append(checks.white_box_beats_black_box(name, np.all(shared, axis=0), black.survived))
     for first in (score for score in scores if score.path == GradientPath.FIRST_PASS.value):
-        same = [s for s in scores if s.threat == first.threat and s.path == GradientPath.FULL_UNROLL.value]
+        same = [s for s in scores if s.attack_spec == first.attack_spec and s.path == GradientPath.FULL_UNROLL.value]
         if same and not first.black_box:
             found.append(checks.first_pass_is_not_enough(first.survived, same[0].survived))
     return found
 
 
 def _score(
-    threat: Threat, predict: Any, dataset: tf.data.Dataset, readout: str, seed: int, functions: dict[str, Any]
+    attack_spec: AttackSpec, predict: Any, dataset: tf.data.Dataset, readout: str, seed: int, functions: dict[str, Any]
 ) -> Score:
     start = time.perf_counter()
-    report = run_attack(threat.attack, predict, dataset, seed=seed, **functions)
+    report = run_attack(attack_spec.attack, predict, dataset, seed=seed, **functions)
     survived = report.clean_correct & (report.predictions == report.labels)
     repeated = ("num_images", "robust_accuracy", "success_rate")
     details = {name: value for name, value in report.to_dict().items() if name not in repeated}
-    details = {"settings": threat.attack.settings(), **details}
-    return Score(threat.name, threat.path, threat.black_box, readout, survived, details, time.perf_counter() - start)
+    details = {"settings": attack_spec.attack.settings(), **details}
+    return Score(
+        attack_spec.name,
+        attack_spec.path,
+        attack_spec.black_box,
+        readout,
+        survived,
+        details,
+        time.perf_counter() - start,
+    )
 
 
 def _correct(predict: Any, images: np.ndarray, labels: np.ndarray, batch_size: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Checks of a robustness evaluation itself: is the attack as strong as it should be, or is the number too good?
 
-Each check is a pure function of what an evaluation measured and returns a `Finding` with the likely cause and the
+Each check is a pure function of what an evaluation measured and returns a `SanityCheck` with the likely cause and the
 remedy. They follow Carlini et al. 2019, "On evaluating adversarial robustness" (section 5), Athalye et al. 2018,
 "Obfuscated gradients give a false sense of security" (section 3.1), and the flags of Croce & Hein's AutoAttack.
 """
@@ -18,7 +18,7 @@ _UNBOUNDED_ACCURACY = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class SanityCheck:
     """The outcome of one check.
 
     Attributes:
@@ -46,12 +46,12 @@ class Finding:
         return dataclasses.asdict(self) | {"passed": bool(self.passed)}  # NumPy's bools are no JSON
 
 
-def logits_not_probabilities(logits: ArrayLike) -> Finding:
+def logits_not_probabilities(logits: ArrayLike) -> SanityCheck:
     """Rows that lie in [0, 1] and sum to 1 are probabilities, `[images, classes]`."""
     rows = np.asarray(logits, np.float64)
     inside = (rows >= -_PROBABILITY_TOLERANCE) & (rows <= 1 + _PROBABILITY_TOLERANCE)
     share = float(np.mean(inside.all(-1) & (np.abs(rows.sum(-1) - 1) < _PROBABILITY_TOLERANCE)))
-    return Finding(
+    return SanityCheck(
         "outputs are logits",
         share < 0.5,
         f"{100 * share:.0f} % of {len(rows)} outputs look like probabilities",
@@ -60,11 +60,11 @@ def logits_not_probabilities(logits: ArrayLike) -> Finding:
     )
 
 
-def outputs_repeat(first: ArrayLike, second: ArrayLike) -> Finding:
+def outputs_repeat(first: ArrayLike, second: ArrayLike) -> SanityCheck:
     """Two calls on the same images must agree, `[images, classes]` each."""
     difference = float(np.max(np.abs(np.asarray(first, np.float64) - np.asarray(second, np.float64))))
     scale = float(np.max(np.abs(first))) or 1.0
-    return Finding(
+    return SanityCheck(
         "outputs repeat between calls",
         difference <= 1e-5 * scale,
         f"largest difference {difference:.1e}",
@@ -73,7 +73,7 @@ def outputs_repeat(first: ArrayLike, second: ArrayLike) -> Finding:
     )
 
 
-def gradients_inform(gradients: ArrayLike) -> Finding:
+def gradients_inform(gradients: ArrayLike) -> SanityCheck:
     """Loss gradients with respect to the images, `[images, height, width, channels]`: not zero, not alike."""
     rows = np.asarray(gradients, np.float64).reshape(len(np.asarray(gradients)), -1)
     norms = np.linalg.norm(rows, axis=-1)
@@ -82,7 +82,7 @@ def gradients_inform(gradients: ArrayLike) -> Finding:
     constant = len(directions) > 1 and float(np.std(directions, axis=0).max()) < 1e-6
     share = float(np.mean(useless))
     evidence = f"{100 * share:.1f} % of {len(rows)} gradients are zero or not finite"
-    return Finding(
+    return SanityCheck(
         "gradients are informative",
         share <= _ZERO_SHARE and not constant,
         evidence + (", the rest are all alike" if constant else ""),
@@ -91,11 +91,11 @@ def gradients_inform(gradients: ArrayLike) -> Finding:
     )
 
 
-def loss_rises(losses: ArrayLike) -> Finding:
+def loss_rises(losses: ArrayLike) -> SanityCheck:
     """The mean loss before each step and after the last, `[steps + 1]`, with no image taken out of the work."""
     curve = np.asarray(losses, np.float64)
     rise = float(curve[-1] - curve[0])
-    return Finding(
+    return SanityCheck(
         "the loss rises along the attack",
         bool(np.isfinite(curve).all()) and rise > 0 and curve[-1] >= curve.max() - 0.1 * (curve.max() - curve.min()),
         f"{curve[0]:.3f} before the first step, {curve[-1]:.3f} after the last, highest {curve.max():.3f}",
@@ -104,40 +104,40 @@ def loss_rises(losses: ArrayLike) -> Finding:
     )
 
 
-def stronger_is_stronger(change: str, weaker: ArrayLike, stronger: ArrayLike) -> Finding:
-    """More radius or more steps must not leave more images standing.
+def stronger_is_stronger(change: str, weaker: ArrayLike, stronger: ArrayLike) -> SanityCheck:
+    """A larger epsilon or more steps must not leave more images standing.
 
     Args:
-      change: what was increased, as "twice the radius".
+      change: what was increased, as "twice the epsilon".
       weaker: which images stand the weaker attack, bools `[images]`.
       stronger: the same images under the stronger attack.
     """
     before, after = _accuracies(weaker, stronger)
-    return Finding(
+    return SanityCheck(
         f"{change} is not weaker",
         after <= before + _noise(weaker, stronger),
         f"{_percent(before)} -> {_percent(after)} of {len(np.asarray(weaker))} images stand",
         "the attack has not converged, or gradients mislead it",
-        "report the stronger of the two, use more steps and restarts and a step size that fits the radius",
+        "report the stronger of the two, use more steps and restarts and a step size that fits the epsilon",
     )
 
 
-def unbounded_breaks(survived: ArrayLike) -> Finding:
+def unbounded_breaks(survived: ArrayLike) -> SanityCheck:
     """With the whole pixel range allowed nothing can stand, bools `[images]`."""
     share = float(np.mean(survived))
-    return Finding(
+    return SanityCheck(
         "an unbounded attack breaks everything",
         share <= _UNBOUNDED_ACCURACY,
-        f"{_percent(share)} of {len(np.asarray(survived))} images stand radius 1",
+        f"{_percent(share)} of {len(np.asarray(survived))} images stand epsilon 1",
         "the attack gets stuck: masked gradients, a step size too small for the way to go, or a bug in the attack",
         "do not report this attack alone; add gradient-free and transfer attacks",
     )
 
 
-def white_box_beats_black_box(black_box: str, white: ArrayLike, black: ArrayLike) -> Finding:
+def white_box_beats_black_box(black_box: str, white: ArrayLike, black: ArrayLike) -> SanityCheck:
     """An attack that sees gradients must break at least what one without them breaks (same images)."""
     with_gradients, without = _accuracies(white, black)
-    return Finding(
+    return SanityCheck(
         f"{black_box} does not beat white-box",
         with_gradients <= without + _noise(white, black),
         f"white-box {_percent(with_gradients)}, {black_box} {_percent(without)} of {len(np.asarray(white))} images",
@@ -146,20 +146,20 @@ def white_box_beats_black_box(black_box: str, white: ArrayLike, black: ArrayLike
     )
 
 
-def first_pass_is_not_enough(first_pass: ArrayLike, full_unroll: ArrayLike) -> Finding:
+def first_pass_is_not_enough(first_pass: ArrayLike, full_unroll: ArrayLike) -> SanityCheck:
     """An attack on the first pass does not see the loop; where it is the weaker one it must not be the score."""
     first, full = _accuracies(first_pass, full_unroll)
     noise = _noise(first_pass, full_unroll)
     evidence = f"first pass {_percent(first)}, full unroll {_percent(full)} of {len(np.asarray(first_pass))} images"
     if full > first + noise:
-        return Finding(
+        return SanityCheck(
             "the full unroll is the stronger path",
             False,
             evidence,
             "gradients through the loop are masked (flat or noisy), so the attack that ignores the loop does better",
             "report the first-pass number, and give the full unroll more steps, restarts or another loss",
         )
-    return Finding(
+    return SanityCheck(
         "the first-pass attack sees the defence",
         first <= full + noise,
         evidence,

@@ -30,15 +30,15 @@ Exporter = Callable[[CNNF, pathlib.Path, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Setup:
+class BenchmarkNetwork:
     """A network with the authors' settings; lengths are on the [0, 1] pixel scale."""
 
     network: str
     image_shape: tuple[int, int, int]
     batch_size: int
-    ind: int
+    encoder_blocks: int
     iterations: int
-    radius: float
+    epsilon: float
     step_size: float
     clean_weight: float
     heavy: bool = False
@@ -47,13 +47,15 @@ class Setup:
     """Further arguments of the network's function."""
 
 
-_FASHION = Setup("fashion_cnn", (28, 28, 1), 256, 2, 1, 0.1, 0.071 / 2, 0.1)
-_WIDE = Setup("wide_resnet", (32, 32, 3), 32, 5, 2, 8 / 255, 0.02 / 2, 0.05, heavy=True)
+_FASHION = BenchmarkNetwork("fashion_cnn", (28, 28, 1), 256, 2, 1, 0.1, 0.071 / 2, 0.1)
+_WIDE = BenchmarkNetwork("wide_resnet", (32, 32, 3), 32, 5, 2, 8 / 255, 0.02 / 2, 0.05, heavy=True)
 SETUPS = {setup.network: setup for setup in (_FASHION, _WIDE)}
 """The two networks of the paper; the wide one is WRN-40-2."""
 SMOKE_SETUPS = {
     "fashion_cnn": dataclasses.replace(_FASHION, batch_size=2, heavy=True),
-    "wide_resnet": dataclasses.replace(_WIDE, batch_size=2, ind=1, options=(("depth", 10), ("widen_factor", 1))),
+    "wide_resnet": dataclasses.replace(
+        _WIDE, batch_size=2, encoder_blocks=1, options=(("depth", 10), ("widen_factor", 1))
+    ),
 }
 """Two images, and a WRN-10-1: to see that everything runs."""
 RECONSTRUCTION_WEIGHT = 0.1
@@ -66,8 +68,8 @@ class Case:
     """One thing to time; times and memory are those of the whole batch."""
 
     kind: str
-    setup: Setup
-    ind: int
+    setup: BenchmarkNetwork
+    encoder_blocks: int
     iterations: int
     batch_size: int
     dtype: str = "float32"
@@ -83,10 +85,10 @@ class Case:
         setup = dict(values["setup"])
         setup["image_shape"] = tuple(setup["image_shape"])
         setup["options"] = tuple((name, value) for name, value in setup["options"])
-        return cls(**{**values, "setup": Setup(**setup)})
+        return cls(**{**values, "setup": BenchmarkNetwork(**setup)})
 
 
-class Workbench:
+class CaseBuilder:
     """Builds cases; those on the same network share its model.
 
     Args:
@@ -101,7 +103,7 @@ class Workbench:
 
     def model(self, case: Case) -> CNNF:
         """The model of a case, compiled with the optimiser."""
-        key = (case.setup, case.ind, case.iterations if case.kind in TRAININGS else None, case.dtype)
+        key = (case.setup, case.encoder_blocks, case.iterations if case.kind in TRAININGS else None, case.dtype)
         if key not in self._models:
             self._models[key] = _build_model(case, self._seed)
         return self._models[key]
@@ -113,7 +115,7 @@ class Workbench:
         if case.kind == ADVERSARIAL_TRAINING:
             step = bare(case.batch_size, iterations=0, gradient="images")
             update = bare(2 * case.batch_size, iterations=case.iterations, gradient="weights")
-            return lower_bound.together(update, lower_bound.together(step, times=ATTACK_STEPS))
+            return lower_bound.combine(update, lower_bound.combine(step, times=ATTACK_STEPS))
         iterations = 0 if case.kind == ATTACK_FIRST_PASS else case.iterations
         return bare(case.batch_size, iterations=iterations, gradient=gradient)
 
@@ -178,7 +180,7 @@ def _build_model(case: Case, seed: int) -> CNNF:
         model = CNNF.from_name(
             case.setup.network,
             image_shape=case.setup.image_shape,
-            network={"ind": case.ind, "num_classes": _CLASSES, **dict(case.setup.options)},
+            network={"encoder_blocks": case.encoder_blocks, "num_classes": _CLASSES, **dict(case.setup.options)},
             iterations=case.iterations,
             reconstruction_weight=RECONSTRUCTION_WEIGHT,
         )
@@ -190,11 +192,11 @@ def _build_model(case: Case, seed: int) -> CNNF:
 def _pgd(case: Case, model: CNNF, *, steps: int) -> attacks.BoundAttack:
     """One step from the images along the case's path, or the authors' PGD through the first pass, to train on."""
     pgd = attacks.PGD(
-        radius=case.setup.radius,
+        epsilon=case.setup.epsilon,
         step_size=case.setup.step_size,
         steps=steps,
         random_start=steps > 1,
-        stop_when_broken=False,
+        early_stop=False,
     )
     path = "full_unroll" if case.kind == ATTACK_FULL_UNROLL else "first_pass"
     source = attacks.gradient_source(model, path, iterations=case.iterations)

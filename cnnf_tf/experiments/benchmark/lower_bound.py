@@ -80,7 +80,7 @@ def work(model: CNNF, batch_size: int, *, iterations: int, gradient: str = "") -
     return found
 
 
-def together(*parts: Work, times: int = 1) -> Work:
+def combine(*parts: Work, times: int = 1) -> Work:
     """The sum of several pieces of work, each done `times` times."""
     return sum((Counter({op: times * count for op, count in part.items()}) for part in parts), Counter())
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from cnnf_tf.experiments.benchmark.cases import Case, Workbench
+from cnnf_tf.experiments.benchmark.cases import Case, CaseBuilder
 from cnnf_tf.experiments.benchmark.timing import Failure
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     tf.reduce_sum(tf.ones([64, 64]) @ tf.ones([64, 64])).numpy()  # the runtime and its threads
     baseline = _peak()
-    run = Workbench({}).build(case)
+    run = CaseBuilder({}).build(case)
     for _ in range(2):
         run()
     print(json.dumps({"baseline": baseline, "peak": _peak()}))

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
 from cnnf_tf.experiments.benchmark import cases as known
-from cnnf_tf.experiments.benchmark.cases import Case, Setup
+from cnnf_tf.experiments.benchmark.cases import BenchmarkNetwork, Case
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.validation import positive_int
 
@@ -33,7 +33,7 @@ class BenchmarkOptions:
       batch_size: images; None for each network's own (256 and 32).
       repeats: rounds; the medians are taken over them.
       full: whether to time every combination. The short plan times everything in the first dtype and mode, and the
-        other dtypes and modes only with the authors' K and `ind` and only of inference, attacks and training; of the
+        other dtypes and modes only with the authors' K and split and only of inference, attacks and training; of the
         wide network it leaves out what takes minutes: h = the image outside of inference, and gradients in other modes.
       smoke: whether to replace the networks by tiny ones.
 
@@ -72,7 +72,7 @@ class BenchmarkOptions:
         if self.batch_size is not None:
             positive_int("batch_size", self.batch_size)
 
-    def setups(self) -> Iterator[Setup]:
+    def setups(self) -> Iterator[BenchmarkNetwork]:
         """The networks to time, at the batch size to time them with."""
         for name in self.networks:
             setup = (known.SMOKE_SETUPS if self.smoke else known.SETUPS)[name]
@@ -88,18 +88,22 @@ def timed_groups(options: BenchmarkOptions, *, exporters: Sequence[str]) -> list
     """
     parts = PARTS | {"export": tuple(f"{known.EXPORT} {name}" for name in exporters)}
     groups = [
-        [case for kind in kinds for case in _cases(options, setup, ind, kind)]
+        [case for kind in kinds for case in _cases(options, setup, encoder_blocks, kind)]
         for setup in options.setups()
-        for ind in dict.fromkeys((setup.ind, 0))
+        for encoder_blocks in dict.fromkeys((setup.encoder_blocks, 0))
         for part, kinds in parts.items()
         if part in options.cases
     ]
     return [group for group in groups if group]
 
 
-def _cases(options: BenchmarkOptions, setup: Setup, ind: int, kind: str) -> Iterator[Case]:
+def _cases(options: BenchmarkOptions, setup: BenchmarkNetwork, encoder_blocks: int, kind: str) -> Iterator[Case]:
     """The cases of one kind on one network."""
-    own, inference, exported = ind == setup.ind, kind == known.INFERENCE, kind.startswith(known.EXPORT)
+    own, inference, exported = (
+        encoder_blocks == setup.encoder_blocks,
+        kind == known.INFERENCE,
+        kind.startswith(known.EXPORT),
+    )
     if not options.full and not own and (exported or (setup.heavy and not inference)):
         return
     counts = [setup.iterations]
@@ -113,20 +117,20 @@ def _cases(options: BenchmarkOptions, setup: Setup, ind: int, kind: str) -> Iter
             main = (dtype, mode) == first
             if main or options.full or (own and _also(options, setup, kind, dtype, mode)):
                 for count in counts if main or options.full else [setup.iterations]:
-                    yield Case(kind, setup, ind, count, setup.batch_size, dtype, mode)
+                    yield Case(kind, setup, encoder_blocks, count, setup.batch_size, dtype, mode)
     if own and _grows(options, setup, kind):
         for batch_size in _smaller(setup.batch_size):
-            yield Case(kind, setup, ind, setup.iterations, batch_size, *first)
+            yield Case(kind, setup, encoder_blocks, setup.iterations, batch_size, *first)
 
 
-def _also(options: BenchmarkOptions, setup: Setup, kind: str, dtype: str, mode: str) -> bool:
+def _also(options: BenchmarkOptions, setup: BenchmarkNetwork, kind: str, dtype: str, mode: str) -> bool:
     """Whether the short plan has this kind in a dtype and mode other than the first ones."""
     if dtype != options.dtypes[0]:
         return mode == options.modes[0] and kind in (known.INFERENCE, known.TRAINING)
     return kind == known.INFERENCE or (not setup.heavy and kind in (known.ATTACK_FULL_UNROLL, known.TRAINING))
 
 
-def _grows(options: BenchmarkOptions, setup: Setup, kind: str) -> bool:
+def _grows(options: BenchmarkOptions, setup: BenchmarkNetwork, kind: str) -> bool:
     """Whether growth with the batch and, for memory, with K is looked at."""
     return kind in (known.INFERENCE, known.TRAINING) and (options.full or not setup.heavy)
 
@@ -139,7 +143,7 @@ def _smaller(batch_size: int) -> list[int]:
 def memory_cases(options: BenchmarkOptions) -> list[Case]:
     """The cases whose memory is measured: every kind, and its growth with K and with the batch.
 
-    All are in the first dtype, as a `tf.function`, and at the authors' `ind`.
+    All are in the first dtype, as a `tf.function`, and at the authors' `encoder_blocks`.
     """
     found = []
     for setup in options.setups() if "memory" in options.cases else ():
@@ -150,5 +154,5 @@ def memory_cases(options: BenchmarkOptions) -> list[Case]:
                 sizes += [(count, setup.batch_size) for count in ends]
                 sizes += [(setup.iterations, batch_size) for batch_size in _smaller(setup.batch_size)]
             for count, batch_size in dict.fromkeys(sizes):
-                found.append(Case(kind, setup, setup.ind, count, batch_size, options.dtypes[0]))
+                found.append(Case(kind, setup, setup.encoder_blocks, count, batch_size, options.dtypes[0]))
     return found[:1] if options.smoke and not options.full else found

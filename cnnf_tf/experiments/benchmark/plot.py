@@ -47,7 +47,7 @@ def benchmark_figure(report: BenchmarkReport, stem: str | os.PathLike[str]) -> l
 
 
 def _network_and_ind(row: Row) -> str:
-    return f"{row.case.setup.network}, ind {row.case.ind}"
+    return f"{row.case.setup.network}, encoder_blocks {row.case.encoder_blocks}"
 
 
 def _network_and_kind(row: Row) -> str:

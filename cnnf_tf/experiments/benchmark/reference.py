@@ -31,9 +31,9 @@ class ReferenceError(RuntimeError):
 
 
 def compared(case: Case) -> bool:
-    """Whether the authors' code is timed on this case: float32, as a `tf.function` of ours, their `ind`, full batch."""
-    theirs = ("float32", "function", case.setup.ind, case.setup.batch_size)
-    if (case.dtype, case.mode, case.ind, case.batch_size) != theirs:
+    """Whether the authors' code is timed on this case: float32, as a `tf.function`, their split, full batch."""
+    theirs = ("float32", "function", case.setup.encoder_blocks, case.setup.batch_size)
+    if (case.dtype, case.mode, case.encoder_blocks, case.batch_size) != theirs:
         return False
     return case.iterations in ITERATIONS if case.kind == cases.INFERENCE else not case.kind.startswith(cases.EXPORT)
 

@@ -46,7 +46,7 @@ class Reference:
         # Their pixels are in [-1, 1], so their lengths are twice ours.
         self._images = 2 * torch.rand(case["batch_size"], channels, height, width) - 1
         self._labels = torch.randint(_CLASSES, (case["batch_size"],))
-        self._radius, self._step_size = 2 * self._setup["radius"], 2 * self._setup["step_size"]
+        self._epsilon, self._step_size = 2 * self._setup["epsilon"], 2 * self._setup["step_size"]
         self._optimizer = torch.optim.SGD(self._model.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4)
 
     def step(self) -> Step:
@@ -61,13 +61,13 @@ class Reference:
         return steps[self._case["kind"]]
 
     def _build(self) -> Any:
-        ind, options = self._case["ind"], dict(self._setup["options"])
+        encoder_blocks, options = self._case["encoder_blocks"], dict(self._setup["options"])
         if self._setup["network"] == "fashion_cnn":
             model = importlib.import_module("cnnf.model_mnist").CNNF
-            return model(_CLASSES, ind=ind, cycles=self._cycles, res_param=0.1)
+            return model(_CLASSES, encoder_blocks=encoder_blocks, cycles=self._cycles, res_param=0.1)
         model = importlib.import_module("cnnf.model_cifar").WideResNet
         depth, width = options.get("depth", 40), options.get("widen_factor", 2)
-        return model(depth, _CLASSES, width, 0.0, ind, self._cycles, 0.1)
+        return model(depth, _CLASSES, width, 0.0, encoder_blocks, self._cycles, 0.1)
 
     def _infer(self) -> Any:
         self._model.eval()
@@ -95,7 +95,7 @@ class Reference:
         self._model.requires_grad_(False)
         delta = torch.zeros_like(images)
         if random_start:
-            delta.uniform_(-self._radius, self._radius)
+            delta.uniform_(-self._epsilon, self._epsilon)
             delta = torch.clamp(images + delta, -1, 1) - images
         for _ in range(steps):
             delta.requires_grad_(True)
@@ -103,7 +103,7 @@ class Reference:
             loss = torch.nn.functional.cross_entropy(logits, self._labels, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, delta)
             with torch.no_grad():
-                delta = torch.clamp(delta + self._step_size * gradient.sign(), -self._radius, self._radius)
+                delta = torch.clamp(delta + self._step_size * gradient.sign(), -self._epsilon, self._epsilon)
                 delta = torch.clamp(images + delta, -1, 1) - images
         self._model.requires_grad_(True)
         return (images + delta).detach()

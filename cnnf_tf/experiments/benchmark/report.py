@@ -77,7 +77,7 @@ class Row:
         return {
             "case": case.kind,
             "network": case.setup.network,
-            "ind": str(case.ind),
+            "encoder_blocks": str(case.encoder_blocks),
             "K": str(case.iterations),
             "batch": str(case.batch_size),
             "dtype": case.dtype,

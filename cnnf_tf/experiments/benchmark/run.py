@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cnnf_tf.experiments.benchmark.cases import EXPORTERS, Case, Exporter, Workbench
+from cnnf_tf.experiments.benchmark.cases import EXPORTERS, Case, CaseBuilder, Exporter
 from cnnf_tf.experiments.benchmark.lower_bound import floor, random_inputs
 from cnnf_tf.experiments.benchmark.memory import peak_memory
 from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, memory_cases, timed_groups
@@ -49,8 +49,10 @@ def run_benchmark(
     with worker or contextlib.nullcontext():
         for group in timed_groups(options, exporters=list(exporters)):
             case = group[0]
-            progress(f"time: {case.setup.network} {case.kind}, ind {case.ind}: {len(group)} cases")
-            found += _time_group(group, Workbench(exporters), worker, options.repeats)
+            progress(
+                f"time: {case.setup.network} {case.kind}, encoder_blocks {case.encoder_blocks}: {len(group)} cases"
+            )
+            found += _time_group(group, CaseBuilder(exporters), worker, options.repeats)
             if worker is not None:
                 worker.forget()
                 about["reference"] = worker.about
@@ -64,7 +66,7 @@ def run_benchmark(
 
 
 def _time_group(
-    group: Sequence[Case], bench: Workbench, worker: ReferenceWorker | None, repeats: int
+    group: Sequence[Case], bench: CaseBuilder, worker: ReferenceWorker | None, repeats: int
 ) -> list[Measured]:
     """Each round: the floor of a case, the case, the authors' code on it, and then the next case."""
     inputs = random_inputs()

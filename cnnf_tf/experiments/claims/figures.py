@@ -12,7 +12,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 _ACCURACY: dict[str, tuple[str, str, Callable[[Mapping[str, Any]], str]]] = {
-    "radii": ("radius", "radius (l-inf, pixels in [0, 1])", lambda row: f"{row['model']}, {row['readout']}"),
+    "epsilons": ("epsilon", "epsilon (l-inf, pixels in [0, 1])", lambda row: f"{row['model']}, {row['readout']}"),
     "trained": ("iterations", "K, iterations in training and test", lambda row: _radius_name(row)),
     "tested": ("iterations", "K', iterations in test", lambda row: f"{_radius_name(row)}, {row['readout']}"),
 }
@@ -20,7 +20,7 @@ _ACCURACY: dict[str, tuple[str, str, Callable[[Mapping[str, Any]], str]]] = {
 
 
 def accuracy_figure(part: str, rows: Rows, stem: str | os.PathLike[str], *, title: str) -> list[pathlib.Path]:
-    """(a) to (c) Accuracy under PGD: against its radius, the trained K and the tested K' (a panel for each model)."""
+    """(a) to (c) Accuracy under PGD: against its epsilon, the trained K and the tested K' (a panel for each model)."""
     x, x_label, label = _ACCURACY[part]
     models = list(dict.fromkeys(row["model"] for row in rows))
     panels: dict[str, Rows] = {title: rows}
@@ -52,8 +52,8 @@ def accuracy_figure(part: str, rows: Rows, stem: str | os.PathLike[str], *, titl
 def needed_figure(rows: Rows, stem: str | os.PathLike[str], *, title: str) -> list[pathlib.Path]:
     """(d) Mean number of iterations until the label stays, against three kinds of difficulty."""
     kinds = {
-        "radius of PGD on the first pass": [row for row in rows if row["difficulty"] == "radius"],
-        "severity of a corruption": [row for row in rows if row["difficulty"] not in ("radius", "margin")],
+        "epsilon of PGD on the first pass": [row for row in rows if row["difficulty"] == "epsilon"],
+        "severity of a corruption": [row for row in rows if row["difficulty"] not in ("epsilon", "margin")],
         "margin of the first pass (bin 1: largest)": [row for row in rows if row["difficulty"] == "margin"],
     }
     figure = new_figure(11.5, 4.2)
@@ -84,4 +84,4 @@ def needed_figure(rows: Rows, stem: str | os.PathLike[str], *, title: str) -> li
 
 
 def _radius_name(row: Mapping[str, Any]) -> str:
-    return "clean" if row["radius"] == 0 else f"PGD, radius {row['radius']:g}"
+    return "clean" if row["epsilon"] == 0 else f"PGD, epsilon {row['epsilon']:g}"

@@ -25,14 +25,14 @@ def batches(images: np.ndarray, labels: np.ndarray, batch_size: int = _BATCH) ->
     return tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size)
 
 
-def count_standing(
+def count_robust(
     model: CNNF,
     images: np.ndarray,
     labels: np.ndarray,
     *,
     iterations: int,
     readout: str,
-    radius: float,
+    epsilon: float,
     steps: int,
     seed: int,
     paths: Sequence[str],
@@ -48,37 +48,37 @@ def count_standing(
       labels: integers `[images]`.
       iterations: K'.
       readout: "last" or "average".
-      radius: l-inf, on the [0, 1] pixel scale.
-      steps: of PGD, each of 2.5 * radius / steps, from a random start.
+      epsilon: l-inf, on the [0, 1] pixel scale.
+      steps: of PGD, each of 2.5 * epsilon / steps, from a random start.
       seed: of the random start.
       paths: names of `GradientPath`, at least one; with K' = 0 there is one path whatever is given.
     """
     predict = predictor(model, iterations=iterations, readout=readout)
-    attack = PGD(radius=radius, steps=steps)
+    attack = PGD(epsilon=epsilon, steps=steps)
     for path in paths if iterations else paths[:1]:
         if len(images):
             source = gradient_source(model, path, iterations=iterations, readout=readout)
             report = run_attack(attack, predict, batches(images, labels), seed=seed, surrogate=source)
-            standing = report.clean_correct & (report.predictions == report.labels)
-            images, labels = images[standing], labels[standing]
+            robust = report.clean_correct & (report.predictions == report.labels)
+            images, labels = images[robust], labels[robust]
     return len(images)
 
 
 def first_pass_adversaries(
-    model: CNNF, images: np.ndarray, labels: np.ndarray, *, radius: float, steps: int, seed: int
+    model: CNNF, images: np.ndarray, labels: np.ndarray, *, epsilon: float, steps: int, seed: int
 ) -> np.ndarray:
     """Images that PGD made against the first pass: broken where the plain CNN is, for feedback to repair.
 
     Args:
       model: a CNN-F.
-      images: as in `count_standing`, also for the rest.
+      images: as in `count_robust`, also for the rest.
       labels: `[images]`.
-      radius: 0 gives the images back.
+      epsilon: 0 gives the images back.
       steps: of PGD.
       seed: of the random start.
     """
     first = gradient_source(model, GradientPath.FIRST_PASS)
-    return run_attack(PGD(radius=radius, steps=steps), first, batches(images, labels), seed=seed).images
+    return run_attack(PGD(epsilon=epsilon, steps=steps), first, batches(images, labels), seed=seed).images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +179,7 @@ def jobs(config: ConfigDict, data_dir: str | None) -> Iterator[tuple[str, str, i
         def measure(model: CNNF) -> list[dict[str, Any]]:
             dataset = data.load(config.data.name, parts.clean_split, batch_size=_BATCH, data_dir=data_dir)
             result = evaluate_passes(model, dataset, iterations=iterations)
-            common = {"radius": 0.0, "num_images": result.num_images}
+            common = {"epsilon": 0.0, "num_images": result.num_images}
             return [
                 common | {"iterations": passes, "readout": readout, "correct": correct}
                 for readout, counts in result.correct.items()
@@ -188,30 +188,30 @@ def jobs(config: ConfigDict, data_dir: str | None) -> Iterator[tuple[str, str, i
 
         return measure
 
-    def attacked(part: str, iterations: int, readout: str, radius: float) -> Measure:
+    def attacked(part: str, iterations: int, readout: str, epsilon: float) -> Measure:
         pictures, classes = images[: parts[part].num_images], labels[: parts[part].num_images]
-        where: dict[str, Any] = {"iterations": iterations, "readout": readout, "radius": radius}
+        where: dict[str, Any] = {"iterations": iterations, "readout": readout, "epsilon": epsilon}
 
         def measure(model: CNNF) -> list[dict[str, Any]]:
-            correct = count_standing(model, pictures, classes, **where, **parts.attack.to_dict())
+            correct = count_robust(model, pictures, classes, **where, **parts.attack.to_dict())
             return [where | {"correct": correct, "num_images": len(pictures)}]
 
         return measure
 
     for name, options in parts.models.items():
-        own = {part for part in ("radii", "trained", "tested", "needed") if name in parts[part].models}
+        own = {part for part in ("epsilons", "trained", "tested", "needed") if name in parts[part].models}
         trained = options.iterations
         for seed in options.seeds:
             most = max(trained, parts.tested.max_iterations) if "tested" in own else trained
             grid: dict[tuple[str, ...], Measure] = {("clean",): clean(most)}
-            for radius in parts.radii.radii if "radii" in own else ():
-                for readout in parts.radii.readouts if trained else parts.radii.readouts[:1]:
-                    grid["radii", readout, f"{radius:g}"] = attacked("radii", trained, readout, radius)
-            for radius in parts.trained.radii if "trained" in own else ():
-                grid["trained", f"{radius:g}"] = attacked("trained", trained, "last", radius)
+            for epsilon in parts.epsilons.epsilons if "epsilons" in own else ():
+                for readout in parts.epsilons.readouts if trained else parts.epsilons.readouts[:1]:
+                    grid["epsilons", readout, f"{epsilon:g}"] = attacked("epsilons", trained, readout, epsilon)
+            for epsilon in parts.trained.epsilons if "trained" in own else ():
+                grid["trained", f"{epsilon:g}"] = attacked("trained", trained, "last", epsilon)
             if seed == options.seeds[0]:
                 for iterations in parts.tested.attacked_iterations if "tested" in own else ():
-                    grid["tested", str(iterations)] = attacked("tested", iterations, "last", parts.tested.radius)
+                    grid["tested", str(iterations)] = attacked("tested", iterations, "last", parts.tested.epsilon)
                 if "needed" in own:
                     some = images[: parts.needed.num_images], labels[: parts.needed.num_images]
                     grid |= {("needed", *what): measure for what, measure in _needed(config, *some).items()}
@@ -229,10 +229,10 @@ def _needed(config: ConfigDict, images: np.ndarray, labels: np.ndarray) -> dict[
     def cell(difficulty: str, level: float, found: Settling) -> dict[str, Any]:
         return {"difficulty": difficulty, "level": level, **found.to_dict()}
 
-    def by_radius(radius: float) -> Measure:
-        options = {"radius": radius, "steps": attack.steps, "seed": attack.seed}
+    def by_epsilon(epsilon: float) -> Measure:
+        options = {"epsilon": epsilon, "steps": attack.steps, "seed": attack.seed}
         return lambda model: [
-            cell("radius", radius, settle(model, first_pass_adversaries(model, images, labels, **options)))
+            cell("epsilon", epsilon, settle(model, first_pass_adversaries(model, images, labels, **options)))
         ]
 
     def by_severity(name: str) -> Measure:
@@ -246,5 +246,5 @@ def _needed(config: ConfigDict, images: np.ndarray, labels: np.ndarray) -> dict[
         bins = np.array_split(np.argsort(-found.margin), needed.margin_bins)
         return [cell("margin", number, found.subset(chosen)) for number, chosen in enumerate(bins, start=1)]
 
-    jobs = {("radius", f"{radius:g}"): by_radius(radius) for radius in needed.radii}
+    jobs = {("epsilon", f"{epsilon:g}"): by_epsilon(epsilon) for epsilon in needed.epsilons}
     return jobs | {(name,): by_severity(name) for name in needed.corruptions} | {("margin",): by_margin}

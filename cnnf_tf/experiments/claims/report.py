@@ -9,12 +9,12 @@ from ml_collections import ConfigDict
 from cnnf_tf.experiments.claims.figures import accuracy_figure, needed_figure
 from cnnf_tf.experiments.claims.measures import accuracy_row
 from cnnf_tf.utils.files import write_text
-from cnnf_tf.utils.resumable_results import StudyRecord
+from cnnf_tf.utils.resumable_results import ResumableResults
 from cnnf_tf.utils.tables import aligned, csv_text
 
-PARTS = ("radii", "trained", "tested", "needed")
+PARTS = ("epsilons", "trained", "tested", "needed")
 
-_KEYS = ("model", "readout", "iterations", "radius")
+_KEYS = ("model", "readout", "iterations", "epsilon")
 _MEASURED = ("accuracy", "low", "high", "bar", "num_images", "num_seeds")
 _NEEDED = (
     "model",
@@ -35,7 +35,7 @@ Cells = Sequence[Mapping[str, Any]]
 Rows = list[dict[str, Any]]
 
 
-def write_report(config: ConfigDict, record: StudyRecord) -> str:
+def write_report(config: ConfigDict, record: ResumableResults) -> str:
     """Writes PART.csv, .png and .svg for each of `PARTS`, and the rows into the record.
 
     Args:
@@ -63,7 +63,7 @@ def _captions(config: ConfigDict) -> dict[str, str]:
     attack = f"PGD-{parts.attack.steps} ({' and '.join(parts.attack.paths).replace('_', ' ')})"
     clean = f"clean: {parts.clean_split} split"
     return {
-        "radii": f"{attack}, {parts.radii.num_images} images; {clean}",
+        "epsilons": f"{attack}, {parts.epsilons.num_images} images; {clean}",
         "trained": f"{attack}, {parts.trained.num_images} images; {clean}; readout last",
         "tested": f"{attack} at the tested K', {parts.tested.num_images} images; {clean}",
         "needed": f"{parts.needed.num_images} images, K' = {parts.needed.max_iterations}; bars: one standard error",
@@ -71,7 +71,7 @@ def _captions(config: ConfigDict) -> dict[str, str]:
 
 
 def _accuracy_rows(config: ConfigDict, cells: Cells, part: str) -> Rows:
-    """One row for each model, readout, K' and radius: means over seeds."""
+    """One row for each model, readout, K' and epsilon: means over seeds."""
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for cell in cells:
         if cell["part"] == part or (cell["part"] == "clean" and _belongs(config, cell, part)):
@@ -82,13 +82,13 @@ def _accuracy_rows(config: ConfigDict, cells: Cells, part: str) -> Rows:
 
 
 def _belongs(config: ConfigDict, cell: Mapping[str, Any], part: str) -> bool:
-    """Whether a clean cell is the radius 0 of this part."""
+    """Whether a clean cell is the epsilon 0 of this part."""
     options = config.study.models[cell["model"]]
     if cell["model"] not in config.study[part].models:
         return False
     as_trained = cell["iterations"] == options.iterations
-    if part == "radii":
-        readouts = config.study.radii.readouts if options.iterations else config.study.radii.readouts[:1]
+    if part == "epsilons":
+        readouts = config.study.epsilons.readouts if options.iterations else config.study.epsilons.readouts[:1]
         return as_trained and cell["readout"] in readouts
     if part == "trained":
         return as_trained and cell["readout"] == "last"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.experiments.demo.measures import SHOWN, Contest, FineTuning, Repair
+from cnnf_tf.experiments.demo.measures import SHOWN, AttackComparison, FineTuning, RestorationDemo
 from cnnf_tf.utils.files import atomic_path
 from cnnf_tf.utils.intervals import wilson_interval
 from cnnf_tf.utils.plotting import new_figure
@@ -56,7 +56,7 @@ def save_chart(draw: Draw, path: Any) -> tuple[bytes, bytes]:
     return light, _drawn(draw, DARK)
 
 
-def restoration_chart(repairs: Sequence[Repair], axis: Any, theme: Theme) -> None:
+def restoration_chart(repairs: Sequence[RestorationDemo], axis: Any, theme: Theme) -> None:
     """PSNR of the corrupted images and after each iteration, a line for each corruption."""
     for index, repair in enumerate(repairs):
         quality = repair.quality
@@ -67,15 +67,15 @@ def restoration_chart(repairs: Sequence[Repair], axis: Any, theme: Theme) -> Non
     axis.set_ylabel("PSNR (dB)")
 
 
-def contest_chart(contests: Sequence[Contest], axis: Any, theme: Theme) -> None:
+def contest_chart(comparisons: Sequence[AttackComparison], axis: Any, theme: Theme) -> None:
     """Accuracy of CNN-F and CNN without and under attack, with 95 % intervals."""
-    groups = [when for contest in contests for when in ("no attack", f"radius {contest.radius:g}")]
+    groups = [when for comparison in comparisons for when in ("no attack", f"epsilon {comparison.epsilon:g}")]
     places = np.arange(len(groups)) + 0.35 * (np.arange(len(groups)) // 2)
     for index, name in enumerate(("CNN-F", "CNN")):
         shares, errors = [], []
-        for contest in contests:
-            found = contest.cnnf if index == 0 else contest.cnn
-            for flags in (found.clean_correct, found.standing):
+        for comparison in comparisons:
+            found = comparison.cnnf if index == 0 else comparison.cnn
+            for flags in (found.clean_correct, found.robust):
                 low, high = wilson_interval(int(flags.sum()), len(flags))
                 shares.append(100 * float(np.mean(flags)))
                 errors.append((max(0.0, shares[-1] - 100 * low), max(0.0, 100 * high - shares[-1])))
@@ -93,8 +93,8 @@ def contest_chart(contests: Sequence[Contest], axis: Any, theme: Theme) -> None:
             if share >= 12:  # at the foot, where no interval reaches
                 place = bar.get_x() + bar.get_width() / 2
                 axis.text(place, 3, f"{share:.0f}", ha="center", color=theme.on_bar, fontweight="bold")
-    for index, contest in enumerate(contests):
-        axis.text(np.mean(places[2 * index : 2 * index + 2]), 108, contest.name, ha="center", fontstyle="italic")
+    for index, comparison in enumerate(comparisons):
+        axis.text(np.mean(places[2 * index : 2 * index + 2]), 108, comparison.name, ha="center", fontstyle="italic")
     axis.set_xticks(places, groups)
     axis.set_yticks(range(0, 101, 20))
     axis.set_ylabel("right answers (%)")

@@ -15,9 +15,9 @@ import tensorflow as tf
 from cnnf_tf.attacks import AttackReport, GradientPath, predictor, run_attack
 from cnnf_tf.data import corrupt, noisy_pairs
 from cnnf_tf.evaluation.accuracy import PassAccuracy
-from cnnf_tf.evaluation.restoration.baselines import median_filter
 from cnnf_tf.evaluation.restoration.quality import RestorationQuality, evaluate_restoration, restore
-from cnnf_tf.evaluation.robustness.attack_specs import Threat, authors_threats
+from cnnf_tf.evaluation.restoration.restorers import median_filter
+from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec, baseline_suite
 from cnnf_tf.models import CNNF
 from cnnf_tf.utils.intervals import wilson_interval
 from cnnf_tf.utils.validation import positive_int
@@ -31,14 +31,14 @@ Progress = Callable[[int], Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Repair:
+class RestorationDemo:
     """Images of one corruption before and after feedback."""
 
     quality: RestorationQuality  # PSNR and SSIM over all scored images
     clean: np.ndarray  # the images shown, `[n, height, width, channels]` in [0, 1]
     noisy: np.ndarray  # the same, corrupted
     restored: np.ndarray  # h after each of `quality.iterations`, `[iterations, n, height, width, channels]`
-    step_size: float  # eta of the model
+    eta: float  # eta of the model
 
     @property
     def best(self) -> tuple[int, float]:
@@ -63,31 +63,31 @@ class Attacked:
         return next(iter(self.reports.values())).clean_correct
 
     @property
-    def standing(self) -> np.ndarray:
+    def robust(self) -> np.ndarray:
         """Bools over the images: correct before and after the attack, along every path."""
         survived = [report.clean_correct & (report.predictions == report.labels) for report in self.reports.values()]
         return np.all(survived, axis=0)
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers, for JSON."""
-        count, standing = len(self.images), int(self.standing.sum())
+        count, robust = len(self.images), int(self.robust.sum())
         return {
             "iterations": self.iterations,
             "readout": self.readout,
             "num_images": count,
             "clean_accuracy": float(np.mean(self.clean_correct)),
             "by_gradient_path": {path: report.robust_accuracy for path, report in self.reports.items()},
-            "stands_every_path": standing / count,
-            "interval_95": wilson_interval(standing, count),
+            "stands_every_path": robust / count,
+            "interval_95": wilson_interval(robust, count),
         }
 
 
 @dataclasses.dataclass(frozen=True)
-class Contest:
+class AttackComparison:
     """A CNN-F and a CNN that were trained alike, under the same attack."""
 
     name: str  # how they were trained
-    radius: float  # of the l-inf ball, on the [0, 1] pixel scale
+    epsilon: float  # of the l-inf ball, on the [0, 1] pixel scale
     cnnf: Attacked  # what is left of the CNN-F
     cnn: Attacked  # what is left of the CNN
 
@@ -115,8 +115,8 @@ class Demo:
     class_names: Sequence[str]  # of the data
     seed: int  # of corruptions, attacks and the order of the training images
     attack_steps: int  # of PGD
-    repairs: list[Repair]  # one for each corruption
-    contests: list[Contest]  # one for each way to train
+    repairs: list[RestorationDemo]  # one for each corruption
+    comparisons: list[AttackComparison]  # one for each way to train
     passes: dict[str, PassAccuracy]  # for each way to train, the CNN-F's accuracy after every pass
     tuning: FineTuning  # of the CNN-F trained clean
 
@@ -131,14 +131,14 @@ class Demo:
             "attack": {
                 "name": f"PGD-{self.attack_steps}",
                 "norm": "linf",
-                "step_size": "2.5 * radius / steps",
+                "step_size": "2.5 * epsilon / steps",
                 "pairs": {
-                    contest.name: {
-                        "radius_pixels01": contest.radius,
-                        "cnnf": contest.cnnf.to_dict(),
-                        "cnn": contest.cnn.to_dict(),
+                    comparison.name: {
+                        "radius_pixels01": comparison.epsilon,
+                        "cnnf": comparison.cnnf.to_dict(),
+                        "cnn": comparison.cnn.to_dict(),
                     }
-                    for contest in self.contests
+                    for comparison in self.comparisons
                 },
             },
             "accuracy_of_every_pass": {name: found.to_dict() for name, found in self.passes.items()},
@@ -156,7 +156,7 @@ def repair(
     iterations: Sequence[int],
     num_shown: int,
     progress: Progress | None = None,
-) -> Repair:
+) -> RestorationDemo:
     """Corrupts images, lets the feedback repair them, and scores both.
 
     Args:
@@ -179,20 +179,24 @@ def repair(
     clean = tf.stack(_first_of_classes(dataset, num_shown))
     noisy = corrupt(clean, corruption, severity, seed=seed)
     restored = restore(model, noisy, iterations=iterations, restored=SHOWN)
-    return Repair(quality, clean.numpy(), noisy.numpy(), restored.numpy(), model.step_size)
+    return RestorationDemo(quality, clean.numpy(), noisy.numpy(), restored.numpy(), model.eta)
 
 
-def paths(model: CNNF, *, radius: float, steps: int) -> list[Threat]:
+def paths(model: CNNF, *, epsilon: float, steps: int) -> list[AttackSpec]:
     """PGD along the first pass and along the full unroll; for a plain CNN, whose paths are one, that one."""
-    threats = authors_threats(radius=radius, steps=steps, spsa_images=0)
-    return [threat for threat in threats if model.iterations or threat.path == GradientPath.FULL_UNROLL.value]
+    attack_specs = baseline_suite(epsilon=epsilon, steps=steps, spsa_images=0)
+    return [
+        attack_spec
+        for attack_spec in attack_specs
+        if model.iterations or attack_spec.path == GradientPath.FULL_UNROLL.value
+    ]
 
 
 def attack(
     model: CNNF,
     dataset: tf.data.Dataset,
     *,
-    radius: float,
+    epsilon: float,
     steps: int,
     seed: int,
     progress: Progress | None = None,
@@ -202,21 +206,21 @@ def attack(
     Args:
       model: run with its own K and readout.
       dataset: batches of (images in [0, 1], integer labels).
-      radius: l-inf, on the [0, 1] pixel scale.
-      steps: of 2.5 radius / steps, after a random start.
+      epsilon: l-inf, on the [0, 1] pixel scale.
+      steps: of 2.5 epsilon / steps, after a random start.
       seed: of the random start.
       progress: called with the number of images after each batch of each path.
     """
     reports = {
-        threat.path: run_attack(
-            threat.attack,
+        attack_spec.path: run_attack(
+            attack_spec.attack,
             predictor(model),
             dataset,
             seed=seed,
             progress=None if progress is None else lambda count, _: progress(count),
-            **(threat.functions(model, model.iterations, model.readout) or {}),
+            **(attack_spec.functions(model, model.iterations, model.readout) or {}),
         )
-        for threat in paths(model, radius=radius, steps=steps)
+        for attack_spec in paths(model, epsilon=epsilon, steps=steps)
     }
     images = np.concatenate([images.numpy() for images, _ in dataset])
     return Attacked(model.iterations, model.readout, images, reports)

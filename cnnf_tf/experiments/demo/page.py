@@ -13,7 +13,7 @@ import numpy as np
 from cnnf_tf.evaluation.figures import Picture, picture_grid
 from cnnf_tf.evaluation.restoration.quality import image_qualities, restoration_figure
 from cnnf_tf.experiments.demo import charts
-from cnnf_tf.experiments.demo.measures import Demo, Repair
+from cnnf_tf.experiments.demo.measures import Demo, RestorationDemo
 from cnnf_tf.utils.files import write_json, write_text
 from cnnf_tf.utils.intervals import wilson_interval
 
@@ -41,7 +41,7 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
     }
     drawings = {
         "repair": functools.partial(charts.restoration_chart, demo.repairs),
-        "attack": functools.partial(charts.contest_chart, demo.contests),
+        "attack": functools.partial(charts.contest_chart, demo.comparisons),
         "accuracy": functools.partial(charts.passes_chart, lines),
         "training": functools.partial(charts.training_chart, demo.tuning),
     }
@@ -104,7 +104,7 @@ def _share(flags: np.ndarray) -> str:
     return f"{int(flags.sum())} of {len(flags)} ({100 * low:.0f}–{100 * high:.0f}\N{NO-BREAK SPACE}%)"
 
 
-def _tiles(repair: Repair) -> list[list[tuple[str, np.ndarray, float]]]:
+def _tiles(repair: RestorationDemo) -> list[list[tuple[str, np.ndarray, float]]]:
     """A row for each image: name, pixels and PSNR of the truth, of the corrupted image, and of h after each pass."""
     columns = {"truth": repair.clean, "corrupted": repair.noisy}
     columns |= {f"pass {step}": h for step, h in zip(repair.quality.iterations, repair.restored, strict=True)}
@@ -113,19 +113,19 @@ def _tiles(repair: Repair) -> list[list[tuple[str, np.ndarray, float]]]:
 
 
 def _attacked(demo: Demo, folder: pathlib.Path) -> list[dict[str, Any]]:
-    """Some images of the first contest that broke and some that stand: before and after PGD through the whole loop."""
-    contest = demo.contests[0]
-    report = contest.cnnf.reports["full_unroll"]
+    """Some images of the first comparison that broke and some that stand, before and after PGD through the loop."""
+    comparison = demo.comparisons[0]
+    report = comparison.cnnf.reports["full_unroll"]
     broken = _of_several_classes(report.clean_correct & (report.predictions != report.labels), report.labels)
     chosen: list[dict[str, Any]] = [
         {
             "index": index,
-            "before": contest.cnnf.images[index],
+            "before": comparison.cnnf.images[index],
             "after": report.images[index],
             "label": demo.class_names[int(report.labels[index])],
             "answer": demo.class_names[int(report.predictions[index])],
         }
-        for index in [*broken, *_of_several_classes(contest.cnnf.standing, report.labels)]
+        for index in [*broken, *_of_several_classes(comparison.cnnf.robust, report.labels)]
     ]
     if chosen:
         picture_grid(
@@ -134,7 +134,7 @@ def _attacked(demo: Demo, folder: pathlib.Path) -> list[dict[str, Any]]:
                 [Picture(image["before"], image["label"]) for image in chosen],
                 [Picture(image["after"], image["answer"]) for image in chosen],
             ],
-            title=f"CNN-F, {contest.name}, before and after PGD of radius {contest.radius:g}",
+            title=f"CNN-F, {comparison.name}, before and after PGD of epsilon {comparison.epsilon:g}",
             row_titles=["image", "attacked"],
         )
     return chosen

@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnf_tf.utils.files import write_text
 from cnnf_tf.utils.plotting import new_figure, save_figure
-from cnnf_tf.utils.resumable_results import StudyRecord
+from cnnf_tf.utils.resumable_results import ResumableResults
 from cnnf_tf.utils.tables import aligned, csv_text
 
 _FIELDS = ("method", "num_images", "num_seeds", "error_mean", "error_std", "error_min", "error_max", "num_test_images")
@@ -47,8 +47,8 @@ def place(cell: Mapping[str, Any]) -> tuple[str, int, int]:
     return cell["method"], cell["num_images"], cell["seed"]
 
 
-class LearningCurves(StudyRecord):
-    """The record of a study; see `StudyRecord` for its arguments and errors.
+class LearningCurves(ResumableResults):
+    """The record of a study; see `ResumableResults` for its arguments and errors.
 
     A cell says what one method did after one training: `method`, `num_images` (m), `seed` (of the subset and, where
     there is any randomness, of the training), `num_correct` of `num_test_images` test images, `num_classes_seen` (how

@@ -24,9 +24,9 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.evaluation.accuracy import evaluate_passes
-from cnnf_tf.evaluation.restoration.baselines import median_filter
 from cnnf_tf.evaluation.restoration.quality import check_model, check_size, evaluate_restoration
-from cnnf_tf.evaluation.robustness.attack_specs import authors_threats
+from cnnf_tf.evaluation.restoration.restorers import median_filter
+from cnnf_tf.evaluation.robustness.attack_specs import baseline_suite
 from cnnf_tf.evaluation.robustness.report import RobustnessReport, evaluate_robustness
 from cnnf_tf.models import CNNF
 from cnnf_tf.zoo.pretrained import Card
@@ -44,7 +44,7 @@ def measure(
     model: CNNF,
     dataset: tf.data.Dataset,
     *,
-    radius: float | None = None,
+    epsilon: float | None = None,
     restoration: bool = False,
     seed: int = 0,
     batch_size: int = 250,
@@ -55,7 +55,7 @@ def measure(
     Args:
       model: as a user loads it.
       dataset: (image in [0, 1], label) one by one, as a rule the whole test split.
-      radius: of the l-inf ball, on the [0, 1] pixel scale, in which PGD-40 attacks the first 500 images, through the
+      epsilon: of the l-inf ball, on the [0, 1] pixel scale, in which PGD-40 attacks the first 500 images, through the
         first pass and through the full unroll, each readout by itself; None for no attack.
       restoration: whether to score PSNR and SSIM of restored images, for the corruptions of the talk at severity 3.
       seed: of attacks and corruptions.
@@ -67,24 +67,31 @@ def measure(
       `restoration` where they were asked for.
 
     Raises:
-      ValueError: images that do not fit the model, none at all, a bad radius, or, for `restoration`, a model whose h is
-        not the image, or images of less than 11x11 pixels.
+      ValueError: images that do not fit the model, none at all, a bad epsilon, or, for `restoration`, a model whose h
+        is not the image, or images of less than 11x11 pixels.
     """
     say = progress or (lambda line: None)
     first = dataset.take(FIRST_IMAGES)
     if restoration:  # before any work
         check_model(model)
         check_size(model.image_shape)
-    threats = [] if radius is None else authors_threats(radius=radius, steps=ATTACK_STEPS, spsa_images=0)
+    attack_specs = [] if epsilon is None else baseline_suite(epsilon=epsilon, steps=ATTACK_STEPS, spsa_images=0)
     say("clean accuracy")
     metrics: dict[str, Any] = {
         "clean": evaluate_passes(model, dataset.batch(batch_size), iterations=model.iterations).to_dict(),
         "first_images": evaluate_passes(model, first.batch(batch_size), iterations=model.iterations).to_dict(),
     }
-    if radius is not None:
+    if epsilon is not None:
         images, labels = (np.stack(part) for part in zip(*first.as_numpy_iterator(), strict=True))
         found = evaluate_robustness(
-            model, images, labels, threats=threats, radius=radius, seed=seed, batch_size=batch_size, progress=say
+            model,
+            images,
+            labels,
+            attack_specs=attack_specs,
+            epsilon=epsilon,
+            seed=seed,
+            batch_size=batch_size,
+            progress=say,
         )
         metrics["robustness"] = _short(found)
     if restoration:
@@ -189,9 +196,9 @@ def make_card(
 def _short(report: RobustnessReport) -> dict[str, Any]:
     """A robustness table without what is the same in every row."""
     whole = report.to_dict()
-    kept = ("threat", "gradient_path", "readout", "num_images", "robust_accuracy", "interval_95")
-    failed = {name: [finding for finding in found if not finding["passed"]] for name, found in whole["checks"].items()}
-    head = ("radius", "radius_unit", "seed", "iterations", "num_images")
+    kept = ("attack", "gradient_path", "readout", "num_images", "robust_accuracy", "interval_95")
+    failed = {name: [check for check in found if not check["passed"]] for name, found in whole["checks"].items()}
+    head = ("epsilon", "epsilon_unit", "seed", "iterations", "num_images")
     return {name: whole[name] for name in head} | {
         "settings": whole["scores"][0]["settings"],
         "clean_accuracy": whole["clean_accuracy"],

@@ -61,8 +61,8 @@ def _attacks(found: dict[str, Any]) -> dict[tuple[str, str], dict[str, str]]:
     """By attack and gradient path, then by readout: the share that stands."""
     attacks: dict[tuple[str, str], dict[str, str]] = {}
     for score in found["scores"]:
-        standing = _share(score["robust_accuracy"] * score["num_images"], score["num_images"])
-        attacks.setdefault((score["threat"], score["gradient_path"]), {})[score["readout"]] = standing
+        robust = _share(score["robust_accuracy"] * score["num_images"], score["num_images"])
+        attacks.setdefault((score["attack"], score["gradient_path"]), {})[score["readout"]] = robust
     return attacks
 
 

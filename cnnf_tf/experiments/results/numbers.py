@@ -12,7 +12,7 @@ NUMBER UNIT = VALUE, one for each time that it appears:
 
 VALUE is an operand, or several with " - " or " / " between them, from left to right. An operand is FILE#PATH, the file
 below the folder of results; `*` in its name takes several files, no name the file of the operand before. PATH leads
-into the JSON: keys and places (`minimum.last`, `scores.0`), `*` (all entries), `[radius=0.05,model=cnn]` (the entries
+into the JSON: keys and places (`minimum.last`, `scores.0`), `*` (all entries), `[epsilon=0.05,model=cnn]` (the entries
 of a list that have these). What finds several values wants one of `mean`, `sum`, `count`, `min` and `max` in front;
 null is left out. The value is rounded to the digits of the sentence; `%` and `points` are hundredths, and `min` and `h`
 are made of seconds.

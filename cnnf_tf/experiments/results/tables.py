@@ -79,10 +79,10 @@ def repair(folder: pathlib.Path) -> Rows:
     return rows
 
 
-def radii(folder: pathlib.Path) -> Rows:
+def epsilons(folder: pathlib.Path) -> Rows:
     """CNN against CNN-F under PGD, by epsilon."""
     record = _read(folder / "study/results.json")
-    epsilons = record["config"]["study"]["radii"]["radii"]
+    epsilons = record["config"]["study"]["epsilons"]["epsilons"]
     rows = [["network", "readout", "seeds", "clean", *(f"epsilon {epsilon:g}" for epsilon in epsilons)]]
     for model, label in _NETWORKS.items():
         iterations = record["config"]["study"]["models"][model]["iterations"]
@@ -90,7 +90,7 @@ def radii(folder: pathlib.Path) -> Rows:
         for readout in ("last", "average") if iterations else ("last",):
             where = {"model": model, "readout": readout, "iterations": iterations}
             clean = _study(record, part="clean", **where)
-            attacked = [_study(record, part="radii", radius=epsilon, **where) for epsilon in epsilons]
+            attacked = [_study(record, part="epsilons", epsilon=epsilon, **where) for epsilon in epsilons]
             rows.append([label, readout if iterations else "", str(seeds), clean, *attacked])
     return rows
 
@@ -99,12 +99,12 @@ def trained(folder: pathlib.Path) -> Rows:
     """Accuracy by the K of training and test."""
     record = _read(folder / "study/results.json")
     options = record["config"]["study"]
-    epsilons = options["trained"]["radii"]
+    epsilons = options["trained"]["epsilons"]
     rows = [["K", "seeds", "clean", *(f"epsilon {epsilon:g}" for epsilon in epsilons)]]
     for model in options["trained"]["models"]:
         iterations = options["models"][model]["iterations"]
         where = {"model": model, "readout": "last", "iterations": iterations}
-        attacked = [_study(record, part="trained", radius=epsilon, **where) for epsilon in epsilons]
+        attacked = [_study(record, part="trained", epsilon=epsilon, **where) for epsilon in epsilons]
         label = f"{iterations}{'' if iterations else ' (CNN)'}"
         rows.append(
             [label, str(len(options["models"][model]["seeds"])), _study(record, part="clean", **where), *attacked]
@@ -118,7 +118,7 @@ def tested(folder: pathlib.Path) -> Rows:
     options = record["config"]["study"]["tested"]
     rows = [["network", "", *(f"K' = {k}" for k in options["attacked_iterations"])]]
     for model in options["models"]:
-        for part, label in (("clean", "clean"), ("tested", f"epsilon {options['radius']:g}")):
+        for part, label in (("clean", "clean"), ("tested", f"epsilon {options['epsilon']:g}")):
             where = {"part": part, "model": model, "seed": 0, "readout": "last"}
             shares = [_study(record, iterations=k, **where) for k in options["attacked_iterations"]]
             rows.append([_NETWORKS[model] if part == "clean" else "", label, *shares])
@@ -132,7 +132,7 @@ def needed(folder: pathlib.Path) -> Rows:
         groups.setdefault(cell["difficulty"], []).append(cell)
     longest = max(map(len, groups.values()))
     rows = [["images made harder by", "level 1 (easiest)", *(f"level {level}" for level in range(2, longest + 1))]]
-    names = {"radius": "PGD on the first pass, epsilon", "margin": "margin of the first pass, fifth"}
+    names = {"epsilon": "PGD on the first pass, epsilon", "margin": "margin of the first pass, fifth"}
     for difficulty, cells in groups.items():
         label = names.get(difficulty, f"{_words(difficulty)}, severity")
         levels = ", ".join(f"{cell['level']:g}" for cell in cells)
@@ -178,14 +178,16 @@ def attacks(**networks: str) -> Callable[[pathlib.Path], Rows]:
         rows.append([f"none, {scored[0]['num_images']:,} images", "", *clean])
         rows.append([f"none, the first {attacked['num_images']:,}", "", *_of_readouts(columns, "clean_accuracy")])
         scores = [score for _, reports, _ in columns for score in reports[0]["scores"]]
-        for threat, path, count in dict.fromkeys((s["threat"], s["gradient_path"], s["num_images"]) for s in scores):
+        for attack_spec, path, count in dict.fromkeys(
+            (s["attack"], s["gradient_path"], s["num_images"]) for s in scores
+        ):
             cells = []
             for _, reports, readout in columns:
-                wanted = {"threat": threat, "gradient_path": path, "readout": readout}.items()
+                wanted = {"attack": attack_spec, "gradient_path": path, "readout": readout}.items()
                 found = [s["robust_accuracy"] for report in reports for s in report["scores"] if wanted <= s.items()]
                 cells.append(_percent(found, count) if len(found) == len(reports) else ABSENT)
             fewer = "" if count == attacked["num_images"] else f", the first {count}"
-            rows.append([threat + fewer, path.replace("_", " "), *cells])
+            rows.append([attack_spec + fewer, path.replace("_", " "), *cells])
         return [*rows, ["**stands all of them**", "", *(f"**{cell}**" for cell in _of_readouts(columns, "minimum"))]]
 
     return rows_of
@@ -239,7 +241,7 @@ def speed(network: str) -> Callable[[pathlib.Path], Rows]:
     def rows_of(folder: pathlib.Path) -> Rows:
         cases: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
         for row in _read(folder / "benchmark/benchmark.json")["rows"]:
-            if (row["network"], row["mode"], row["unit"]) == (network, "function", "ms") and row["ind"]:
+            if (row["network"], row["mode"], row["unit"]) == (network, "function", "ms") and row["encoder_blocks"]:
                 case = (row["kind"], row["iterations"], row["batch_size"], row["dtype"])
                 cases.setdefault(case, {})[row["against"]] = row
         header = ["", "K", "ours, ms", "floor, ms", "ours / floor", "target", "other, ms", "times faster", "target"]
@@ -286,7 +288,7 @@ def trainings(folder: pathlib.Path) -> Rows:
 
 TABLES: Mapping[str, Callable[[pathlib.Path], Rows]] = {
     "repair": repair,
-    "radii": radii,
+    "epsilons": epsilons,
     "standard_attacks": attacks(CNNF="standard_attacked/cnnf", CNN="standard_attacked/cnn"),
     "trained": trained,
     "tested": tested,

@@ -20,7 +20,7 @@ KINDS = (
 
 
 def fashion(kind, **options):
-    return cases.Case(kind, FASHION, **({"ind": 2, "iterations": 1, "batch_size": 2} | options))
+    return cases.Case(kind, FASHION, **({"encoder_blocks": 2, "iterations": 1, "batch_size": 2} | options))
 
 
 class CaseTest(tf.test.TestCase, parameterized.TestCase):
@@ -30,18 +30,18 @@ class CaseTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(kind=KINDS, mode=("function", "eager"))
     def test_every_kind_runs_and_is_finite(self, kind, mode):
-        result = cases.Workbench({}).build(fashion(kind, mode=mode))()
+        result = cases.CaseBuilder({}).build(fashion(kind, mode=mode))()
         shapes = {cases.INFERENCE: (2, 10), cases.TRAINING: (), cases.ADVERSARIAL_TRAINING: ()}
         self.assertEqual(result.shape, shapes.get(kind, (2, 28, 28, 1)))
         self.assertTrue(np.isfinite(result).all())
         self.assertFalse(tf.config.functions_run_eagerly())
 
     def test_xla(self):
-        results = [cases.Workbench({}).build(fashion(cases.INFERENCE, mode=mode))() for mode in ("function", "xla")]
+        results = [cases.CaseBuilder({}).build(fashion(cases.INFERENCE, mode=mode))() for mode in ("function", "xla")]
         self.assertAllClose(*results, atol=1e-5)
 
     def test_half_precision(self):
-        bench, policy = cases.Workbench({}), keras.config.dtype_policy()
+        bench, policy = cases.CaseBuilder({}), keras.config.dtype_policy()
         case = fashion(cases.INFERENCE, iterations=0, dtype="bfloat16")
         self.assertEqual(bench.model(case).compute_dtype, "bfloat16")
         self.assertEqual(keras.config.dtype_policy(), policy)
@@ -50,17 +50,17 @@ class CaseTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(np.abs(bench.build(case)() - single).max(), 0)
 
     def test_models_are_shared(self):
-        bench = cases.Workbench({})
+        bench = cases.CaseBuilder({})
         self.assertIs(
             bench.model(fashion(cases.INFERENCE)), bench.model(fashion(cases.ATTACK_FULL_UNROLL, iterations=5))
         )
-        self.assertIsNot(bench.model(fashion(cases.INFERENCE)), bench.model(fashion(cases.INFERENCE, ind=0)))
+        self.assertIsNot(bench.model(fashion(cases.INFERENCE)), bench.model(fashion(cases.INFERENCE, encoder_blocks=0)))
         training = bench.model(fashion(cases.TRAINING, iterations=5))
         self.assertEqual(training.iterations, 5)
 
     @parameterized.parameters(cases.TRAINING, cases.ADVERSARIAL_TRAINING)
     def test_training_updates_the_weights(self, kind):
-        bench = cases.Workbench({})
+        bench = cases.CaseBuilder({})
         model = bench.model(fashion(kind))
         before = [weight.numpy() for weight in model.trainable_variables]
         run = bench.build(fashion(kind))
@@ -72,7 +72,7 @@ class CaseTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(cases.ATTACK_FIRST_PASS, cases.ATTACK_FULL_UNROLL)
     def test_attack_takes_one_step_along_its_path(self, kind):
-        bench, case = cases.Workbench({}), fashion(kind)
+        bench, case = cases.CaseBuilder({}), fashion(kind)
         images, labels = bench.batch(case)
         path = "first_pass" if kind == cases.ATTACK_FIRST_PASS else "full_unroll"
         source = attacks.gradient_source(bench.model(case), path, iterations=1)
@@ -83,7 +83,7 @@ class CaseTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(bench.build(case)(), tf.clip_by_value(images + FASHION.step_size * sign, 0, 1), atol=1e-6)
 
     def test_exported_model_gives_the_same_logits(self):
-        bench = cases.Workbench({"saved_model": cases.saved_model})
+        bench = cases.CaseBuilder({"saved_model": cases.saved_model})
         logits = bench.build(fashion("export saved_model"))()
         self.assertAllClose(logits, bench.build(fashion(cases.INFERENCE))(), atol=1e-5)
 
@@ -94,12 +94,12 @@ class CaseTest(tf.test.TestCase, parameterized.TestCase):
             told.append((iterations, batch_size))
             cases.saved_model(model, pathlib.Path(directory), iterations, batch_size)
 
-        cases.Workbench({"own": exporter}).build(fashion("export own", iterations=3))
+        cases.CaseBuilder({"own": exporter}).build(fashion("export own", iterations=3))
         self.assertEqual(told, [(3, 2)])
 
     def test_unknown_kind(self):
         with self.assertRaisesRegex(ValueError, "there is no case of the kind 'sleep'"):
-            cases.Workbench({}).build(fashion("sleep"))
+            cases.CaseBuilder({}).build(fashion("sleep"))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from cnnf_tf import attacks
 from cnnf_tf.experiments.benchmark import cases
 from cnnf_tf.experiments.benchmark import lower_bound as benchmark_floor
 from cnnf_tf.experiments.benchmark.lower_bound import Kind, LinearOp
-from tests.models import tiny
+from tests.models import fixtures_models
 
 PRODUCTS = {(False, False): Kind.FORWARD, (False, True): Kind.DATA, (True, False): Kind.WEIGHTS}
 """By `transpose_a` and `transpose_b`."""
@@ -56,31 +56,37 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_inference(self, iterations, with_encoder):
-        model = tiny.model(with_encoder=with_encoder)
+        model = fixtures_models.model(with_encoder=with_encoder)
         work = benchmark_floor.work(model, 2, iterations=iterations)
-        graph = linear_ops(attacks.predictor(model, iterations=iterations), tiny.images(2))
+        graph = linear_ops(attacks.predictor(model, iterations=iterations), fixtures_models.images(2))
         self.assertEqual(totals(work), graph)
 
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_image_gradient(self, iterations, with_encoder):
-        model = tiny.model(with_encoder=with_encoder)
+        model = fixtures_models.model(with_encoder=with_encoder)
         full = benchmark_floor.work(model, 2, iterations=iterations, gradient="images")
-        self.assertEqual(totals(full), linear_ops(image_gradient(model, "full_unroll", iterations), tiny.images(2)))
+        self.assertEqual(
+            totals(full), linear_ops(image_gradient(model, "full_unroll", iterations), fixtures_models.images(2))
+        )
         first = benchmark_floor.work(model, 2, iterations=0, gradient="images")
-        self.assertEqual(totals(first), linear_ops(image_gradient(model, "first_pass", iterations), tiny.images(2)))
+        self.assertEqual(
+            totals(first), linear_ops(image_gradient(model, "first_pass", iterations), fixtures_models.images(2))
+        )
 
-    @parameterized.product(network=("fashion_cnn", "wide_resnet"), ind=(None, 0), iterations=(0, 1, 2))
-    def test_training(self, network, ind, iterations):
+    @parameterized.product(network=("fashion_cnn", "wide_resnet"), encoder_blocks=(None, 0), iterations=(0, 1, 2))
+    def test_training(self, network, encoder_blocks, iterations):
         setup = cases.SMOKE_SETUPS[network]
-        case = cases.Case(cases.TRAINING, setup, setup.ind if ind is None else ind, iterations, 2)
-        bench = cases.Workbench({})
+        case = cases.Case(
+            cases.TRAINING, setup, setup.encoder_blocks if encoder_blocks is None else encoder_blocks, iterations, 2
+        )
+        bench = cases.CaseBuilder({})
         images, labels = tf.zeros([2, *setup.image_shape]), tf.zeros([2], tf.int32)
         self.assertEqual(totals(bench.work(case)), linear_ops(bench.step(case), images, labels))
 
     def test_adversarial_training_is_its_steps_and_a_batch_of_twice_the_size(self):
         setup = cases.SMOKE_SETUPS["fashion_cnn"]
         case = cases.Case(cases.ADVERSARIAL_TRAINING, setup, 2, 1, 2)
-        work = cases.Workbench({}).work(case)
+        work = cases.CaseBuilder({}).work(case)
         lowest = [op for op in work if op.features == (2, 28, 28, 1)]
         self.assertEqual({op.kind: work[op] for op in lowest}, {Kind.FORWARD: 7, Kind.DATA: 7})
         # In the update: conv1 once, and no gradient of the images.
@@ -88,17 +94,17 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual({op.kind: work[op] for op in lowest}, {Kind.FORWARD: 1, Kind.WEIGHTS: 1})
 
     def test_layers_that_are_alike_share_an_op(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         work = benchmark_floor.work(model, 3, iterations=1)
         conv2 = LinearOp(Kind.FORWARD, (3, 4, 4, 4), (3, 3, 4, 4), (3, 4, 4, 4), 1, True, "float32")
         self.assertEqual(work[conv2], 2)
         self.assertEqual(work[conv2._replace(kind=Kind.DATA)], 1)
-        self.assertEqual(benchmark_floor.together(work, work, times=3)[conv2], 12)
+        self.assertEqual(benchmark_floor.combine(work, work, times=3)[conv2], 12)
 
     def test_dtype_is_that_of_each_layer(self):
         setup = cases.SMOKE_SETUPS["fashion_cnn"]
         case = cases.Case(cases.INFERENCE, setup, 2, 1, 2, "bfloat16")
-        dtypes = {op.kernel: op.dtype for op in cases.Workbench({}).work(case)}
+        dtypes = {op.kernel: op.dtype for op in cases.CaseBuilder({}).work(case)}
         self.assertEqual(dtypes.pop((128, 10)), "float32")
         self.assertEqual(set(dtypes.values()), {"bfloat16"})
 
@@ -142,7 +148,7 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(calls, {"a": 3, "b": 1})
 
     def test_floor_of_a_model(self):
-        work = benchmark_floor.work(tiny.model(), 2, iterations=1, gradient="weights")
+        work = benchmark_floor.work(fixtures_models.model(), 2, iterations=1, gradient="weights")
         self.assertNotEqual(float(benchmark_floor.floor(work, benchmark_floor.random_inputs())()), 0.0)
 
     def test_inputs_are_shared_and_seeded(self):

@@ -15,7 +15,7 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
     def test_short_plan_has_what_the_targets_speak_of(self):
         found = timed(BenchmarkOptions())
         main = {
-            (case.setup.network, case.kind, case.ind, case.iterations)
+            (case.setup.network, case.kind, case.encoder_blocks, case.iterations)
             for case in found
             if (case.dtype, case.mode, case.batch_size) == ("float32", "function", case.setup.batch_size)
         }
@@ -48,13 +48,13 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
     def test_full_plan_has_every_combination(self):
         options = BenchmarkOptions(cases=("inference", "training"), networks=("wide_resnet",), full=True)
         found = [case for case in timed(options) if case.batch_size == 32]
-        combinations = len(cases.POLICIES) * len(cases.MODES) * 2  # dtypes, modes, ind
+        combinations = len(cases.POLICIES) * len(cases.MODES) * 2  # dtypes, modes, encoder_blocks
         self.assertLen([case for case in found if case.kind == cases.INFERENCE], 5 * combinations)
         self.assertLen([case for case in found if case.kind == cases.TRAINING], combinations)
 
     def test_a_group_is_of_one_part_and_network(self):
         for group in timed_groups(BenchmarkOptions(), exporters=["a", "b"]):
-            self.assertLen({(case.setup, case.ind) for case in group}, 1)
+            self.assertLen({(case.setup, case.encoder_blocks) for case in group}, 1)
 
     def test_first_dtype_and_mode_are_the_main_ones(self):
         options = BenchmarkOptions(cases=("training",), dtypes=("bfloat16",), modes=("xla",))

@@ -57,16 +57,16 @@ class {name}(nn.Module):
 """
 FASHION = {
     "name": "CNNF",
-    "arguments": "self, num_classes, ind=0, cycles=2, res_param=0.1",
-    "values": "num_classes, ind, cycles, res_param",
+    "arguments": "self, num_classes, encoder_blocks=0, cycles=2, res_param=0.1",
+    "values": "num_classes, encoder_blocks, cycles, res_param",
     "taps": 2,
     "inputs": 784,
     "shape": "1, 28, 28",
 }
 WIDE = {
     "name": "WideResNet",
-    "arguments": "self, depth, num_classes, widen_factor=1, drop_rate=0.0, ind=0, cycles=2, res_param=0.1",
-    "values": "depth, num_classes, widen_factor, drop_rate, ind, cycles, res_param",
+    "arguments": "self, depth, num_classes, widen_factor=1, drop_rate=0.0, encoder_blocks=0, cycles=2, res_param=0.1",
+    "values": "depth, num_classes, widen_factor, drop_rate, encoder_blocks, cycles, res_param",
     "taps": 3,
     "inputs": 3072,
     "shape": "3, 32, 32",
@@ -76,7 +76,11 @@ NEEDS_TORCH = unittest.skipIf(importlib.util.find_spec("torch") is None, "PyTorc
 
 def smoke(network, kind, **options):
     setup = cases.SMOKE_SETUPS[network]
-    return cases.Case(kind, setup, **({"ind": setup.ind, "iterations": setup.iterations, "batch_size": 2} | options))
+    return cases.Case(
+        kind,
+        setup,
+        **({"encoder_blocks": setup.encoder_blocks, "iterations": setup.iterations, "batch_size": 2} | options),
+    )
 
 
 class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
@@ -173,7 +177,13 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
     def test_which_cases_are_compared(self):
         case = smoke("fashion_cnn", cases.TRAINING)
         self.assertTrue(compared(case))
-        for change in ({"dtype": "bfloat16"}, {"mode": "xla"}, {"ind": 0}, {"batch_size": 1}, {"kind": "export x"}):
+        for change in (
+            {"dtype": "bfloat16"},
+            {"mode": "xla"},
+            {"encoder_blocks": 0},
+            {"batch_size": 1},
+            {"kind": "export x"},
+        ):
             self.assertFalse(compared(dataclasses.replace(case, **change)), change)
         sweep = [smoke("fashion_cnn", cases.INFERENCE, iterations=k) for k in range(11)]
         self.assertEqual([case.iterations for case in sweep if compared(case)], [0, 1, 5])

@@ -14,7 +14,7 @@ FASHION = cases.SETUPS["fashion_cnn"]
 
 
 def case(kind=cases.INFERENCE, **options):
-    return cases.Case(kind, FASHION, **({"ind": 2, "iterations": 1, "batch_size": 256} | options))
+    return cases.Case(kind, FASHION, **({"encoder_blocks": 2, "iterations": 1, "batch_size": 256} | options))
 
 
 def ms(*values):
@@ -92,7 +92,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
     def test_what_failed_is_a_row(self):
         failed = [
             Measured(case(), time=Failure("UnimplementedError: no kernel"), floor=ms(1)),
-            Measured(case(ind=0), time=ms(1), floor=Failure("the floor")),
+            Measured(case(encoder_blocks=0), time=ms(1), floor=Failure("the floor")),
             Measured(case(iterations=5), time=ms(1), floor=ms(1), authors=Failure("RuntimeError: their code")),
             Measured(case(iterations=0), memory=Failure("out of memory")),
         ]

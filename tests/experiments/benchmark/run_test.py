@@ -44,7 +44,11 @@ class RunBenchmarkTest(tf.test.TestCase):
             self.assertIsInstance(entry.floor, Timing)
         self.assertEqual([row.against for row in report.rows()], ["floor"] * 4 + ["line"] + ["floor"] * 3)
         self.assertEqual(
-            lines, ["time: fashion_cnn inference, ind 2: 4 cases", "time: fashion_cnn inference, ind 0: 3 cases"]
+            lines,
+            [
+                "time: fashion_cnn inference, encoder_blocks 2: 4 cases",
+                "time: fashion_cnn inference, encoder_blocks 0: 3 cases",
+            ],
         )
         self.assertGreaterEqual(report.about["threads"], 1)
         self.assertEqual(report.about["versions"]["tensorflow"], tf.__version__)
@@ -53,10 +57,10 @@ class RunBenchmarkTest(tf.test.TestCase):
         options = BenchmarkOptions(cases=("inference",), iterations=(1,), **(SMALL | {"modes": ("function", "eager")}))
         with mock.patch.object(benchmark, "floor", wraps=benchmark.floor) as made:
             report = run_benchmark(options)
-        first, second = [entry for entry in report.found if entry.case.ind == 2]
+        first, second = [entry for entry in report.found if entry.case.encoder_blocks == 2]
         self.assertEqual({first.case.mode, second.case.mode}, {"function", "eager"})
         self.assertIs(first.floor, second.floor)
-        self.assertEqual(made.call_count, 2)  # ind 2 and ind 0
+        self.assertEqual(made.call_count, 2)  # encoder_blocks 2 and encoder_blocks 0
 
     def test_what_cannot_be_built_is_a_row(self):
         def broken(*arguments):
@@ -73,7 +77,7 @@ class RunBenchmarkTest(tf.test.TestCase):
         with mock.patch.object(benchmark, "ReferenceWorker", FakeWorker):
             report = run_benchmark(options, reference="folder")
         rows = [row for row in report.rows() if row.against == "authors"]
-        self.assertEqual([(row.case.ind, row.case.iterations, row.other) for row in rows], [(2, 1, 60e3)])
+        self.assertEqual([(row.case.encoder_blocks, row.case.iterations, row.other) for row in rows], [(2, 1, 60e3)])
         self.assertTrue(rows[0].passed)
         self.assertEqual(report.about["reference"], {"torch": "2"})
 

@@ -6,14 +6,14 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.experiments.claims import measures as study
-from tests.models import tiny
+from tests.models import fixtures_models
 
-IMAGES, LABELS = tiny.images(12).numpy(), tiny.labels(12)
+IMAGES, LABELS = fixtures_models.images(12).numpy(), fixtures_models.labels(12)
 
 
 class SettlingTest(tf.test.TestCase):
     def test_against_brute_force(self):
-        model = tiny.model(iterations=1, step_size=0.9)
+        model = fixtures_models.model(iterations=1, eta=0.9)
         found = study.settling(model, IMAGES, LABELS, iterations=6)
         guesses = model.infer(IMAGES, iterations=6).logits.numpy().argmax(-1)
         for image, settled in enumerate(found.settled):
@@ -26,7 +26,7 @@ class SettlingTest(tf.test.TestCase):
         json.dumps(row, allow_nan=False)
 
     def test_margin(self):
-        model = tiny.model()
+        model = fixtures_models.model()
         logits = np.sort(model.infer(IMAGES, iterations=0).logits.numpy()[0], -1)
         found = study.settling(model, IMAGES, LABELS, iterations=0)
         self.assertAllClose(found.margin, logits[:, -1] - logits[:, -2])
@@ -46,19 +46,19 @@ class AccuracyRowTest(tf.test.TestCase):
 
 
 class AttackedTest(tf.test.TestCase):
-    def count(self, model, radius, *paths):
+    def count(self, model, epsilon, *paths):
         options = {"iterations": 1, "readout": "last", "steps": 3, "seed": 0}
-        return study.count_standing(model, IMAGES, LABELS, radius=radius, paths=paths, **options)
+        return study.count_robust(model, IMAGES, LABELS, epsilon=epsilon, paths=paths, **options)
 
     def test_radius_zero_is_clean(self):
-        model = tiny.model(iterations=1)
+        model = fixtures_models.model(iterations=1)
         right = int(np.sum(model(IMAGES).numpy().argmax(-1) == LABELS))
         self.assertEqual(self.count(model, 0.0, "full_unroll"), right)
-        same = study.first_pass_adversaries(model, IMAGES, LABELS, radius=0.0, steps=2, seed=0)
+        same = study.first_pass_adversaries(model, IMAGES, LABELS, epsilon=0.0, steps=2, seed=0)
         self.assertAllEqual(same, IMAGES)
 
     def test_an_image_must_stand_every_path(self):
-        model = tiny.model(iterations=1)
+        model = fixtures_models.model(iterations=1)
         full, first = self.count(model, 0.1, "full_unroll"), self.count(model, 0.1, "first_pass")
         self.assertLessEqual(self.count(model, 0.1, "full_unroll", "first_pass"), min(full, first))
 

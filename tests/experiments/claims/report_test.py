@@ -8,7 +8,7 @@ import shutil
 import tensorflow as tf
 
 from cnnf_tf.experiments.claims import report as study_report
-from cnnf_tf.utils.resumable_results import StudyRecord
+from cnnf_tf.utils.resumable_results import ResumableResults
 from configs import fashion_mnist_study
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
@@ -22,7 +22,7 @@ class CommittedResultsTest(tf.test.TestCase):
         config = fashion_mnist_study.get_config()
         copy = pathlib.Path(self.create_tempdir().full_path)
         shutil.copy(folder / "results.json", copy)
-        record = StudyRecord(copy, config.to_dict(), {})  # refuses another configuration
+        record = ResumableResults(copy, config.to_dict(), {})  # refuses another configuration
         saved = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         study_report.write_report(config, record)
         self.assertEqual(json.loads(record.path.read_text(encoding="utf-8"))["rows"], saved["rows"])

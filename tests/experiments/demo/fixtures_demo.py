@@ -9,7 +9,7 @@ import tensorflow as tf
 from cnnf_tf.attacks import AttackReport
 from cnnf_tf.evaluation import evaluate_passes
 from cnnf_tf.experiments.demo import measures as demo
-from tests.models import tiny
+from tests.models import fixtures_models
 
 SHAPE = (12, 12, 1)
 LABELS = np.array([2, 2, 0, 1, 0, 1], np.int32)
@@ -17,7 +17,7 @@ NAMES = ("a <b>", "coat", "boot")
 
 
 def model(**kwargs):
-    return tiny.model(image_shape=SHAPE, **({"iterations": 1} | kwargs))
+    return fixtures_models.model(image_shape=SHAPE, **({"iterations": 1} | kwargs))
 
 
 def images() -> np.ndarray:
@@ -29,20 +29,20 @@ def dataset() -> tf.data.Dataset:
 
 
 @functools.cache
-def repair(**kwargs) -> demo.Repair:
+def repair(**kwargs) -> demo.RestorationDemo:
     options = {"corruption": "dotted_line", "severity": 3, "seed": 1, "iterations": (1, 2), "num_shown": 2} | kwargs
     return demo.repair(model(), dataset(), **options)
 
 
 def attack(attacked, **kwargs) -> demo.Attacked:
-    return demo.attack(attacked, dataset(), **({"radius": 0.1, "steps": 2, "seed": 3} | kwargs))
+    return demo.attack(attacked, dataset(), **({"epsilon": 0.1, "steps": 2, "seed": 3} | kwargs))
 
 
-def attacked(standing: list[bool]) -> demo.Attacked:
+def attacked(robust: list[bool]) -> demo.Attacked:
     """A result with given survivors, along one path."""
-    labels = np.zeros(len(standing), np.int32)
-    predictions = np.where(standing, 0, 1).astype(np.int32)
-    flags, zeros = np.ones(len(standing), bool), np.zeros(len(standing))
+    labels = np.zeros(len(robust), np.int32)
+    predictions = np.where(robust, 0, 1).astype(np.int32)
+    flags, zeros = np.ones(len(robust), bool), np.zeros(len(robust))
     report = AttackReport(zeros, labels, ~flags, zeros, predictions, flags, zeros, labels)
     return demo.Attacked(1, "last", zeros, {"full_unroll": report})
 
@@ -57,7 +57,7 @@ def measured_demo() -> demo.Demo:
         seed=3,
         attack_steps=2,
         repairs=[repair(), repair(corruption="gaussian_noise")],
-        contests=[demo.Contest("trained clean", 0.1, attack(model()), attack(model(iterations=0)))],
+        comparisons=[demo.AttackComparison("trained clean", 0.1, attack(model()), attack(model(iterations=0)))],
         passes={"trained clean": evaluate_passes(model(), dataset(), iterations=2)},
         tuning=demo.fine_tune(model(), dataset().repeat(), dataset(), steps=2, seed=0),
     )

@@ -38,26 +38,26 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((found.iterations, found.readout), (1, readout))
         self.assertAllEqual(found.images, images())
         self.assertEqual(list(found.reports), ["first_pass", "full_unroll"])
-        standing = predictor(cnnf)(images()).numpy().argmax(-1) == LABELS
-        self.assertAllEqual(found.clean_correct, standing)
+        robust = predictor(cnnf)(images()).numpy().argmax(-1) == LABELS
+        self.assertAllEqual(found.clean_correct, robust)
         for path, report in found.reports.items():
-            pgd = PGD(radius=0.1, steps=2)
+            pgd = PGD(epsilon=0.1, steps=2)
             wanted = run_attack(pgd, predictor(cnnf), dataset(), seed=3, surrogate=gradient_source(cnnf, path))
             self.assertAllEqual(report.predictions, wanted.predictions)
-            standing &= wanted.predictions == LABELS
-        self.assertAllEqual(found.standing, standing)
+            robust &= wanted.predictions == LABELS
+        self.assertAllEqual(found.robust, robust)
         numbers = found.to_dict()
-        self.assertEqual(numbers["stands_every_path"], standing.mean())
+        self.assertEqual(numbers["stands_every_path"], robust.mean())
         self.assertEqual(numbers["num_images"], 6)
 
     def test_a_cnn_has_one_path(self):
         found = attack(model(iterations=0))
         self.assertEqual(list(found.reports), ["full_unroll"])
-        self.assertLen(demo.paths(model(iterations=0), radius=0.1, steps=2), 1)
+        self.assertLen(demo.paths(model(iterations=0), epsilon=0.1, steps=2), 1)
 
     def test_no_radius_breaks_nothing(self):
-        found = attack(model(), radius=0.0)
-        self.assertAllEqual(found.standing, found.clean_correct)
+        found = attack(model(), epsilon=0.0)
+        self.assertAllEqual(found.robust, found.clean_correct)
 
     def test_fine_tuning(self):
         tuned, counts = model(), []

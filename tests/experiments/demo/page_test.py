@@ -37,7 +37,7 @@ class PageTest(tf.test.TestCase):
         names = sorted(path.name for path in folder.iterdir())
         wanted = ["accuracy.png", "attack.png", "demo.json", "index.html", "repair.png", "training.png"]
         wanted += ["repair_dotted_line.png", "repair_gaussian_noise.png"]
-        if found.contests[0].cnnf.clean_correct.any():
+        if found.comparisons[0].cnnf.clean_correct.any():
             wanted.append("attack_images.png")
         self.assertEqual(names, sorted(wanted))
         for name in names:
@@ -64,14 +64,14 @@ class PageTest(tf.test.TestCase):
 
     def test_everything_is_escaped(self):
         found = small_demo()
-        contest = dataclasses.replace(found.contests[0], name=NASTY)
+        comparison = dataclasses.replace(found.comparisons[0], name=NASTY)
         found = dataclasses.replace(
             found,
             models={"standard": NASTY},
             dataset=NASTY,
             split=NASTY,
             class_names=(NASTY,) * 3,
-            contests=[contest],
+            comparisons=[comparison],
             passes={NASTY: found.passes["trained clean"]},
         )
         reader, _ = self.read(found, {NASTY: NASTY, "Command": NASTY})
@@ -86,7 +86,7 @@ class PageTest(tf.test.TestCase):
         cnnf, cnn = (attacked([True] * count + [False] * (6 - count)) for count in (5, 2))
         cnnf = dataclasses.replace(cnnf, images=images())
         cnnf.reports["full_unroll"] = dataclasses.replace(cnnf.reports["full_unroll"], images=images())
-        found = small_demo(contests=[demo.Contest("trained clean", 0.03, cnnf, cnn)])
+        found = small_demo(comparisons=[demo.AttackComparison("trained clean", 0.03, cnnf, cnn)])
         repaired, passes, tuning = found.repairs[0], found.passes["trained clean"].accuracy["last"], found.tuning
         step, gain = repaired.best
         psnr = repaired.quality.corrupted.psnr
@@ -95,7 +95,7 @@ class PageTest(tf.test.TestCase):
         for sentence in (
             f"Dotted line: {psnr:.1f} dB as corrupted; {psnr + gain:.1f} dB after the best of the passes shown, number "
             f"{step} ({gain:+.1f}).",
-            "Networks trained clean, radius 0.03: CNN-F stands 5 of 6 (44–97 %), the CNN 2 of 6 (10–70 %).",
+            "Networks trained clean, epsilon 0.03: CNN-F stands 5 of 6 (44–97 %), the CNN 2 of 6 (10–70 %).",
             f"Network trained clean: {100 * passes[0]:.1f} % for pass 0, the plain CNN inside; {100 * max(passes):.1f} "
             f"% at best, for pass {passes.index(max(passes))}; {100 * passes[-1]:.1f} % for the last, pass 2.",
             f"the loss went from {tuning.before['loss']:.2f} to {tuning.after['loss']:.2f}, and the right answers from "
@@ -109,7 +109,7 @@ class PageTest(tf.test.TestCase):
         report = dataclasses.replace(nothing.reports["full_unroll"], clean_correct=np.zeros(6, bool))
         nothing = dataclasses.replace(nothing, images=images(), reports={"full_unroll": report})
         folder = self.folder()
-        found = small_demo(contests=[demo.Contest("trained clean", 0.1, nothing, nothing)])
+        found = small_demo(comparisons=[demo.AttackComparison("trained clean", 0.1, nothing, nothing)])
         page = write_demo(found, folder, facts={})
         assert_stands_alone(self, page.read_text(encoding="utf-8"))
         self.assertFalse((folder / "attack_images.png").exists())

@@ -9,16 +9,16 @@ from absl.testing import parameterized
 from cnnf_tf import CNNF, layers
 from cnnf_tf.evaluation import evaluate_passes
 from cnnf_tf.experiments.model_cards import card as model_card
-from tests.models import tiny
+from tests.models import fixtures_models
 
 COMMAND = "python bin/train.py --config=configs/x.py:fast '--config.data.name=idx:my data' --workdir=/home/me/run"
 RECORD = {"commit": "a" * 40, "dirty": False, "versions": {"python": "3"}, "hardware": {"cpu": "x"}}
 SESSION = RECORD | {"command": COMMAND}
 
 
-def dataset(count, image_shape=tiny.IMAGE_SHAPE):
+def dataset(count, image_shape=fixtures_models.IMAGE_SHAPE):
     images = np.random.default_rng(0).random((count, *image_shape), np.float32)
-    return tf.data.Dataset.from_tensor_slices((images, tiny.labels(count)))
+    return tf.data.Dataset.from_tensor_slices((images, fixtures_models.labels(count)))
 
 
 def large_model(**kwargs):
@@ -30,7 +30,7 @@ def large_model(**kwargs):
 class MeasureTest(tf.test.TestCase, parameterized.TestCase):
     def test_clean_accuracy_of_all_and_of_the_first_images(self):
         count, lines = model_card.FIRST_IMAGES + 20, []
-        model = tiny.model(iterations=2)
+        model = fixtures_models.model(iterations=2)
         found = model_card.measure(model, dataset(count), batch_size=100, progress=lines.append)
         self.assertEqual(list(found), ["clean", "first_images"])
         for name, images in (("clean", count), ("first_images", model_card.FIRST_IMAGES)):
@@ -42,7 +42,9 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(0, 1)
     def test_robustness_is_the_minimum_over_both_paths(self, iterations):
-        found = model_card.measure(tiny.model(iterations=iterations), dataset(12), radius=0.05, seed=3)["robustness"]
+        found = model_card.measure(fixtures_models.model(iterations=iterations), dataset(12), epsilon=0.05, seed=3)[
+            "robustness"
+        ]
         readouts = ("last", "average")[: iterations + 1]
         paths = ("first_pass", "full_unroll")[-1 - iterations :]
         scores = {(score["readout"], score["gradient_path"]): score for score in found["scores"]}
@@ -52,8 +54,8 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
             self.assertLessEqual(found["minimum"][readout], worst)
             self.assertLessEqual(worst, found["clean_accuracy"][readout])
         for score in found["scores"]:
-            self.assertEqual((score["threat"], score["num_images"]), ("PGD-40", 12))
-        self.assertEqual((found["radius"], found["seed"], found["iterations"]), (0.05, 3, iterations))
+            self.assertEqual((score["attack"], score["num_images"]), ("PGD-40", 12))
+        self.assertEqual((found["epsilon"], found["seed"], found["iterations"]), (0.05, 3, iterations))
         self.assertEqual((found["settings"]["steps"], found["settings"]["norm"]), (40, "linf"))
         self.assertEqual(set(found["failed_checks"]), set(readouts))
         json.dumps(found)
@@ -67,20 +69,20 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
         json.dumps(found)
 
     @parameterized.parameters(
-        ({"radius": -0.1}, "radius"),
+        ({"epsilon": -0.1}, "epsilon"),
         ({"restoration": True}, "at least 11x11 pixels"),
-        ({"restoration": True, "model": tiny.model(with_encoder=True)}, "whose h is the image"),
+        ({"restoration": True, "model": fixtures_models.model(with_encoder=True)}, "whose h is the image"),
     )
     def test_refuses_before_any_work(self, options, message):
         lines = []
-        options = {"model": tiny.model()} | options
+        options = {"model": fixtures_models.model()} | options
         with self.assertRaisesRegex(ValueError, message):
             model_card.measure(dataset=dataset(4), progress=lines.append, **options)
         self.assertEmpty(lines)
 
     def test_refuses_an_empty_data_set(self):
         with self.assertRaisesRegex(ValueError, "is empty"):
-            model_card.measure(tiny.model(), dataset(4).take(0))
+            model_card.measure(fixtures_models.model(), dataset(4).take(0))
 
 
 class CardTest(tf.test.TestCase, parameterized.TestCase):

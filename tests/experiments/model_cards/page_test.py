@@ -13,7 +13,7 @@ from cnnf_tf.zoo import pretrained_card, pretrained_names
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 
-_SCORE = {"threat": "PGD-40", "num_images": 200, "interval_95": [0, 1]}
+_SCORE = {"attack": "PGD-40", "num_images": 200, "interval_95": [0, 1]}
 _METRICS = {
     "clean": {
         "num_images": 1000,
@@ -21,7 +21,7 @@ _METRICS = {
         "cross_entropy": [0.1, 0.2],
     },
     "robustness": {
-        "radius": 0.05,
+        "epsilon": 0.05,
         "seed": 0,
         "iterations": 1,
         "num_images": 200,
@@ -67,10 +67,10 @@ _SESSION = {
 def card(metrics, sessions):
     config = {"seed": 4, "data": {"name": "fashion_mnist", "train_split": "train[:9]|x", "validation_split": "test"}}
     history = [{"epoch": 3, "step": 1200, "seconds": 1800.0}]
-    options = {"image_shape": [28, 28, 1], "iterations": 1, "step_size": 0.1, "readout": "last"}
+    options = {"image_shape": [28, 28, 1], "iterations": 1, "eta": 0.1, "readout": "last"}
     return model_card.make_card(
         "new_one",
-        model={"name": "fashion_cnn", "network": {"ind": 0, "num_classes": 2}} | options,
+        model={"name": "fashion_cnn", "network": {"encoder_blocks": 0, "num_classes": 2}} | options,
         parameters=3_298_962,
         weights={"bytes": 6_000_000, "dtype": "float16"},
         data={"name": "fashion_mnist", "split": "test", "class_names": ["hat", "shoe"]},
@@ -102,7 +102,7 @@ class ModelPageTest(tf.test.TestCase):
             "| PGD-40 | first_pass | 50.00 % [43.1, 56.9] | 60.00 % [53.1, 66.5] |",
             "| PGD-40 | full_unroll | 40.00 % [33.5, 46.9] | 55.00 % [48.1, 61.7] |",
             "| **stands all of them** |  | **39.00 % [32.5, 45.9]** | **54.50 % [47.6, 61.3]** |",
-            "radius 0.05 on the [0, 1] pixel scale, step size 0.003125",
+            "epsilon 0.05 on the [0, 1] pixel scale, step size 0.003125",
             "Every check of the evaluation itself passed.",
             "--robustness=0.05 --attacked_images=200 --spsa_images=0 --noadaptive\n",
             "| image | dotted line |",
@@ -134,8 +134,8 @@ class ModelPageTest(tf.test.TestCase):
 
     def test_plain_cnn_other_data_failed_checks_and_resumed_runs(self):
         metrics = copy.deepcopy(_METRICS)
-        finding = {"check": "the loss rises", "evidence": "it fell", "cause": "too large a step"}
-        metrics["robustness"]["failed_checks"]["average"] = [finding]
+        check = {"check": "the loss rises", "evidence": "it fell", "cause": "too large a step"}
+        metrics["robustness"]["failed_checks"]["average"] = [check]
         other = card(metrics, [_SESSION, _SESSION | {"commit": "b" * 40}])
         other["model"]["iterations"] = 0
         other["data"] |= {"name": "mnist", "split": "test[:1000]"}

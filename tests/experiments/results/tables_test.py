@@ -44,12 +44,12 @@ class CommittedTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_several_seeds_have_the_wider_of_both(self):
         cells = load("study/results.json")["cells"]
-        (row,) = (row for row in TABLES["radii"](COMMITTED) if row[0] == "CNN")
+        (row,) = (row for row in TABLES["epsilons"](COMMITTED) if row[0] == "CNN")
         for cell, epsilon in zip(row[4:], (0.01, 0.02, 0.03, 0.05, 0.1), strict=True):
             shares = [
                 c["correct"] / 500
                 for c in cells
-                if (c["part"], c["model"], c.get("radius")) == ("radii", "cnn", epsilon)
+                if (c["part"], c["model"], c.get("epsilon")) == ("epsilons", "cnn", epsilon)
             ]
             self.assertLen(shares, 3)
             mean, deviation = np.mean(shares), np.std(shares, ddof=1)
@@ -180,9 +180,9 @@ class MadeUpTest(tf.test.TestCase):
         )
 
     def test_attacks(self):
-        def score(threat, share, path="full_unroll", count=100):
+        def score(attack_spec, share, path="full_unroll", count=100):
             return {
-                "threat": threat,
+                "attack": attack_spec,
                 "gradient_path": path,
                 "readout": "last",
                 "num_images": count,
@@ -226,10 +226,12 @@ class FillTest(tf.test.TestCase):
     def test_refuses(self):
         for page in (
             "<!-- table: none -->\n<!-- /table -->",
-            "<!-- table: radii -->\n",
-            "<!-- table: radii -->\n<!-- table: trained -->\n<!-- /table -->",
+            "<!-- table: epsilons -->\n",
+            "<!-- table: epsilons -->\n<!-- table: trained -->\n<!-- /table -->",
         ):
-            with self.assertRaisesRegex(ValueError, "wanted <!-- table: repair|radii.* and then <!-- /table -->, got"):
+            with self.assertRaisesRegex(
+                ValueError, "wanted <!-- table: repair|epsilons.* and then <!-- /table -->, got"
+            ):
                 fill(page, COMMITTED)
 
     def test_names_the_table_of_a_wrong_file(self):

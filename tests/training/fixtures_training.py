@@ -82,9 +82,9 @@ def arguments(kind: str = "standard", **changes) -> list[str]:
     return [f"--config=configs/{name}.py:smoke", *chosen]
 
 
-def network(*, num_classes: int, ind: int = 0, rule: str = "reference", taps: bool = True) -> Network:
+def network(*, num_classes: int, encoder_blocks: int = 0, rule: str = "reference", taps: bool = True) -> Network:
     """One convolution, with a tap and no encoder."""
-    del ind
+    del encoder_blocks
     rectifier = layers.AdaReLU(rule=rule, name="ada_relu")
     policy = keras.config.dtype_policy()
     half = policy.compute_dtype in ("float16", "bfloat16")
@@ -102,7 +102,7 @@ def network(*, num_classes: int, ind: int = 0, rule: str = "reference", taps: bo
 def model(*, seed: int = 0, **kwargs) -> CNNF:
     """A CNNF of that network for three classes, with fixed random weights."""
     keras.utils.set_random_seed(seed)
-    options = {"image_shape": IMAGE_SHAPE, "iterations": 1, "step_size": 0.1} | kwargs
+    options = {"image_shape": IMAGE_SHAPE, "iterations": 1, "eta": 0.1} | kwargs
     return CNNF(network(num_classes=3).network, **options)
 
 

@@ -41,7 +41,7 @@ def encoder() -> layers.FeedbackSequential:
 def model(*, seed: int = 0, with_encoder: bool = False, **kwargs: Any) -> CNNF:
     """A CNNF with fixed random weights."""
     keras.utils.set_random_seed(seed)
-    options = {"image_shape": IMAGE_SHAPE, "iterations": 2, "step_size": 0.1} | kwargs
+    options = {"image_shape": IMAGE_SHAPE, "iterations": 2, "eta": 0.1} | kwargs
     return CNNF(network(), encoder() if with_encoder else None, **options)
 
 

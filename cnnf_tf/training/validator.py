@@ -13,7 +13,7 @@ from cnnf_tf.training.step import evaluation_step
 
 
 @dataclasses.dataclass(eq=False)
-class HeldOut:
+class Validator:
     """The validation split, or nothing where the config names none."""
 
     model: CNNF  # the model that is trained

@@ -18,7 +18,7 @@ _SCALARS_EVERY = 20
 
 
 @dataclasses.dataclass(eq=False)
-class Watch:
+class MetricsLogger:
     """What a run shows while it goes on; everything is written by one process only."""
 
     folder: Workdir  # of the run

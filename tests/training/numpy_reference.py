@@ -7,15 +7,15 @@ together; every pass adds its cross-entropies, every feedback pass its squared e
 import numpy as np
 
 from cnnf_tf import CNNF, layers
-from tests.generative import nets
+from tests.generative import fixtures_networks
 
 IMAGE_SHAPE = (2, 2, 1)
-STEP_SIZE = 0.3
+ETA = 0.3
 
 
 def model(**kwargs) -> CNNF:
     """dense A | dense A-tap dense A-tap dense, float64, where | ends the encoder."""
-    with nets.float64():
+    with fixtures_networks.float64():
         encoder = layers.FeedbackSequential(
             [
                 layers.FeedbackFlatten(name="flatten"),
@@ -34,8 +34,8 @@ def model(**kwargs) -> CNNF:
             ],
             name="network",
         )
-        made = CNNF(network, encoder, image_shape=IMAGE_SHAPE, step_size=STEP_SIZE, **kwargs)
-    nets.randomise(made)
+        made = CNNF(network, encoder, image_shape=IMAGE_SHAPE, eta=ETA, **kwargs)
+    fixtures_networks.randomise(made)
     return made
 
 
@@ -76,7 +76,7 @@ def loss(
         if signal is None:
             mask = values > 0
         else:
-            values = values + STEP_SIZE * (signal - values)
+            values = values + ETA * (signal - values)
             mask = values * signal > 0
         return values * mask, mask
 
@@ -100,7 +100,7 @@ def loss(
         reconstruction = below1 @ w1.T
         for found, target in zip([reconstruction, below1, below2], targets, strict=True):
             total += reconstruction_weight * np.mean((found[count:] - target) ** 2) / (3 * iterations)
-        feature = feature + STEP_SIZE * (reconstruction - feature)
+        feature = feature + ETA * (reconstruction - feature)
         logits, _, _, mask1, mask2 = up(feature, signal1, signal2)
         total += classify(logits)
     return total

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf import training
-from cnnf_tf.training.watch import Watch
-from tests.models import tiny
-from tests.training import small
+from cnnf_tf.training.metrics_logger import MetricsLogger
+from tests.models import fixtures_models
+from tests.training import fixtures_training
 
 REPORT = {"loss": 1.5, "accuracy": 0.25}
 
@@ -22,11 +22,13 @@ class WatchTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         path = pathlib.Path(self.create_tempdir().full_path) / "run"
-        self.folder = training.open_workdir(path, small.config())
+        self.folder = training.open_workdir(path, fixtures_training.config())
         self.said = []
 
     def watch(self, *, done=0, progress=False):
-        return Watch(self.folder, done=done, total_steps=40, batch_size=8, progress=progress, say=self.said.append)
+        return MetricsLogger(
+            self.folder, done=done, total_steps=40, batch_size=8, progress=progress, say=self.said.append
+        )
 
     def test_a_line_for_each_evaluation(self):
         with mock.patch.object(time, "perf_counter", side_effect=lambda: clock[0]):
@@ -87,12 +89,12 @@ class WatchTest(tf.test.TestCase):
             watch.step(done, REPORT, done / 100)
         watch.stop_clock(40)
         watch.evaluation(40, 1, REPORT, {"accuracy": 0.5, "robust_accuracy": 0.125})
-        model = tiny.model(iterations=2)
-        images = tiny.images(3)
+        model = fixtures_models.model(iterations=2)
+        images = fixtures_models.images(3)
         adversarial = tf.clip_by_value(images + 0.1, 0, 1)
         watch.pictures(40, model, images, adversarial)
         watch.close()
-        found = small.tags(self.folder.tensorboard)
+        found = fixtures_training.tags(self.folder.tensorboard)
         self.assertEqual([step for step, _ in found["train/learning_rate"]], [20, 40])
         self.assertAllClose([tf.make_ndarray(value) for _, value in found["train/learning_rate"]], [0.2, 0.4])
         self.assertEqual([step for step, _ in found["train/loss"]], [20, 40])
@@ -112,9 +114,9 @@ class WatchTest(tf.test.TestCase):
 
     def test_pictures_without_an_attack_or_feedback(self):
         watch = self.watch()
-        watch.pictures(1, tiny.model(iterations=0), tiny.images(2), None)
+        watch.pictures(1, fixtures_models.model(iterations=0), fixtures_models.images(2), None)
         watch.close()
-        found = small.tags(self.folder.tensorboard)
+        found = fixtures_training.tags(self.folder.tensorboard)
         self.assertEqual(set(found), {"validation/image", "validation/reconstruction/iteration_1"})
 
     def test_progress_bar(self):
