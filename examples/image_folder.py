@@ -39,9 +39,9 @@ def draw_folder(folder: pathlib.Path, *, per_class: dict[str, int], seed: int) -
             for number in range(count):
                 picture = Image.new("L", (24, 24))
                 pen = ImageDraw.Draw(picture)
-                x, y, epsilon = (int(random.integers(8, 16)), int(random.integers(8, 16)), int(random.integers(4, 8)))
+                x, y, radius = (int(random.integers(8, 16)), int(random.integers(8, 16)), int(random.integers(4, 8)))
                 ink = int(random.integers(140, 256))
-                box = (x - epsilon, y - epsilon, x + epsilon, y + epsilon)
+                box = (x - radius, y - radius, x + radius, y + radius)
                 if shape == "circle":
                     pen.ellipse(box, outline=ink, width=2)
                 elif shape == "square":

@@ -138,9 +138,9 @@ def blur_matrix(size: int, deviation: float) -> np.ndarray:
     Returns:
       float32 `[size, size]`; each row is the Gaussian around one pixel, mirrored at the borders, and sums to 1.
     """
-    epsilon = math.ceil(4 * deviation)
-    kernel = np.exp(-0.5 * np.square(np.arange(-epsilon, epsilon + 1) / deviation))
-    mirrored = np.pad(np.eye(size), ((epsilon, epsilon), (0, 0)), mode="symmetric")  # ... c b a | a b c | c b a ...
+    radius = math.ceil(4 * deviation)
+    kernel = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / deviation))
+    mirrored = np.pad(np.eye(size), ((radius, radius), (0, 0)), mode="symmetric")  # ... c b a | a b c | c b a ...
     shifted = (weight * mirrored[i : i + size] for i, weight in enumerate(kernel / kernel.sum()))
     return np.sum(list(shifted), axis=0).astype(np.float32)
 

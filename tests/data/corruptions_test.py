@@ -130,10 +130,10 @@ class CorruptionsTest(parameterized.TestCase, tf.test.TestCase):
     def test_blur_matches_numpy(self):
         images = random_images(2, 20, 35, 2)
         for severity, deviation in zip(lib.SEVERITIES, (0.6, 0.9, 1.2, 1.8, 2.6), strict=True):
-            epsilon = int(np.ceil(4 * deviation))
-            kernel = np.exp(-0.5 * (np.arange(-epsilon, epsilon + 1) / deviation) ** 2)
+            radius = int(np.ceil(4 * deviation))
+            kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
             kernel /= kernel.sum()
-            padded = np.pad(images, ((0, 0), (epsilon, epsilon), (epsilon, epsilon), (0, 0)), mode="symmetric")
+            padded = np.pad(images, ((0, 0), (radius, radius), (radius, radius), (0, 0)), mode="symmetric")
             wanted = sum(
                 a * b * padded[:, i : i + 20, j : j + 35] for i, a in enumerate(kernel) for j, b in enumerate(kernel)
             )

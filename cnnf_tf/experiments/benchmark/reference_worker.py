@@ -64,7 +64,7 @@ class Reference:
         encoder_blocks, options = self._case["encoder_blocks"], dict(self._setup["options"])
         if self._setup["network"] == "fashion_cnn":
             model = importlib.import_module("cnnf.model_mnist").CNNF
-            return model(_CLASSES, encoder_blocks=encoder_blocks, cycles=self._cycles, res_param=0.1)
+            return model(_CLASSES, ind=encoder_blocks, cycles=self._cycles, res_param=0.1)
         model = importlib.import_module("cnnf.model_cifar").WideResNet
         depth, width = options.get("depth", 40), options.get("widen_factor", 2)
         return model(depth, _CLASSES, width, 0.0, encoder_blocks, self._cycles, 0.1)

@@ -57,16 +57,16 @@ class {name}(nn.Module):
 """
 FASHION = {
     "name": "CNNF",
-    "arguments": "self, num_classes, encoder_blocks=0, cycles=2, res_param=0.1",
-    "values": "num_classes, encoder_blocks, cycles, res_param",
+    "arguments": "self, num_classes, ind=0, cycles=2, res_param=0.1",
+    "values": "num_classes, ind, cycles, res_param",
     "taps": 2,
     "inputs": 784,
     "shape": "1, 28, 28",
 }
 WIDE = {
     "name": "WideResNet",
-    "arguments": "self, depth, num_classes, widen_factor=1, drop_rate=0.0, encoder_blocks=0, cycles=2, res_param=0.1",
-    "values": "depth, num_classes, widen_factor, drop_rate, encoder_blocks, cycles, res_param",
+    "arguments": "self, depth, num_classes, widen_factor=1, drop_rate=0.0, ind=0, cycles=2, res_param=0.1",
+    "values": "depth, num_classes, widen_factor, drop_rate, ind, cycles, res_param",
     "taps": 3,
     "inputs": 3072,
     "shape": "3, 32, 32",
