@@ -1,5 +1,6 @@
 """Shared set-up: two logical CPU devices, so that replicated training is always tested; absl flags at defaults."""
 
+import gc
 import pathlib
 
 import pytest
@@ -75,3 +76,10 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if item.path in rank:
             item.add_marker("slow")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: without this, every sweep of the garbage collector walks TensorFlow again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # tracing makes many objects, nearly all of which stay

@@ -149,16 +149,17 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_on_two_replicas(self, name):
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
-            model = fixtures_models.model(iterations=1)
+            model = fixtures_models.smaller_model(iterations=1)
         images, labels = fixtures_models.images(6), model(fixtures_models.images(6)).numpy().argmax(-1)
         bound = make(name, 0.05).bind(attacks.predictor(model))
         dataset = tf.data.Dataset.from_tensor_slices((images, labels, np.arange(6))).batch(4)
+        dataset = strategy.experimental_distribute_dataset(dataset)
 
-        @tf.function
+        @tf.function(input_signature=[dataset.element_spec])
         def attack(batch):
             return strategy.run(lambda images, labels, rows: bound(images, labels, seed=0, indices=rows), batch)
 
-        found = [attack(batch) for batch in strategy.experimental_distribute_dataset(dataset)]
+        found = [attack(batch) for batch in dataset]
         values = [strategy.experimental_local_results(result.images) for result in found]
         replicated = np.concatenate([part.numpy() for parts in values for part in parts])
         single = bound(images, labels, seed=0)
@@ -203,7 +204,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters("pgd", "pgd_restarts")
     def test_a_model_never_sees_an_empty_batch(self, name):
         """TensorFlow's CPU convolutions abort the process on one."""
-        model, images = fixtures_models.model(), fixtures_models.images(2)
+        model, images = fixtures_models.smaller_model(), fixtures_models.images(2)
         wrong = (model(images).numpy().argmax(-1) + 1) % 3
         bound = make(name).bind(attacks.predictor(model))
         self.assertAllEqual(bound(images, wrong, seed=0).queries, [0, 0])

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import subprocess
 import time
 
 import keras
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from cnnf_tf import data
 from tests.bin import binaries
-from tests.bin.binaries import DATA, ROOT, run, run_forked
+from tests.bin.binaries import DATA, Forked, run, run_forked
 from tests.limits import HANGING
 from tests.models import fixtures_models
 
@@ -106,14 +105,14 @@ class CorruptionRobustnessTest(binaries.BinaryTestCase):
         self.assertLen(cells, 2 * (1 + len(data.CORRUPTIONS) * 2))
 
         arguments += (f"--output={killed}",)
-        line = binaries.command("corruption_robustness", *arguments)
-        with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            path, deadline = killed / "results.json", time.monotonic() + HANGING
-            while process.poll() is None and time.monotonic() < deadline:
-                if path.exists() and len(json.loads(path.read_text())["cells"]) >= 3:
-                    break
-                time.sleep(0.01)
-            process.kill()
+        process = Forked("bin/corruption_robustness.py", *arguments)
+        self.addCleanup(process.end)
+        path, deadline = killed / "results.json", time.monotonic() + HANGING
+        while process.poll() is None and time.monotonic() < deadline:
+            if path.exists() and len(json.loads(path.read_text())["cells"]) >= 3:
+                break
+            time.sleep(0.01)
+        process.end()
         left = json.loads(path.read_text())
         self.assertBetween(len(left["cells"]), 3, len(cells) - 1)
         self.assertEqual(left["cells"], cells[: len(left["cells"])])

@@ -1,7 +1,6 @@
 """`export` as a user runs it: from a .keras file to a version, to predictions; and killed on the way."""
 
 import json
-import subprocess
 import time
 
 import tensorflow as tf
@@ -11,7 +10,7 @@ from PIL import Image
 from cnnf_tf import data
 from cnnf_tf.serving import versions
 from tests.bin import binaries
-from tests.bin.binaries import DATA, ROOT, run, run_forked
+from tests.bin.binaries import DATA, ROOT, Forked, run, run_forked
 from tests.limits import HANGING
 
 
@@ -46,14 +45,13 @@ class ExportTest(binaries.BinaryTestCase, parameterized.TestCase):
 
     def test_killed_while_writing(self):
         arguments, base = self.arguments(), self.folder() / "clothes"
-        line = binaries.command("export", *arguments, f"--output={base}")
-        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = Forked("bin/export.py", *arguments, f"--output={base}")
+        self.addCleanup(process.end)
         deadline = time.monotonic() + HANGING
         while not list(base.glob(".exporting-*/variables/*")) and process.poll() is None:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)
-        process.kill()
-        process.wait()
+        process.end()
         left = sorted(path.name for path in base.iterdir())
         self.assertLen(left, 2)
         self.assertEqual(left[0], ".export.lock")

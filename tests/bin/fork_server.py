@@ -1,8 +1,14 @@
-"""Runs binaries of the checkout sys.argv[1] in forks of one process that has imported TensorFlow, which costs seconds.
+"""Runs programs of the checkout sys.argv[1] in forks of one process that has imported TensorFlow, which costs seconds.
 
-A line of JSON on stdin, {"arguments": [binary, ...], "environment": {...}, "timeout": seconds}, is answered by a line
-on stdout, [exit code, stdout, stderr]. Every run has a process of its own; only the imports are shared. It ends with
-its stdin. `binaries.run_forked` talks to it.
+Each line of JSON on stdin is answered by one on stdout:
+
+    {"start": [program, arguments...], "environment": {...}, "stdout": file, "stderr": file, "timeout": seconds}
+        is answered by the number of the new process;
+    {"poll": number} and {"wait": number}
+        by its exit code, that of `poll` by null while the process is there.
+
+Every program has a process of its own; only the imports are shared. It ends with its stdin. `binaries.Forked` talks to
+it.
 """
 
 import gc
@@ -18,23 +24,34 @@ from typing import Any
 ROOT = pathlib.Path(sys.argv[1])
 
 
-def answer(request: dict[str, Any]) -> tuple[int, str, str]:
-    """Runs one command line to its end."""
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        process = os.fork()
-        if not process:
-            signal.alarm(request["timeout"])
-            os.environ.update(request["environment"])
-            os.dup2(stdout.fileno(), 1)
-            os.dup2(stderr.fileno(), 2)
-            binary, *arguments = request["arguments"]
-            sys.argv = [f"bin/{binary}.py", *arguments]
-            runpy.run_path(sys.argv[0], run_name="__main__")
-            sys.exit()  # no way back into the loop below
-        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        for file in (stdout, stderr):
-            file.seek(0)
-        return code, stdout.read().decode(), stderr.read().decode()
+def start(request: dict[str, Any]) -> int:
+    """Starts one command line in a fork."""
+    process = os.fork()
+    if process:
+        return process
+    signal.alarm(request["timeout"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which what runs in the background of a shell ignores
+    os.environ.update(request["environment"])
+    tempfile.tempdir = None  # chosen again, by this environment
+    for descriptor, path in enumerate((os.devnull, request["stdout"], request["stderr"])):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), descriptor)
+    sys.argv = request["start"]
+    sys.path[0] = str(ROOT / pathlib.Path(sys.argv[0]).parent)
+    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.exit()  # no way back into the loop below
+
+
+def exit_code(process: int, options: int = 0) -> int | None:
+    """That of a fork; None if it has none yet, which `options` may allow."""
+    found, status = os.waitpid(process, options)
+    return os.waitstatus_to_exitcode(status) if found else None
+
+
+def answer(request: dict[str, Any]) -> int | None:
+    """See above."""
+    if "start" in request:
+        return start(request)
+    return exit_code(request["poll"], os.WNOHANG) if "poll" in request else exit_code(request["wait"])
 
 
 def main() -> None:

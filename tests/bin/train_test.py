@@ -4,14 +4,12 @@ Every process runs TensorFlow's deterministic ops, which bin/train.py switches o
 """
 
 import json
-import os
 import pathlib
 import random
 import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 
@@ -23,7 +21,7 @@ from cnnf_tf import training
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.zoo import load_model
 from tests.bin import binaries
-from tests.bin.binaries import ROOT, run_forked
+from tests.bin.binaries import Forked, run_forked
 from tests.limits import HANGING
 from tests.training import fixtures_training
 
@@ -54,25 +52,15 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
             # rounding, which would decide where the feedback goes, and 1e-8 between two runs would become 1e-3.
             changes = {"adversarial__clean_weight": 0.0} | changes
         config = fixtures_training.arguments(kind, **(CHANGES | changes))
-        process = subprocess.Popen(
-            binaries.command("train", *config, f"--workdir={workdir}", *arguments),
-            cwd=ROOT,
-            env=os.environ | (environment or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.addCleanup(self.end, process)
+        process = Forked("bin/train.py", *config, f"--workdir={workdir}", *arguments, environment=environment)
+        self.addCleanup(process.end)
         return process
-
-    def end(self, process):
-        process.kill()
-        process.communicate()
 
     def finish(self, process, code=0):
         """Waits for the end; returns what the process said, in one line."""
-        output, _ = process.communicate(timeout=HANGING)
-        self.assertEqual(process.returncode, code, output[-3000:])
+        result = process.result()
+        output = result.stdout + result.stderr
+        self.assertEqual(result.returncode, code, output[-3000:])
         return " ".join(output.split())
 
     def wait_for(self, process, workdir, steps):
@@ -100,7 +88,7 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
                 self.wait_for(process, workdir, 6 * kill)
                 time.sleep(rng.uniform(0, 0.15))
             else:
-                time.sleep(rng.uniform(2, 6))
+                time.sleep(rng.uniform(0.2, 1.5))
             process.send_signal(signal.SIGKILL)
             self.finish(process, -signal.SIGKILL)
         self.finish(self.start(workdir))
@@ -142,7 +130,7 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
 
         chief, other = start_both()
         self.wait_for(chief, together, 4)
-        other.terminate()
+        other.send_signal(signal.SIGTERM)
         said = self.finish(chief, 1)
         self.assertRegex(said, r"Error: one of the 2 workers was lost \(.*\)\. Start all workers again with the same")
         self.assertNotIn("Traceback", said)
@@ -158,8 +146,6 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
     def test_logical_devices_and_one_run_at_a_time(self):
         workdir = self.folder() / "run"
         longer = {"kind": "standard", "train__epochs": 5000}
-        # What a shell runs in the background ignores this signal, and so would the run.
-        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         first = self.start(workdir, "--strategy=mirrored", "--devices=2", **longer)
         self.wait_for(first, workdir, 2)
         with self.assertRaisesRegex(ValueError, "another process is training in workdir"):

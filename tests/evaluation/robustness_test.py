@@ -28,9 +28,13 @@ class RobustnessTest(tf.test.TestCase):
         self.assertIn("25.0 %", report.table().splitlines()[-3])
 
     def test_whole_table(self):
-        model = fixtures_models.model(iterations=1)
+        model = fixtures_models.smaller_model(iterations=1)
         attack_specs = baseline_suite(
-            epsilon=0.1, steps=2, spsa_steps=1, spsa_images=2, transfer_from=fixtures_models.model(seed=1, iterations=0)
+            epsilon=0.1,
+            steps=2,
+            spsa_steps=1,
+            spsa_images=2,
+            transfer_from=fixtures_models.smaller_model(seed=1, iterations=0),
         ) + adaptive_suite(epsilon=0.1, steps=2)
         report = evaluate_robustness(
             model, IMAGES, LABELS, attack_specs=attack_specs, epsilon=0.1, seed=0, check_images=4, check_steps=2
@@ -58,7 +62,7 @@ class RobustnessTest(tf.test.TestCase):
 
     def test_plain_cnn_has_one_path_and_one_readout(self):
         attack_specs = baseline_suite(epsilon=0.1, steps=2, spsa_images=0) + adaptive_suite(epsilon=0.1, steps=2)
-        model = fixtures_models.model(iterations=0)
+        model = fixtures_models.smaller_model(iterations=0)
         report = evaluate_robustness(
             model, IMAGES, LABELS, attack_specs=attack_specs, epsilon=0.1, seed=0, check_images=0
         )
@@ -67,7 +71,7 @@ class RobustnessTest(tf.test.TestCase):
 
     def test_same_seed_same_table(self):
         attack_specs = baseline_suite(epsilon=0.05, steps=2, spsa_steps=1, spsa_images=2)
-        model = fixtures_models.model(iterations=1)
+        model = fixtures_models.smaller_model(iterations=1)
         first, second = (
             evaluate_robustness(
                 model, IMAGES, LABELS, attack_specs=attack_specs, epsilon=0.05, seed=3, check_images=0, batch_size=size
@@ -79,7 +83,7 @@ class RobustnessTest(tf.test.TestCase):
 
     def test_masked_gradients_are_found_out(self):
         """A model whose first-pass gradient is hidden behind rounding must not get a clean bill."""
-        model = fixtures_models.model(iterations=1)
+        model = fixtures_models.smaller_model(iterations=1)
 
         def rounded(*_):
             return {"surrogate": lambda images: model(tf.round(images))}
@@ -89,7 +93,7 @@ class RobustnessTest(tf.test.TestCase):
             evaluate_robustness(model, IMAGES, LABELS, attack_specs=[hidden], epsilon=0.3, seed=0)
 
     def test_rejects(self):
-        model = fixtures_models.model()
+        model = fixtures_models.smaller_model()
         attack_specs = baseline_suite(epsilon=0.1, steps=2)
         with self.assertRaisesRegex(ValueError, "as many labels as images.*6 and 5"):
             evaluate_robustness(model, IMAGES, LABELS[:5], attack_specs=attack_specs, epsilon=0.1, seed=0)

@@ -1,4 +1,4 @@
-"""A tiny CNN-F with every kind of layer, for fast tests."""
+"""A tiny CNN-F with every kind of layer, for fast tests; and a smaller one, for tests that look at something else."""
 
 from typing import Any
 
@@ -31,6 +31,20 @@ def network() -> layers.FeedbackSequential:
     )
 
 
+def smaller_network() -> layers.FeedbackSequential:
+    """conv - AdaReLU - AdaPool - flatten - dense, with a tap: traced in half the time."""
+    return layers.FeedbackSequential(
+        [
+            layers.FeedbackConv2D(4, name="conv"),
+            layers.Tap(layers.AdaReLU(name="ada_relu"), name="tap"),
+            layers.AdaPool2D(name="ada_pool"),
+            layers.FeedbackFlatten(name="flatten"),
+            layers.FeedbackDense(3, use_bias=True, name="fc", dtype="float32"),
+        ],
+        name="network",
+    )
+
+
 def encoder() -> layers.FeedbackSequential:
     """One convolution, kept out of the loop."""
     return layers.FeedbackSequential(
@@ -43,6 +57,12 @@ def model(*, seed: int = 0, with_encoder: bool = False, **kwargs: Any) -> CNNF:
     keras.utils.set_random_seed(seed)
     options = {"image_shape": IMAGE_SHAPE, "iterations": 2, "eta": 0.1} | kwargs
     return CNNF(network(), encoder() if with_encoder else None, **options)
+
+
+def smaller_model(*, seed: int = 0, **kwargs: Any) -> CNNF:
+    """The same of the smaller network."""
+    keras.utils.set_random_seed(seed)
+    return CNNF(smaller_network(), **({"image_shape": IMAGE_SHAPE, "iterations": 2, "eta": 0.1} | kwargs))
 
 
 def images(count: int, seed: int = 0) -> tf.Tensor:

@@ -19,6 +19,7 @@ from cnnf_tf.training.validator import Validator
 from cnnf_tf.zoo import load_model
 from tests.training import fixtures_training
 
+REPORT = {"loss": tf.constant(1.0), "accuracy": tf.constant(0.5), "gradient_norm": tf.constant(1.0)}
 EVERY = {"train__steps_per_epoch": 6, "train__checkpoint_every": 2, "train__evaluate_every": 2}
 
 
@@ -268,6 +269,7 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
             score = [{key: robust, "accuracy": accuracy} for robust, accuracy in scores]
             saved = []
             with (
+                mock.patch.object(TrainingStep, "__call__", return_value=REPORT),
                 mock.patch.object(Validator, "score", side_effect=score),
                 mock.patch.object(loop, "save_model", lambda model, path: saved.append(path.name)),  # noqa: B023
             ):

@@ -17,7 +17,7 @@ NAMES = ("a <b>", "coat", "boot")
 
 
 def model(**kwargs):
-    return fixtures_models.model(image_shape=SHAPE, **({"iterations": 1} | kwargs))
+    return fixtures_models.smaller_model(image_shape=SHAPE, **({"iterations": 1} | kwargs))
 
 
 def images() -> np.ndarray:

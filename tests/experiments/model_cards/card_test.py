@@ -30,7 +30,7 @@ def large_model(**kwargs):
 class MeasureTest(tf.test.TestCase, parameterized.TestCase):
     def test_clean_accuracy_of_all_and_of_the_first_images(self):
         count, lines = model_card.FIRST_IMAGES + 20, []
-        model = fixtures_models.model(iterations=2)
+        model = fixtures_models.smaller_model(iterations=2)
         found = model_card.measure(model, dataset(count), batch_size=100, progress=lines.append)
         self.assertEqual(list(found), ["clean", "first_images"])
         for name, images in (("clean", count), ("first_images", model_card.FIRST_IMAGES)):
@@ -42,9 +42,9 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(0, 1)
     def test_robustness_is_the_minimum_over_both_paths(self, iterations):
-        found = model_card.measure(fixtures_models.model(iterations=iterations), dataset(12), epsilon=0.05, seed=3)[
-            "robustness"
-        ]
+        found = model_card.measure(
+            fixtures_models.smaller_model(iterations=iterations), dataset(12), epsilon=0.05, seed=3
+        )["robustness"]
         readouts = ("last", "average")[: iterations + 1]
         paths = ("first_pass", "full_unroll")[-1 - iterations :]
         scores = {(score["readout"], score["gradient_path"]): score for score in found["scores"]}
@@ -75,14 +75,14 @@ class MeasureTest(tf.test.TestCase, parameterized.TestCase):
     )
     def test_refuses_before_any_work(self, options, message):
         lines = []
-        options = {"model": fixtures_models.model()} | options
+        options = {"model": fixtures_models.smaller_model()} | options
         with self.assertRaisesRegex(ValueError, message):
             model_card.measure(dataset=dataset(4), progress=lines.append, **options)
         self.assertEmpty(lines)
 
     def test_refuses_an_empty_data_set(self):
         with self.assertRaisesRegex(ValueError, "is empty"):
-            model_card.measure(fixtures_models.model(), dataset(4).take(0))
+            model_card.measure(fixtures_models.smaller_model(), dataset(4).take(0))
 
 
 class CardTest(tf.test.TestCase, parameterized.TestCase):
