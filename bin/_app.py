@@ -146,7 +146,7 @@ def provenance(model: Any = None) -> dict[str, Any]:
 
     Returns:
       The versions and the command. With a model also --model, --dataset, --split, K' of --iterations (or K), the
-      model's own K, and its step size.
+      model's own K, and its eta.
     """
     from cnnf_tf.utils import environment
 

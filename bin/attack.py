@@ -7,7 +7,7 @@ Example:
       --surrogate=runs/cnn/best.keras --output=/tmp/transfer
 
 Attacks are fgsm, pgd (with --norm=l2 too), pgd_l2, spsa (no gradients) and autoattack (extra `autoattack`). Success is
-always judged by the full model: K' feedback passes, its readout. Epsilons are on the [0, 1] pixel scale. Writes into
+always judged by the full model: K' feedback passes, its readout. --epsilon is on the [0, 1] pixel scale. Writes into
 --output
   attack.json       settings, accuracy before and after, distances, seconds, versions, command
   adversarial.npz   adversarial images (float32 in [0, 1]), indices of the clean images in the split, labels, ...
@@ -29,7 +29,7 @@ _ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
 _MODEL = _app.define_model()
 _ATTACK = flags.DEFINE_enum("attack", "pgd", _ATTACKS, "Which attack.")
 _EPSILON: flags.FlagHolder = flags.DEFINE_string(
-    "epsilon", None, "Epsilon of the ball on the [0, 1] pixel scale, a number or a fraction: 0.1, 8/255."
+    "epsilon", None, "Radius of the ball on the [0, 1] pixel scale, a number or a fraction: 0.1, 8/255."
 )
 _NORM = flags.DEFINE_enum("norm", "", ["", "linf", "l2"], "Norm of the ball; default: the attack's (linf; pgd_l2: l2).")
 _STEPS = flags.DEFINE_integer("steps", 40, "Steps of each restart; not for fgsm.", lower_bound=1)
@@ -90,9 +90,7 @@ def main() -> None:
         )
     seconds = time.perf_counter() - start
 
-    made = _app.provenance(model)
-    made["eta"] = made.pop("step_size")  # the attack has a step_size of its own
-    report = made | {
+    report = _app.provenance(model) | {
         **attack.settings(),
         "gradient_path": _GRADIENT_PATH.value,
         "surrogate": _SURROGATE.value or None,

@@ -39,7 +39,7 @@ _TRAINING_BATCH = 64
 
 _OUTPUT = flags.DEFINE_string("output", "runs/demo", "Folder for the page, its pictures and the numbers.")
 _NUM_IMAGES = flags.DEFINE_integer(
-    "num_images", 500, "RestorationDemo, and score every pass, on the first so many images.", lower_bound=2
+    "num_images", 500, "Repair, and score every pass, on the first so many images.", lower_bound=2
 )
 _ATTACKED_IMAGES = flags.DEFINE_integer("attacked_images", 100, "Attack the first so many images.", lower_bound=1)
 _ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * epsilon / steps.", lower_bound=1)

@@ -24,7 +24,7 @@ _IND: flags.FlagHolder = flags.DEFINE_integer(
     lower_bound=0,
 )
 _ITERATIONS: flags.FlagHolder = flags.DEFINE_integer("iterations", None, "K, feedback passes.", lower_bound=0)
-_ETA = flags.DEFINE_float("eta", 0.1, "eta.", lower_bound=0.0, upper_bound=1.0)
+_ETA = flags.DEFINE_float("eta", 0.1, "Step size of the loop.", lower_bound=0.0, upper_bound=1.0)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.")
 
 

@@ -5,7 +5,7 @@ Example:
   python bin/study.py --config=configs/fashion_mnist_study.py:smoke --output=/tmp/study
 
 Trains the networks of the configuration (each in OUTPUT/models/NAME-seedN, as bin/train.py would), then measures
-  (a) epsilons     CNN against CNN-F under PGD (through the full unroll, and through the first pass), over epsilons
+  (a) epsilons  CNN against CNN-F under PGD (through the full unroll, and through the first pass), over epsilons
   (b) trained   CNN-F trained and tested with K = 0, 1, 2, 3, 5 iterations
   (c) tested    CNN-F tested with K' = 0 ... 10 iterations
   (d) needed    iterations until the label stays, against attack epsilon, corruption severity and margin

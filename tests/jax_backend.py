@@ -101,7 +101,7 @@ def pools():
 
 
 def gradients():
-    """Of a whole unrolled loop, with taps, an burn_in part and every rule, against finite differences."""
+    """Of a whole unrolled loop, with taps, a burn-in and every rule, against finite differences."""
     import keras
 
     from cnnf_tf.models.networks import fashion_cnn

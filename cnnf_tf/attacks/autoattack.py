@@ -30,7 +30,7 @@ class AutoAttack(Attack):
     seeds give equal results for equal batches, but results depend on the batch size.
 
     Args:
-      epsilon: of the ball, on the [0, 1] pixel scale.
+      epsilon: radius of the ball, on the [0, 1] pixel scale.
       norm: "linf" or "l2".
       attacks: components to run, in this order, among `COMPONENTS`. "apgd-dlr" wants at least 4 classes (ART's form of
         the loss).

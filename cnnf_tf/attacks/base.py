@@ -61,7 +61,7 @@ class Attack(abc.ABC):
     it is, and an image leaves the work once it is broken, so that only images that stand cost time.
 
     Args:
-      epsilon: of the ball, on the [0, 1] pixel scale; 0 leaves all images as they are.
+      epsilon: radius of the ball, on the [0, 1] pixel scale; 0 leaves all images as they are.
       norm: "linf" or "l2".
       loss: "cross_entropy", "margin" or "dlr"; see `losses.py`.
       early_stop: False works on all images to the end, those that were misclassified from the start included,

@@ -16,7 +16,7 @@ class PGD(IterativeAttack):
     with `clip` onto the ball around the clean image and onto [0, 1]. An image whose gradient is zero does not move.
 
     Args:
-      epsilon: of the ball, on the [0, 1] pixel scale.
+      epsilon: radius of the ball, on the [0, 1] pixel scale.
       steps: number of steps in each restart.
       step_size: on the same scale, in the same norm; None for `2.5 * epsilon / steps`.
       norm: "linf" or "l2".

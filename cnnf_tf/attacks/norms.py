@@ -21,7 +21,7 @@ class Norm(NamedTuple):
     distance: Callable[[tf.Tensor], tf.Tensor]
     """The norm of each perturbation, `[batch]`."""
     project: Callable[[tf.Tensor, float], tf.Tensor]
-    """The nearest perturbation in the ball of a epsilon; what lies inside is returned as it is."""
+    """The nearest perturbation in the ball of radius epsilon; what lies inside is returned as it is."""
     steepest: Callable[[tf.Tensor], tf.Tensor]
     """The direction of length 1 along which a loss of this gradient rises fastest; 0 where the gradient is 0."""
     uniform: Callable[[tuple[int, ...], tf.Tensor, tf.DType], tf.Tensor]

@@ -24,7 +24,7 @@ class SPSA(IterativeAttack):
     else. A step asks the surrogate `2 * samples + 1` times.
 
     Args:
-      epsilon: of the ball, on the [0, 1] pixel scale.
+      epsilon: radius of the ball, on the [0, 1] pixel scale.
       steps: number of steps in each restart.
       samples: random directions per step.
       delta: how far to go along each, on the [0, 1] pixel scale, above 0.

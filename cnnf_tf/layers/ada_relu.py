@@ -99,8 +99,8 @@ class AdaReLU(FeedbackLayer):
 
     @property
     def inexactness(self) -> str | None:
-        talk = 'AdaReLU with rule="slide" does not maximise the generative model'
-        return talk if self.rule == "slide" else None
+        reason = 'AdaReLU with rule="slide" does not maximise the generative model'
+        return reason if self.rule == "slide" else None
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"rule": self.rule, "use_bias": self.use_bias}

@@ -98,7 +98,7 @@ class AdversarialObjective(Objective):
 
     Args:
       model: the model to train.
-      epsilon: of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: radius of the l-inf ball, on the [0, 1] pixel scale.
       steps: steps of PGD; 1 is the fast single-step attack (Wong et al., arXiv:2001.03994).
       step_size: on the same scale.
       gradient_path: "first_pass" (the authors' choice, and cheaper) or "full_unroll".

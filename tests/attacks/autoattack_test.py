@@ -73,7 +73,7 @@ class AutoAttackTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIsNone(report.to_dict()["mean_queries"])
         self.assertEqual(report.to_dict()["losses"], [])
 
-    def test_radius_zero_is_the_identity(self):
+    def test_epsilon_zero_is_the_identity(self):
         result = AutoAttack(epsilon=0.0, steps=2, queries=5)(predict, IMAGES, LABELS, seed=0)
         self.assertAllEqual(result.images, IMAGES)
 

@@ -17,7 +17,7 @@ EPSILONS = {"linf": 0.1, "l2": 0.4}
 
 @functools.cache  # the same object, traced once
 def make(name, epsilon=None, **kwargs):
-    """One of the attacks by name; a epsilon of None is one that breaks some images and not others."""
+    """One of the attacks by name; an epsilon of None is one that breaks some images and not others."""
     norm = "l2" if name.endswith("l2") else "linf"
     epsilon = EPSILONS[norm] if epsilon is None else epsilon
     if name.startswith("fgsm"):
@@ -64,7 +64,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         self.assertBetween(np.mean(result.success), 0.05, 0.95)
 
     @parameterized.product(name=NAMES, stop=(True, False))
-    def test_radius_zero_is_the_identity(self, name, stop):
+    def test_epsilon_zero_is_the_identity(self, name, stop):
         images = linear.images(9)
         attack = make(name, 0.0, early_stop=stop)
         result = attack(linear.predictor(), images, linear.labels(9, wrong=2), seed=0)

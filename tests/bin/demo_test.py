@@ -38,7 +38,7 @@ class DemoTest(binaries.BinaryTestCase):
         self.assertEqual(list(numbers["repair"]), ["shot_noise", "gaussian_noise", "dotted_line"])
         pairs = numbers["attack"]["pairs"]
         self.assertEqual(
-            {name: pair["radius_pixels01"] for name, pair in pairs.items()},
+            {name: pair["epsilon"] for name, pair in pairs.items()},
             {
                 "adversarially trained": 0.1,
                 "trained clean": 0.03,

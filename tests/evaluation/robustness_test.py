@@ -14,8 +14,8 @@ from tests.models import fixtures_models
 IMAGES, LABELS = fixtures_models.images(6).numpy(), fixtures_models.labels(6)
 
 
-def score(survived: list[bool], attack_spec: str = "PGD-2", readout: str = "last", black_box: bool = False) -> Score:
-    return Score(attack_spec, "full_unroll", black_box, readout, np.array(survived), {}, 0.0)
+def score(survived: list[bool], attack_name: str = "PGD-2", readout: str = "last", black_box: bool = False) -> Score:
+    return Score(attack_name, "full_unroll", black_box, readout, np.array(survived), {}, 0.0)
 
 
 class RobustnessTest(tf.test.TestCase):

@@ -134,7 +134,7 @@ class KerasTest(tf.test.TestCase, parameterized.TestCase):
             self.assertAllClose(short.logits[2], long.logits[-1], rtol=1e-6, atol=1e-6)
             self.assertAllClose(short.reconstructions[1], long.reconstructions[-1], rtol=1e-6, atol=1e-6)
 
-    def test_no_gradient_through_unrecorded_iterations(self):
+    def test_no_gradient_through_burn_in(self):
         model, images = fixtures_models.model(iterations=1), fixtures_models.images(3)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(images)

@@ -18,7 +18,7 @@ from tests.training import fixtures_training
 REPORT = {"loss": 1.5, "accuracy": 0.25}
 
 
-class WatchTest(tf.test.TestCase):
+class MetricsLoggerTest(tf.test.TestCase):
     def setUp(self):
         super().setUp()
         path = pathlib.Path(self.create_tempdir().full_path) / "run"

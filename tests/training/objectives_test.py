@@ -121,7 +121,7 @@ class AdversarialObjectiveTest(tf.test.TestCase, parameterized.TestCase):
     def test_from_a_configuration(self):
         model = fixtures_training.model()
         self.assertIs(type(build_objective(model, fixtures_training.config())), Objective)
-        config = fixtures_training.config("adversarial", adversarial__guard_steps=4, adversarial__radius=0.2)
+        config = fixtures_training.config("adversarial", adversarial__guard_steps=4, adversarial__epsilon=0.2)
         objective = build_objective(model, config)
         self.assertEqual(objective.clean_weight, config.adversarial.clean_weight)
         attack = objective._attack.attack

@@ -40,7 +40,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         before = {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()}
         training.run(fixtures_training.config(), workdir)
         with self.assertRaisesRegex(ValueError, "another config .*model.eta: 0.1 there, 0.2 asked"):
-            training.run(fixtures_training.config(model__step_size=0.2), workdir)
+            training.run(fixtures_training.config(model__eta=0.2), workdir)
         self.assertEqual(before, {path: path.read_bytes() for path in folder.root.rglob("*") if path.is_file()})
 
     def test_adversarial_scalars_and_pictures_are_in_the_event_files(self):
@@ -128,7 +128,7 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         ({"model__name": "resnet"}, "network name must be one of"),
         ({"model__network__rule": "other"}, "rule must be one of"),
         ({"model__iterations": -2}, "iterations must be an integer >= 0"),
-        ({"adversarial__radius": -0.1}, "epsilon must be a finite number >= 0"),
+        ({"adversarial__epsilon": -0.1}, "epsilon must be a finite number >= 0"),
         ({"adversarial__steps": 0}, "steps must be"),
         ({"adversarial__step_size": -0.1}, "step_size must be a finite number >= 0"),
         ({"adversarial__gradient_path": "second_pass"}, "gradient_path must be one of"),

@@ -12,7 +12,7 @@ def held_out(model, dataset, attack=None, robust_images=0):
     return Validator(model, dataset, attack=attack, robust_images=robust_images, seed=4)
 
 
-class HeldOutTest(tf.test.TestCase):
+class ValidatorTest(tf.test.TestCase):
     def split(self):
         """Batches of 4, 4 and 2."""
         ((images, labels),) = fixtures_training.batches(1, size=10)

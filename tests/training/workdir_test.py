@@ -41,7 +41,7 @@ class WorkdirTest(tf.test.TestCase, parameterized.TestCase):
         path = self.folder()
         training.open_workdir(path, fixtures_training.config())
         with self.assertRaisesRegex(ValueError, "another config .*model.eta: 0.1 there, 0.2 asked"):
-            training.open_workdir(path, fixtures_training.config(model__step_size=0.2))
+            training.open_workdir(path, fixtures_training.config(model__eta=0.2))
         with self.assertRaisesRegex(ValueError, "another config .*adversarial"):
             training.open_workdir(path, fixtures_training.config("adversarial"))
         (path / "config.json").write_text("{")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from cnnf_tf.utils.resumable_results import ResumableResults
 
 
-class StudyRecordTest(tf.test.TestCase):
+class ResumableResultsTest(tf.test.TestCase):
     def test_goes_on(self):
         folder = pathlib.Path(self.create_tempdir().full_path) / "deep" / "study"
         record = ResumableResults(folder, {"a": (1, 2)}, {"command": "x"})

@@ -67,7 +67,7 @@ def baseline_suite(
     """What the authors' evaluation runs: PGD and SPSA through the first pass and the full unroll, and transfer.
 
     Args:
-      epsilon: of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: radius of the l-inf ball, on the [0, 1] pixel scale.
       steps: of PGD; the authors take 7.
       step_size: of PGD; None for `2.5 * epsilon / steps`.
       restarts: of PGD.
@@ -141,7 +141,7 @@ def autoattack_spec(*, epsilon: float, num_images: int | None = None, **options:
     """AutoAttack's APGD-CE, APGD-DLR and Square through the full unroll; wants the extra `autoattack`.
 
     Args:
-      epsilon: of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: radius of the l-inf ball, on the [0, 1] pixel scale.
       num_images: how many of the first images to attack; None for all.
       **options: of `cnnf_tf.attacks.AutoAttack`.
     """

@@ -25,7 +25,7 @@ class Score:
     """What one attack left of a model under one readout.
 
     Attributes:
-      attack_spec: name of the attack.
+      attack_name: of the attack.
       path: a `GradientPath` name, or "transfer".
       black_box: whether the attack did without gradients of the model.
       readout: "last" or "average".
@@ -34,7 +34,7 @@ class Score:
       seconds: it took.
     """
 
-    attack_spec: str
+    attack_name: str
     path: str
     black_box: bool
     readout: str
@@ -50,7 +50,7 @@ class Score:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "attack_spec": self.attack_spec,
+            "attack": self.attack_name,
             "gradient_path": self.path,
             "black_box": self.black_box,
             "readout": self.readout,
@@ -105,9 +105,7 @@ class RobustnessReport:
             "clean_accuracy": {readout: float(np.mean(correct)) for readout, correct in self.clean.items()},
             "minimum": {readout: self.minimum(readout) for readout in self.clean},
             "scores": [score.to_dict() for score in self.scores],
-            "checks": {
-                name: [check.to_dict() for check in sanity_checks] for name, sanity_checks in self.sanity_checks.items()
-            },
+            "checks": {name: [check.to_dict() for check in found] for name, found in self.sanity_checks.items()},
         }
 
     def table(self) -> str:
@@ -119,10 +117,10 @@ class RobustnessReport:
         rows.append(("none (clean)", "-", str(images), *clean))
         by_row: dict[tuple[str, str], dict[str, Score]] = {}
         for score in self.scores:
-            by_row.setdefault((score.attack_spec, score.path), {})[score.readout] = score
-        for (attack_spec, path), found in by_row.items():
+            by_row.setdefault((score.attack_name, score.path), {})[score.readout] = score
+        for (name, path), found in by_row.items():
             cells = [_percent(found[readout].survived) if readout in found else "-" for readout in readouts]
-            rows.append((attack_spec, path, str(len(next(iter(found.values())).survived)), *cells))
+            rows.append((name, path, str(len(next(iter(found.values())).survived)), *cells))
         worst = [_percent(self.robust(readout)) for readout in readouts]
         rows.append(("MINIMUM (stands every attack)", "all", str(images), *worst))
         lines = [aligned(rows)]
@@ -177,14 +175,14 @@ def evaluate_robustness(
     for readout in readouts:
         predict = predictor(model, iterations=iterations, readout=readout)
         clean[readout] = _correct(predict, images, labels, batch_size)
-        for attack_spec in attack_specs:
-            functions = attack_spec.functions(model, iterations, readout)
+        for spec in attack_specs:
+            functions = spec.functions(model, iterations, readout)
             if functions is None:
                 continue
-            progress(f"{attack_spec.name}, {attack_spec.path}, readout {readout}")
-            count = min(len(images), attack_spec.num_images or len(images))
+            progress(f"{spec.name}, {spec.path}, readout {readout}")
+            count = min(len(images), spec.num_images or len(images))
             dataset = tf.data.Dataset.from_tensor_slices((images[:count], labels[:count])).batch(batch_size)
-            scores.append(_score(attack_spec, predict, dataset, readout, seed, functions))
+            scores.append(_score(spec, predict, dataset, readout, seed, functions))
         if check_images:
             progress(f"checks, readout {readout}")
             rows = [score for score in scores if score.readout == readout]
@@ -223,7 +221,7 @@ def run_sanity_checks(
       images: see `evaluate_robustness`, also for the rest; all of these images are used.
       labels: `[images]`.
       scores: rows over the same images and more, of this readout.
-      epsilon: of the ball.
+      epsilon: radius of the ball.
       steps: of PGD.
       seed: of PGD.
       iterations: K'.
@@ -248,7 +246,7 @@ def run_sanity_checks(
 
     base = robust(epsilon, steps)
     found += [
-        checks.stronger_is_stronger("twice the epsilon", base, robust(min(1.0, 2 * epsilon), steps)),
+        checks.stronger_is_stronger("twice the radius", base, robust(min(1.0, 2 * epsilon), steps)),
         checks.stronger_is_stronger("twice the steps", base, robust(epsilon, 2 * steps)),
         checks.unbounded_breaks(robust(1.0, steps)),
     ]
@@ -263,28 +261,28 @@ def _compare(scores: Sequence[Score]) -> list[SanityCheck]:
         shared = [score.survived[: len(black.survived)] for score in white]
         shared = [survived for survived in shared if len(survived) == len(black.survived)]
         if shared:
-            name = f"{black.attack_spec} ({black.path})"
+            name = f"{black.attack_name} ({black.path})"
             found.append(checks.white_box_beats_black_box(name, np.all(shared, axis=0), black.survived))
     for first in (score for score in scores if score.path == GradientPath.FIRST_PASS.value):
-        same = [s for s in scores if s.attack_spec == first.attack_spec and s.path == GradientPath.FULL_UNROLL.value]
+        same = [s for s in scores if s.attack_name == first.attack_name and s.path == GradientPath.FULL_UNROLL.value]
         if same and not first.black_box:
             found.append(checks.first_pass_is_not_enough(first.survived, same[0].survived))
     return found
 
 
 def _score(
-    attack_spec: AttackSpec, predict: Any, dataset: tf.data.Dataset, readout: str, seed: int, functions: dict[str, Any]
+    spec: AttackSpec, predict: Any, dataset: tf.data.Dataset, readout: str, seed: int, functions: dict[str, Any]
 ) -> Score:
     start = time.perf_counter()
-    report = run_attack(attack_spec.attack, predict, dataset, seed=seed, **functions)
+    report = run_attack(spec.attack, predict, dataset, seed=seed, **functions)
     survived = report.clean_correct & (report.predictions == report.labels)
     repeated = ("num_images", "robust_accuracy", "success_rate")
     details = {name: value for name, value in report.to_dict().items() if name not in repeated}
-    details = {"settings": attack_spec.attack.settings(), **details}
+    details = {"settings": spec.attack.settings(), **details}
     return Score(
-        attack_spec.name,
-        attack_spec.path,
-        attack_spec.black_box,
+        spec.name,
+        spec.path,
+        spec.black_box,
         readout,
         survived,
         details,

@@ -118,7 +118,7 @@ def stronger_is_stronger(change: str, weaker: ArrayLike, stronger: ArrayLike) ->
         after <= before + _noise(weaker, stronger),
         f"{_percent(before)} -> {_percent(after)} of {len(np.asarray(weaker))} images stand",
         "the attack has not converged, or gradients mislead it",
-        "report the stronger of the two, use more steps and restarts and a step size that fits the epsilon",
+        "report the stronger of the two, use more steps and restarts and a step size that fits the radius",
     )
 
 
@@ -128,7 +128,7 @@ def unbounded_breaks(survived: ArrayLike) -> SanityCheck:
     return SanityCheck(
         "an unbounded attack breaks everything",
         share <= _UNBOUNDED_ACCURACY,
-        f"{_percent(share)} of {len(np.asarray(survived))} images stand epsilon 1",
+        f"{_percent(share)} of {len(np.asarray(survived))} images stand radius 1",
         "the attack gets stuck: masked gradients, a step size too small for the way to go, or a bug in the attack",
         "do not report this attack alone; add gradient-free and transfer attacks",
     )

@@ -34,7 +34,7 @@ def benchmark_figure(report: BenchmarkReport, stem: str | os.PathLike[str]) -> l
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1))
     _ratios(left.subplots(), bars)
     panels = {
-        "inference against K, with straight lines through K < 10": (sweep, "K", _network_and_ind),
+        "inference against K, with straight lines through K < 10": (sweep, "K", _network_and_split),
         "peak memory against K": (memory, "K", _network_and_kind),
         "peak memory against the batch": (memory, "batch size", _network_and_kind),
     }
@@ -46,7 +46,7 @@ def benchmark_figure(report: BenchmarkReport, stem: str | os.PathLike[str]) -> l
     return save_figure(figure, stem)
 
 
-def _network_and_ind(row: Row) -> str:
+def _network_and_split(row: Row) -> str:
     return f"{row.case.setup.network}, encoder_blocks {row.case.encoder_blocks}"
 
 
@@ -63,7 +63,7 @@ def _ratios(axis: Any, rows: Sequence[Row]) -> None:
     axis.barh(places, [row.ratio for row in rows], color=[_COLOURS[row.passed] for row in rows], height=0.7)
     axis.scatter([row.target for row in rows], places, marker="|", s=90, color="black", zorder=3)
     labels = [
-        f"{row.case.kind}, {_network_and_ind(row)}, K {row.case.iterations}, {row.case.dtype} / {row.against} "
+        f"{row.case.kind}, {_network_and_split(row)}, K {row.case.iterations}, {row.case.dtype} / {row.against} "
         f"(batch {row.case.batch_size})"
         for row in rows
     ]

@@ -13,8 +13,8 @@ Rows = Sequence[Mapping[str, Any]]
 
 _ACCURACY: dict[str, tuple[str, str, Callable[[Mapping[str, Any]], str]]] = {
     "epsilons": ("epsilon", "epsilon (l-inf, pixels in [0, 1])", lambda row: f"{row['model']}, {row['readout']}"),
-    "trained": ("iterations", "K, iterations in training and test", lambda row: _radius_name(row)),
-    "tested": ("iterations", "K', iterations in test", lambda row: f"{_radius_name(row)}, {row['readout']}"),
+    "trained": ("iterations", "K, iterations in training and test", lambda row: _epsilon_name(row)),
+    "tested": ("iterations", "K', iterations in test", lambda row: f"{_epsilon_name(row)}, {row['readout']}"),
 }
 """What accuracy is drawn against: the key in the rows, its name, and the name of the line that a row belongs to."""
 
@@ -83,5 +83,5 @@ def needed_figure(rows: Rows, stem: str | os.PathLike[str], *, title: str) -> li
     return save_figure(figure, stem)
 
 
-def _radius_name(row: Mapping[str, Any]) -> str:
+def _epsilon_name(row: Mapping[str, Any]) -> str:
     return "clean" if row["epsilon"] == 0 else f"PGD, epsilon {row['epsilon']:g}"

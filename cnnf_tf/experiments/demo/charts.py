@@ -67,7 +67,7 @@ def restoration_chart(repairs: Sequence[RestorationDemo], axis: Any, theme: Them
     axis.set_ylabel("PSNR (dB)")
 
 
-def contest_chart(comparisons: Sequence[AttackComparison], axis: Any, theme: Theme) -> None:
+def comparison_chart(comparisons: Sequence[AttackComparison], axis: Any, theme: Theme) -> None:
     """Accuracy of CNN-F and CNN without and under attack, with 95 % intervals."""
     groups = [when for comparison in comparisons for when in ("no attack", f"epsilon {comparison.epsilon:g}")]
     places = np.arange(len(groups)) + 0.35 * (np.arange(len(groups)) // 2)

@@ -134,7 +134,7 @@ class Demo:
                 "step_size": "2.5 * epsilon / steps",
                 "pairs": {
                     comparison.name: {
-                        "radius_pixels01": comparison.epsilon,
+                        "epsilon": comparison.epsilon,
                         "cnnf": comparison.cnnf.to_dict(),
                         "cnn": comparison.cnn.to_dict(),
                     }
@@ -185,11 +185,7 @@ def repair(
 def paths(model: CNNF, *, epsilon: float, steps: int) -> list[AttackSpec]:
     """PGD along the first pass and along the full unroll; for a plain CNN, whose paths are one, that one."""
     attack_specs = baseline_suite(epsilon=epsilon, steps=steps, spsa_images=0)
-    return [
-        attack_spec
-        for attack_spec in attack_specs
-        if model.iterations or attack_spec.path == GradientPath.FULL_UNROLL.value
-    ]
+    return [spec for spec in attack_specs if model.iterations or spec.path == GradientPath.FULL_UNROLL.value]
 
 
 def attack(
@@ -212,15 +208,15 @@ def attack(
       progress: called with the number of images after each batch of each path.
     """
     reports = {
-        attack_spec.path: run_attack(
-            attack_spec.attack,
+        spec.path: run_attack(
+            spec.attack,
             predictor(model),
             dataset,
             seed=seed,
             progress=None if progress is None else lambda count, _: progress(count),
-            **(attack_spec.functions(model, model.iterations, model.readout) or {}),
+            **(spec.functions(model, model.iterations, model.readout) or {}),
         )
-        for attack_spec in paths(model, epsilon=epsilon, steps=steps)
+        for spec in paths(model, epsilon=epsilon, steps=steps)
     }
     images = np.concatenate([images.numpy() for images, _ in dataset])
     return Attacked(model.iterations, model.readout, images, reports)

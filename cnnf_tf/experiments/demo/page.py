@@ -41,7 +41,7 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
     }
     drawings = {
         "repair": functools.partial(charts.restoration_chart, demo.repairs),
-        "attack": functools.partial(charts.contest_chart, demo.comparisons),
+        "attack": functools.partial(charts.comparison_chart, demo.comparisons),
         "accuracy": functools.partial(charts.passes_chart, lines),
         "training": functools.partial(charts.training_chart, demo.tuning),
     }

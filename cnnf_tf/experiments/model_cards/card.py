@@ -55,8 +55,8 @@ def measure(
     Args:
       model: as a user loads it.
       dataset: (image in [0, 1], label) one by one, as a rule the whole test split.
-      epsilon: of the l-inf ball, on the [0, 1] pixel scale, in which PGD-40 attacks the first 500 images, through the
-        first pass and through the full unroll, each readout by itself; None for no attack.
+      epsilon: radius of the l-inf ball, on the [0, 1] pixel scale, in which PGD-40 attacks the first 500 images,
+        through the first pass and through the full unroll, each readout by itself; None for no attack.
       restoration: whether to score PSNR and SSIM of restored images, for the corruptions of the talk at severity 3.
       seed: of attacks and corruptions.
       batch_size: images at a time.

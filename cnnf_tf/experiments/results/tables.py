@@ -178,16 +178,14 @@ def attacks(**networks: str) -> Callable[[pathlib.Path], Rows]:
         rows.append([f"none, {scored[0]['num_images']:,} images", "", *clean])
         rows.append([f"none, the first {attacked['num_images']:,}", "", *_of_readouts(columns, "clean_accuracy")])
         scores = [score for _, reports, _ in columns for score in reports[0]["scores"]]
-        for attack_spec, path, count in dict.fromkeys(
-            (s["attack"], s["gradient_path"], s["num_images"]) for s in scores
-        ):
+        for name, path, count in dict.fromkeys((s["attack"], s["gradient_path"], s["num_images"]) for s in scores):
             cells = []
             for _, reports, readout in columns:
-                wanted = {"attack": attack_spec, "gradient_path": path, "readout": readout}.items()
+                wanted = {"attack": name, "gradient_path": path, "readout": readout}.items()
                 found = [s["robust_accuracy"] for report in reports for s in report["scores"] if wanted <= s.items()]
                 cells.append(_percent(found, count) if len(found) == len(reports) else ABSENT)
             fewer = "" if count == attacked["num_images"] else f", the first {count}"
-            rows.append([attack_spec + fewer, path.replace("_", " "), *cells])
+            rows.append([name + fewer, path.replace("_", " "), *cells])
         return [*rows, ["**stands all of them**", "", *(f"**{cell}**" for cell in _of_readouts(columns, "minimum"))]]
 
     return rows_of

@@ -50,7 +50,7 @@ class AttackedTest(tf.test.TestCase):
         options = {"iterations": 1, "readout": "last", "steps": 3, "seed": 0}
         return study.count_robust(model, IMAGES, LABELS, epsilon=epsilon, paths=paths, **options)
 
-    def test_radius_zero_is_clean(self):
+    def test_epsilon_zero_is_clean(self):
         model = fixtures_models.model(iterations=1)
         right = int(np.sum(model(IMAGES).numpy().argmax(-1) == LABELS))
         self.assertEqual(self.count(model, 0.0, "full_unroll"), right)

@@ -55,7 +55,7 @@ class MeasuringTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(list(found.reports), ["full_unroll"])
         self.assertLen(demo.paths(model(iterations=0), epsilon=0.1, steps=2), 1)
 
-    def test_no_radius_breaks_nothing(self):
+    def test_no_epsilon_breaks_nothing(self):
         found = attack(model(), epsilon=0.0)
         self.assertAllEqual(found.robust, found.clean_correct)
 

@@ -180,9 +180,9 @@ class MadeUpTest(tf.test.TestCase):
         )
 
     def test_attacks(self):
-        def score(attack_spec, share, path="full_unroll", count=100):
+        def score(attack_name, share, path="full_unroll", count=100):
             return {
-                "attack": attack_spec,
+                "attack": attack_name,
                 "gradient_path": path,
                 "readout": "last",
                 "num_images": count,
