@@ -94,7 +94,7 @@ class ModelPageTest(tf.test.TestCase):
             'model = cnnf_tf.load_pretrained("new_one")',
             "CNN-F, K = 1, eta = 0.1, readout `last`, for `fashion_mnist` (28 x 28 x 1, 2 classes)",
             "3,298,962 parameters, 6.0 MB of float16",
-            "Labels: 0 hat, 1 shoe.",
+            "Labels:\n0 hat, 1 shoe.",
             "## Limits\n\nNot for shoes.\n",
             "| 0 (plain CNN) | 90.00 % [88.0, 91.7] | 90.00 % [88.0, 91.7] |",
             "| 1 | 91.00 % [89.1, 92.6] | 90.50 % [88.5, 92.2] |",
