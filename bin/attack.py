@@ -22,7 +22,6 @@ from absl import flags
 from tqdm import tqdm
 
 import cnnf_tf
-from cnnf_tf.utils.files import write_npz
 
 _ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
 
@@ -110,6 +109,8 @@ def main() -> None:
 
 def _write_images(path: Any, found: Any) -> None:
     import numpy as np
+
+    from cnnf_tf.utils.archives import write_npz
 
     kept = ("labels", "predictions", "clean_correct", "success", "distance")
     arrays = {"images": found.images.astype(np.float32), "indices": np.arange(len(found.labels))}

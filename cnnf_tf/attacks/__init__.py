@@ -1,7 +1,7 @@
 """Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable as _Callable
 
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
@@ -18,7 +18,7 @@ from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
 from cnnf_tf.attacks.run import AttackReport, run_attack
 
-ATTACKS: dict[str, Callable[..., Attack]] = {
+ATTACKS: dict[str, _Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd": PGD,
     "pgd_l2": functools.partial(PGD, norm="l2"),

@@ -61,7 +61,7 @@ def gradient_source(
     """What an attack's gradients go through, as the `surrogate` of an attack.
 
     Args:
-      model: see `predictor`, also for the rest; FIRST_PASS runs no iterations whatever is given here.
+      model: see `predictor`, also for `iterations` and `readout`; FIRST_PASS runs no iterations whatever is given here.
       path: a `GradientPath` or its name.
 
     Raises:
@@ -91,7 +91,7 @@ def residual_objective(
     images that the model cannot reconstruct.
 
     Args:
-      model: see `predictor`, also for the rest; at least 1 iteration.
+      model: see `predictor`, also for `iterations`, at least 1, and `readout`.
       weight: in nats per unit of the residual; 0 is the plain cross-entropy through the full unroll.
 
     Raises:

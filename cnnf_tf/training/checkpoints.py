@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.utils.files import read_npz, write_npz
+from cnnf_tf.utils.archives import read_npz, write_npz
 
 
 @dataclasses.dataclass(frozen=True)

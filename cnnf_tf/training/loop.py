@@ -20,7 +20,8 @@ from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
 from cnnf_tf.training.validator import Validator, averaged_weights
 from cnnf_tf.training.workdir import Workdir
-from cnnf_tf.utils.files import atomic_path, write_npz
+from cnnf_tf.utils.archives import write_npz
+from cnnf_tf.utils.files import atomic_path
 
 _NUM_PICTURES = 8
 

@@ -1,21 +1,13 @@
 """Writing files so that a killed process never leaves half of one."""
 
 import contextlib
-import io
 import json
 import math
 import os
 import pathlib
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
-from typing import IO, Any
-
-import numpy as np
-
-# Whatever zipfile and NumPy raise on a file with any of its bytes changed.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -53,22 +45,6 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     Numbers that are not finite, such as the PSNR of equal images, become null: JSON has no word for them.
     """
     write_text(path, json.dumps(_finite(value), indent=2, sort_keys=False, allow_nan=False) + "\n")
-
-
-def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, Any], *, compress: bool = False) -> None:
-    """Writes arrays by name as a NumPy archive, atomically."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        (np.savez_compressed if compress else np.savez)(file, **arrays)
-
-
-def read_npz(file: str | os.PathLike[str] | IO[bytes]) -> dict[str, np.ndarray]:
-    """Reads what `write_npz` wrote; a file that is damaged, in whatever way, raises ValueError."""
-    try:
-        with zipfile.ZipFile(file) as archive:  # not np.load, which compares checksums only where it reads to the end
-            contents = {name.removesuffix(".npy"): io.BytesIO(archive.read(name)) for name in archive.namelist()}
-        return {name: np.lib.format.read_array(content, allow_pickle=False) for name, content in contents.items()}
-    except _DAMAGE as error:
-        raise ValueError(f"{error}") from error
 
 
 def _finite(value: Any) -> Any:

@@ -20,8 +20,8 @@ import numpy as np
 
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.networks import named_leaves
+from cnnf_tf.utils.archives import read_npz, write_npz
 from cnnf_tf.utils.dtypes import dtype_policy
-from cnnf_tf.utils.files import read_npz, write_npz
 
 Card = dict[str, Any]
 """What a card holds; `model` and `weights` are read here, the rest is for people (see `evaluation.model_card`)."""

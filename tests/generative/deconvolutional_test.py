@@ -273,7 +273,7 @@ class JointDistributionTest(tf.test.TestCase):
         pinned = model.joint_distribution().experimental_pin(label=1, ada_relu=z[1][0])
         kernel = tfp.mcmc.HamiltonianMonteCarlo(
             lambda h: pinned.unnormalized_log_prob(features=h),
-            eta=tf.constant(0.4, tf.float64),
+            step_size=tf.constant(0.4, tf.float64),
             num_leapfrog_steps=3,
         )
         start = tf.zeros((64, 3), tf.float64)

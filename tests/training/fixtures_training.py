@@ -71,8 +71,6 @@ def config(kind: str = "standard", **changes):
         *path, last = name.split(".")
         for part in path:
             node = node[part]
-        if last not in node:
-            raise KeyError(f"the configuration has no {name}")
         node[last] = value
     return found
 

@@ -1,13 +1,11 @@
 """Atomic files: whole or not at all, and JSON that every reader takes."""
 
-import io
 import json
 import pathlib
 
-import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.utils.files import atomic_path, read_npz, write_json, write_npz, write_text
+from cnnf_tf.utils.files import atomic_path, write_json, write_text
 
 
 class FilesTest(tf.test.TestCase):
@@ -45,21 +43,6 @@ class FilesTest(tf.test.TestCase):
         with self.assertRaisesRegex(TypeError, "not JSON serializable"):
             write_json(path, {"a": self})
         self.assertEqual(json.loads(path.read_text()), {"a": 1})
-
-    def test_arrays_come_back_or_damage_is_noticed(self):
-        path, arrays = self.folder / "a.npz", {"x": np.arange(6.0).reshape(2, 3), "text": np.asarray("y")}
-        for compress in (False, True):
-            write_npz(path, arrays, compress=compress)
-            content = path.read_bytes()
-            for found in (read_npz(path), read_npz(io.BytesIO(content))):
-                self.assertEqual(list(found), ["x", "text"])
-                self.assertAllEqual(found["x"], arrays["x"])
-                self.assertEqual(str(found["text"]), "y")
-        for damaged in (b"", content[:-9], content[:60] + b"?" + content[61:]):
-            with self.assertRaises(ValueError):
-                read_npz(io.BytesIO(damaged))
-        with self.assertRaises(ValueError):
-            read_npz(self.folder)
 
 
 if __name__ == "__main__":
