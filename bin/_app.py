@@ -44,7 +44,7 @@ _PREFIX = "pretrained:"
 
 
 def define_model(name: str = "model", what: str = "The model") -> flags.FlagHolder:
-    """Defines --model, or another flag whose value `cnnf_tf.models.load_model` takes; the default is none.
+    """Defines --model, or another flag whose value `cnnf_tf.load_model` takes; the default is none.
 
     Args:
       name: of the flag.

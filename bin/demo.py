@@ -19,7 +19,6 @@ import os
 import pathlib
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,10 +72,7 @@ def main() -> None:
 
     keras.utils.set_random_seed(_SEED.value)
     models = _load_models(names)
-    with _app.writing_to("output", output):
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output):
-            pass
+    _app.Output("output", output)  # refuses a folder that cannot be written, before any work
     images = _app.load_data(batch_size=50, limit=_NUM_IMAGES.value)
     found = demo.Demo(
         models=names,

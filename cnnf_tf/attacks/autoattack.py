@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.attacks import attack_arguments as arguments
+from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.problem import Problem
 from cnnf_tf.utils.validation import one_of, positive_int
@@ -92,7 +92,8 @@ class AutoAttack(Attack):
         art = _import_art()
         dtype = problem.images.dtype
         traced = tf.function(
-            lambda points: arguments.logits("surrogate", problem.surrogate(tf.cast(points, dtype))), autograph=False
+            lambda points: attack_arguments.logits("surrogate", problem.surrogate(tf.cast(points, dtype))),
+            autograph=False,
         )
 
         def model(points: Any, training: bool = False) -> tf.Tensor:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, final
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import attack_arguments as arguments
+from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS
 from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
@@ -75,7 +75,7 @@ class Attack(abc.ABC):
     """Whether `search` needs concrete arrays; all others run inside one `tf.function`."""
 
     def __init__(self, *, epsilon: float, norm: str = "linf", loss: str = "cross_entropy", early_stop: bool = True):
-        self.epsilon = arguments.non_negative("epsilon", epsilon)
+        self.epsilon = attack_arguments.non_negative("epsilon", epsilon)
         self.norm = NORMS[one_of("norm", norm, NORMS)]
         self.loss = one_of("loss", loss, LOSSES)
         self.early_stop = bool(early_stop)
@@ -152,15 +152,15 @@ class BoundAttack:
     ):
         what = "from images to logits [batch, classes]"
         self.attack = attack
-        arguments.function("predict", predict, what)
+        attack_arguments.function("predict", predict, what)
         # Scoring is forward only: one trace serves every place that needs it.
         self._predict = tf.function(functools.partial(ask, predict), autograph=False, reduce_retracing=True)
         shared = surrogate is None or surrogate is predict or surrogate == predict
-        source = predict if surrogate is None else arguments.function("surrogate", surrogate, what)
+        source = predict if surrogate is None else attack_arguments.function("surrogate", surrogate, what)
         self._surrogate = functools.partial(ask, source)
         self._objective = None if objective is None else functools.partial(ask, objective)
         if objective is not None:
-            arguments.function("objective", objective, "from images and labels to losses [batch]")
+            attack_arguments.function("objective", objective, "from images and labels to losses [batch]")
             if surrogate is not None:
                 raise ValueError("an objective takes the place of the surrogate's loss: give one of them, not both.")
         self._shared = shared and objective is None
@@ -195,26 +195,30 @@ class BoundAttack:
         return self._run(images, labels, seed, targets, indices, images_only=True)
 
     def _run(self, images: Any, labels: Any, seed: Any, targets: Any, indices: Any, *, images_only: bool) -> Any:
-        images = arguments.image_batch(images)
-        labels = arguments.class_ids("labels", labels, images)
+        images = attack_arguments.image_batch(images)
+        labels = attack_arguments.class_ids("labels", labels, images)
         targeted = targets is not None
         if targeted and self._objective is not None:
             raise ValueError("an objective is for untargeted attacks, got targets as well.")
-        targets = arguments.class_ids("targets", targets, images) if targeted else labels
-        indices = tf.range(tf.shape(images)[0]) if indices is None else arguments.class_ids("indices", indices, images)
-        pair = arguments.seed_pair(seed)
+        targets = attack_arguments.class_ids("targets", targets, images) if targeted else labels
+        indices = (
+            tf.range(tf.shape(images)[0]) if indices is None else attack_arguments.class_ids("indices", indices, images)
+        )
+        pair = attack_arguments.seed_pair(seed)
         spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
         if tf.executing_eagerly():
             num_classes = self._classes(spec, targeted)
-            arguments.class_range("labels", labels, num_classes)
-            arguments.class_range("targets", targets, num_classes)
+            attack_arguments.class_range("labels", labels, num_classes)
+            attack_arguments.class_range("targets", targets, num_classes)
         elif self.attack.runs_eagerly:
             raise ValueError(f"{type(self.attack).__name__} works on concrete arrays; call it outside of tf.function.")
         return self._function(spec, targeted, images_only)(images, labels, targets, indices, pair)
 
     def _count_classes(self, images: tf.TensorSpec, targeted: bool) -> int:
         """The number of classes, found by tracing and not by running; checks what the functions return."""
-        num_classes = arguments.num_classes("predict", self._predict.get_concrete_function(images).structured_outputs)
+        num_classes = attack_arguments.num_classes(
+            "predict", self._predict.get_concrete_function(images).structured_outputs
+        )
         if self._objective is None:
             check_classes(self.attack.loss, num_classes, targeted=targeted)
         return num_classes
@@ -250,7 +254,7 @@ class BoundAttack:
         working = tf.ones_like(labels, tf.bool)
         clean = None
         if attack.early_stop or not images_only:
-            clean = arguments.logits("predict", self._predict(images))
+            clean = attack_arguments.logits("predict", self._predict(images))
             for name, ids in (("labels", labels), ("targets", targets)):
                 if ids is not None:
                     message = f"{name} must be in [0, {clean.shape[-1]}), the model's classes."
@@ -263,7 +267,7 @@ class BoundAttack:
         adversarial = tf.stop_gradient(tf.where(working[:, None, None, None], adversarial, images))
         if images_only:
             return adversarial
-        logits = arguments.logits("predict", self._predict(adversarial))
+        logits = attack_arguments.logits("predict", self._predict(adversarial))
         return AttackResult(
             images=adversarial,
             success=problem.success(logits),

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import attack_arguments as arguments
+from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.problem import Problem
 from cnnf_tf.utils.validation import positive_int
@@ -50,7 +50,7 @@ class IterativeAttack(Attack):
         super().__init__(epsilon=epsilon, norm=norm, loss=loss, early_stop=early_stop)
         self.steps = positive_int("steps", steps)
         default = 2.5 * self.epsilon / self.steps
-        self.step_size = default if step_size is None else arguments.non_negative("step_size", step_size)
+        self.step_size = default if step_size is None else attack_arguments.non_negative("step_size", step_size)
         self.random_start = bool(random_start)
         self.restarts = positive_int("restarts", restarts)
         self.multipliers = _multipliers(schedule, self.steps)

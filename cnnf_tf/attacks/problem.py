@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import attack_arguments as arguments
+from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 
 Predict = Callable[[tf.Tensor], tf.Tensor]
@@ -54,7 +54,7 @@ class Problem:
 
     def check(self, iterates: tf.Tensor) -> tf.Tensor:
         """Asks `predict` where it is broken by these images, bool `[batch]`."""
-        return self.success(arguments.logits("predict", self.predict(iterates)))
+        return self.success(attack_arguments.logits("predict", self.predict(iterates)))
 
     def evaluate(self, iterates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The loss to maximise at these images, `[batch]`, and, if `shared`, where they are broken, bool `[batch]`.
@@ -68,7 +68,7 @@ class Problem:
                 got = losses.shape if tf.is_tensor(losses) else f"a {type(losses).__name__}"
                 raise ValueError(f"objective must return one float loss for each image, [batch], got {got}.")
             return losses, None
-        logits = arguments.logits("surrogate", self.surrogate(iterates))
+        logits = attack_arguments.logits("surrogate", self.surrogate(iterates))
         check_classes(self.loss, logits.shape[-1], targeted=self.targets is not None)
         losses = LOSSES[self.loss](logits, self.labels, self.targets)
         return losses, self.success(logits) if self.shared else None

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnnf_tf.attacks import attack_arguments as arguments
+from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.iterative import IterativeAttack, Slots
 from cnnf_tf.attacks.problem import Problem
 from cnnf_tf.utils.validation import positive_int
@@ -62,7 +62,7 @@ class SPSA(IterativeAttack):
         }
         super().__init__(epsilon=epsilon, steps=steps, step_size=step_size, loss=loss, **options)
         self.samples = positive_int("samples", samples)
-        self.delta = arguments.non_negative("delta", delta)
+        self.delta = attack_arguments.non_negative("delta", delta)
         if self.delta == 0:
             raise ValueError("delta must be above 0, got 0: the two points would be the same.")
         self.chunk_size = positive_int("chunk_size", chunk_size)

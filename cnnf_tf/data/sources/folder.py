@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from cnnf_tf.data.sources import base as sources
-from cnnf_tf.data.sources import decoding, splits
+from cnnf_tf.data.sources import base, decoding, splits
 
 PREFIX = "image_folder:"
 
@@ -17,7 +16,7 @@ _NAME = re.compile(rf"{PREFIX}(?P<path>.*?){_SIZE}?", re.DOTALL)
 _LAYOUT = "PATH/split/class/*.png (or .jpg, .jpeg), such as PATH/train/cat/1.png"
 
 
-class FolderSource(sources.Source):
+class FolderSource(base.Source):
     """Every sub-folder of PATH is a split, every folder in it a class; classes are numbered in alphabetical order.
 
     Height, width and channels come from the name (`:28x28x1`) or `image_size`; images of other sizes are then resized.
@@ -61,7 +60,7 @@ class FolderSource(sources.Source):
             self._refuse_colour = channels is None and first[2] <= 2
             size = size or first[:2]
             channels = channels or (1 if first[2] <= 2 else 3)
-        self.info = sources.DatasetInfo(name, (*size, channels), len(class_names), class_names, counts)
+        self.info = base.DatasetInfo(name, (*size, channels), len(class_names), class_names, counts)
 
     def elements_of(self, part: splits.SplitRange) -> tf.data.Dataset:
         import tensorflow_datasets as tfds

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.data.sources import base as sources
-from cnnf_tf.data.sources import decoding, splits
+from cnnf_tf.data.sources import base, decoding, splits
 
 PREFIX = "idx:"
 
@@ -137,7 +136,7 @@ def restore_gzip_header(data: bytes, name: str, mtime: int) -> bytes:
     return data[:3] + b"\x08" + struct.pack("<I", mtime) + data[8:10] + name.encode() + b"\0" + data[10:]
 
 
-class IdxSource(sources.Source):
+class IdxSource(base.Source):
     """The splits `train` (files `train-*`) and `test` (files `t10k-*`); one of the two may be missing.
 
     The files have the official names, with or without `.gz`. An optional `label.labels.txt` gives the class names, one
@@ -174,7 +173,7 @@ class IdxSource(sources.Source):
             raise ValueError(f"{self._folder}: wanted train and test images of one size, got {shapes}.")
         height, width = image_size or next(iter(shapes.values()))[1:]
         counts = {split: shape[0] for split, shape in shapes.items()}
-        self.info = sources.DatasetInfo(name, (height, width, 1), len(class_names), class_names, counts)
+        self.info = base.DatasetInfo(name, (height, width, 1), len(class_names), class_names, counts)
 
     def elements_of(self, part: splits.SplitRange) -> tf.data.Dataset:
         images, labels = read_split(self._folder, part.name, self.info.num_classes)

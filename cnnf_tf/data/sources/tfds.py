@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.data.sources import base as sources
-from cnnf_tf.data.sources import decoding, locations, splits
+from cnnf_tf.data.sources import base, decoding, locations, splits
 
 # NAME[/CONFIGURATION][:VERSION]. The namespaces of TFDS, NAMESPACE:NAME, are left out: they ask the network.
 _NAME = re.compile(r"[A-Za-z]\w*(/[\w.+-]+)*(:\d[\d.*]*)?")
@@ -19,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z]\w*(/[\w.+-]+)*(:\d[\d.*]*)?")
 COMMON_NAMES = ("fashion_mnist", "mnist", "cifar10")
 
 
-class TfdsSource(sources.Source):
+class TfdsSource(base.Source):
     """A TFDS data set with one uint8 image and one class label per example."""
 
     def __init__(
@@ -44,7 +43,7 @@ class TfdsSource(sources.Source):
         labels = info.features[self._label_key]
         shape = (*(image_size or (height, width)), channels)
         counts = {split: split_info.num_examples for split, split_info in info.splits.items()}
-        self.info = sources.DatasetInfo(name, shape, labels.num_classes, tuple(labels.names), counts)
+        self.info = base.DatasetInfo(name, shape, labels.num_classes, tuple(labels.names), counts)
 
     def elements_of(self, part: splits.SplitRange) -> tf.data.Dataset:
         import tensorflow_datasets as tfds

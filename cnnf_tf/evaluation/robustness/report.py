@@ -214,7 +214,7 @@ def run_sanity_checks(
     readout: str,
     batch_size: int = _BATCH,
 ) -> list[SanityCheck]:
-    """The checks of `checks.py` on a model, with PGD through the full unroll, and on the scores it was given.
+    """The checks of `sanity_checks.py` on a model, with PGD through the full unroll, and on the scores it was given.
 
     Args:
       model: a CNN-F.

@@ -32,7 +32,7 @@ class Reference:
     """The steps of the authors' code on one case.
 
     Args:
-      case: `benchmark_cases.Case.to_dict()`.
+      case: `cases.Case.to_dict()`.
     """
 
     def __init__(self, case: dict[str, Any]):

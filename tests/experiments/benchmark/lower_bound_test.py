@@ -4,8 +4,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import attacks
-from cnnf_tf.experiments.benchmark import cases
-from cnnf_tf.experiments.benchmark import lower_bound as benchmark_floor
+from cnnf_tf.experiments.benchmark import cases, lower_bound
 from cnnf_tf.experiments.benchmark.lower_bound import Kind, LinearOp
 from tests.models import fixtures_models
 
@@ -57,18 +56,18 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_inference(self, iterations, with_encoder):
         model = fixtures_models.model(with_encoder=with_encoder)
-        work = benchmark_floor.work(model, 2, iterations=iterations)
+        work = lower_bound.work(model, 2, iterations=iterations)
         graph = linear_ops(attacks.predictor(model, iterations=iterations), fixtures_models.images(2))
         self.assertEqual(totals(work), graph)
 
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_image_gradient(self, iterations, with_encoder):
         model = fixtures_models.model(with_encoder=with_encoder)
-        full = benchmark_floor.work(model, 2, iterations=iterations, gradient="images")
+        full = lower_bound.work(model, 2, iterations=iterations, gradient="images")
         self.assertEqual(
             totals(full), linear_ops(image_gradient(model, "full_unroll", iterations), fixtures_models.images(2))
         )
-        first = benchmark_floor.work(model, 2, iterations=0, gradient="images")
+        first = lower_bound.work(model, 2, iterations=0, gradient="images")
         self.assertEqual(
             totals(first), linear_ops(image_gradient(model, "first_pass", iterations), fixtures_models.images(2))
         )
@@ -95,11 +94,11 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_layers_that_are_alike_share_an_op(self):
         model = fixtures_models.model()
-        work = benchmark_floor.work(model, 3, iterations=1)
+        work = lower_bound.work(model, 3, iterations=1)
         conv2 = LinearOp(Kind.FORWARD, (3, 4, 4, 4), (3, 3, 4, 4), (3, 4, 4, 4), 1, True, "float32")
         self.assertEqual(work[conv2], 2)
         self.assertEqual(work[conv2._replace(kind=Kind.DATA)], 1)
-        self.assertEqual(benchmark_floor.combine(work, work, times=3)[conv2], 12)
+        self.assertEqual(lower_bound.combine(work, work, times=3)[conv2], 12)
 
     def test_dtype_is_that_of_each_layer(self):
         setup = cases.SMOKE_SETUPS["fashion_cnn"]
@@ -121,11 +120,11 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(*OPS)
     def test_the_three_maps_are_of_one_bilinear_form(self, *forward):
         forward = LinearOp(*forward)
-        inputs = benchmark_floor.random_inputs()
+        inputs = lower_bound.random_inputs()
         other = {Kind.FORWARD: (3, forward.output), Kind.DATA: (1, forward.features), Kind.WEIGHTS: (2, forward.kernel)}
         forms = []
         for kind, (stream, shape) in other.items():
-            result = benchmark_floor.bare(forward._replace(kind=kind), inputs)()
+            result = lower_bound.bare(forward._replace(kind=kind), inputs)()
             self.assertEqual(tuple(result.shape), shape)
             forms.append(tf.reduce_sum(result * inputs(stream, shape, "float32")))
         self.assertAllClose(forms, [forms[0]] * 3, rtol=1e-4)
@@ -134,9 +133,7 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
     def test_bfloat16(self):
         for op in self.OPS:
             for kind in Kind:
-                result = benchmark_floor.bare(
-                    op._replace(kind=kind, dtype="bfloat16"), benchmark_floor.random_inputs()
-                )()
+                result = lower_bound.bare(op._replace(kind=kind, dtype="bfloat16"), lower_bound.random_inputs())()
                 self.assertEqual(result.dtype, tf.bfloat16)
 
     def test_floor_runs_each_op_as_often_as_it_says(self):
@@ -144,18 +141,18 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
         count = lambda name: calls.update([name]) or tf.zeros([2])  # noqa: E731
         work = [(lambda: tf.py_function(lambda: count("a"), [], tf.float32), 3)]
         work += [(lambda: tf.py_function(lambda: count("b"), [], tf.float32), 1)]
-        tf.function(lambda: benchmark_floor._one_after_the_other(work), autograph=False)()
+        tf.function(lambda: lower_bound._one_after_the_other(work), autograph=False)()
         self.assertEqual(calls, {"a": 3, "b": 1})
 
     def test_floor_of_a_model(self):
-        work = benchmark_floor.work(fixtures_models.model(), 2, iterations=1, gradient="weights")
-        self.assertNotEqual(float(benchmark_floor.floor(work, benchmark_floor.random_inputs())()), 0.0)
+        work = lower_bound.work(fixtures_models.model(), 2, iterations=1, gradient="weights")
+        self.assertNotEqual(float(lower_bound.floor(work, lower_bound.random_inputs())()), 0.0)
 
     def test_inputs_are_shared_and_seeded(self):
-        inputs = benchmark_floor.random_inputs(seed=1)
+        inputs = lower_bound.random_inputs(seed=1)
         self.assertIs(inputs(1, (2, 3), "float32"), inputs(1, (2, 3), "float32"))
         self.assertNotAllClose(inputs(1, (2, 3), "float32"), inputs(2, (2, 3), "float32"))
-        again = benchmark_floor.random_inputs(seed=1)(1, (2, 3), "float32")
+        again = lower_bound.random_inputs(seed=1)(1, (2, 3), "float32")
         self.assertAllEqual(inputs(1, (2, 3), "float32"), again)
 
 
