@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import keras
 import numpy as np
 
 from cnnf_tf import layers
@@ -22,6 +23,21 @@ def _block() -> list[layers.FeedbackLayer]:
     return [layers.FeedbackConv2D(3), layers.AdaReLU(), layers.Tap(layers.AdaPool2D())]
 
 
+def _conv(**options) -> layers.FeedbackLayer:
+    return layers.FeedbackKerasLayer(keras.layers.Conv2D(4, use_bias=False, **options))
+
+
+def _inception() -> layers.FeedbackLayer:
+    """Two branches that are concatenated, and one that is added."""
+    inside = [
+        layers.FeedbackConv2D(3),
+        layers.AdaReLU(),
+        layers.FeedbackKerasLayer(keras.layers.AveragePooling2D(3, 1, "same")),
+    ]
+    inside += [layers.FeedbackKerasLayer(keras.layers.Concatenate(), merges=True)]
+    return layers.FeedbackGraph(inside, [(0,), (1,), (0, 2), (3, 1), (4,)])
+
+
 LAYERS = (
     Descriptor("FeedbackConv2D", lambda: layers.FeedbackConv2D(4), (6, 5, 3)),
     Descriptor("FeedbackConv2D_stride", lambda: layers.FeedbackConv2D(4, strides=2), (6, 8, 3)),
@@ -38,6 +54,27 @@ LAYERS = (
     Descriptor("FeedbackAveragePooling2D_adjoint", lambda: layers.FeedbackAveragePooling2D(2, adjoint=True), (4, 6, 3)),
     Descriptor("InstanceNorm", lambda: layers.InstanceNorm(), (4, 5, 3), linear=False),
     Descriptor("InstanceNorm_up", lambda: layers.InstanceNorm(down=False), (4, 5, 3), linear=False),
+    Descriptor("AdaActivation_leaky", lambda: layers.AdaActivation(keras.layers.LeakyReLU(0.1)), (4, 5, 3)),
+    Descriptor("AdaActivation_relu6", lambda: layers.AdaActivation("relu6"), (4, 5, 3)),
+    Descriptor("AdaGlobalMaxPool2D", lambda: layers.AdaGlobalMaxPool2D(), (4, 5, 3)),
+    Descriptor("AdaPool2D_overlapping", lambda: layers.AdaPool2D(3, strides=2), (7, 8, 2)),
+    Descriptor("AdaPool2D_same", lambda: layers.AdaPool2D((3, 2), strides=(2, 1), padding="same"), (7, 6, 2)),
+    Descriptor(
+        "FeedbackBatchNorm",
+        lambda: layers.FeedbackBatchNorm(keras.layers.BatchNormalization(center=False)),
+        (3, 4, 2),
+        linear=False,
+    ),
+    Descriptor("FeedbackDropout", lambda: layers.FeedbackDropout(keras.layers.Dropout(0.5)), (3, 4, 2)),
+    Descriptor("FeedbackGraph", _inception, (4, 6, 3)),
+    Descriptor("FeedbackKerasLayer_conv", lambda: _conv(kernel_size=(3, 2), strides=2, padding="same"), (7, 6, 3)),
+    Descriptor("FeedbackKerasLayer_dilated", lambda: _conv(kernel_size=3, dilation_rate=2), (7, 6, 3)),
+    Descriptor("FeedbackKerasLayer_groups", lambda: _conv(kernel_size=3, groups=2), (7, 6, 4)),
+    Descriptor(
+        "FeedbackKerasLayer_depthwise",
+        lambda: layers.FeedbackKerasLayer(keras.layers.DepthwiseConv2D(3, 2, "same", 2, use_bias=False)),
+        (7, 6, 3),
+    ),
     Descriptor("FeedbackFlatten", lambda: layers.FeedbackFlatten(), (2, 3, 4)),
     Descriptor("FeedbackLayer", lambda: layers.FeedbackLayer(), (3, 2)),
     Descriptor("Tap", lambda: layers.Tap(), (3, 4, 2)),

@@ -31,7 +31,7 @@ from cnnf_tf.generative.model_arguments import (
     check_scale,
     stateless_seed,
 )
-from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import leaves
 from cnnf_tf.utils.validation import positive_int
@@ -65,7 +65,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
     the distribution is well defined all the same, but the theorem holds only approximately.
 
     Args:
-      network: a built `FeedbackSequential` from h to the logits; its weights are used, not copied.
+      network: a built `FeedbackComposite` from h to the logits; its weights are used, not copied.
       prior: p(y), `[classes]` positive probabilities; None ties it to the last bias, softmax(c), uniform without one.
       scale: sigma > 0 in units of h: a number, or an array that broadcasts to the shape of h.
       trainable_scale: make log(sigma) a trainable weight.
@@ -76,7 +76,7 @@ class DeconvolutionalGenerativeModel(keras.layers.Layer):
 
     def __init__(
         self,
-        network: FeedbackSequential,
+        network: FeedbackComposite,
         prior: Any = None,
         scale: Any = 1.0,
         *,
@@ -287,7 +287,7 @@ def answer_all(walk: Generator[Any, Any, Any], answer: Callable[[Any], Any]) -> 
         reply = answer(request)
 
 
-def inexactness(network: FeedbackSequential) -> list[str]:
+def inexactness(network: FeedbackComposite) -> list[str]:
     """Why the theorem of docs/theory.md does not hold exactly for this network; empty where it does."""
     reasons: dict[str, list[str]] = {}
     for layer in leaves(network):

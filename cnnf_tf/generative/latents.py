@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cnnf_tf.layers import FeedbackComposite, FeedbackLayer, FeedbackSequential
+from cnnf_tf.layers import FeedbackComposite, FeedbackLayer
 from cnnf_tf.layers.base import Shape, Tensor
 
 
@@ -24,15 +24,15 @@ class LatentSite(NamedTuple):
     """Shape of z without the batch."""
 
 
-def input_shape(network: FeedbackSequential) -> Shape:
+def input_shape(network: FeedbackComposite) -> Shape:
     """Shape of h without the batch.
 
     Raises:
-      ValueError: `network` is not a `FeedbackSequential`, or is not built.
+      ValueError: `network` is not a `FeedbackComposite`, or is not built.
     """
-    if not isinstance(network, FeedbackSequential):
+    if not isinstance(network, FeedbackComposite):
         raise ValueError(
-            f"network must be a FeedbackSequential, got {type(network).__name__}; of a CNNF, model.network."
+            f"network must be a FeedbackComposite, such as FeedbackSequential, got {type(network).__name__}; of a CNNF, model.network."
         )
     config = network.get_build_config()
     if config is None:
@@ -40,7 +40,7 @@ def input_shape(network: FeedbackSequential) -> Shape:
     return tuple(config["input_shape"][1:])
 
 
-def latent_sites(network: FeedbackSequential) -> list[LatentSite]:
+def latent_sites(network: FeedbackComposite) -> list[LatentSite]:
     """The layers with latents, bottom to top (of a residual block, main branch before shortcut).
 
     Raises:
@@ -55,7 +55,7 @@ def latent_sites(network: FeedbackSequential) -> list[LatentSite]:
     return [LatentSite(name, layer, shape) for name, (_, layer, shape) in zip(names, found, strict=True)]
 
 
-def flatten_latents(network: FeedbackSequential, latents: Any) -> dict[str, Tensor]:
+def flatten_latents(network: FeedbackComposite, latents: Any) -> dict[str, Tensor]:
     """Nested latents, as the network returns them, to a dictionary by layer name, bottom to top.
 
     Raises:
@@ -74,7 +74,7 @@ def flatten_latents(network: FeedbackSequential, latents: Any) -> dict[str, Tens
     return found
 
 
-def nest_latents(network: FeedbackSequential, by_name: dict[str, Tensor]) -> list[Any]:
+def nest_latents(network: FeedbackComposite, by_name: dict[str, Tensor]) -> list[Any]:
     """The inverse of `flatten_latents`.
 
     Raises:
@@ -102,11 +102,6 @@ def _collect(layer: FeedbackLayer, entry: Any) -> Iterator[Any]:
             yield from _collect(child, own)
     elif layer.has_latents:
         yield entry
-    elif entry is not None:
-        raise ValueError(
-            f"layer {layer.name!r} ({type(layer).__name__}) has no latents and wants None in their place, got "
-            f"{type(entry).__name__}; pass latents of this very network."
-        )
 
 
 def _nest(layer: FeedbackLayer, values: Iterator[Tensor]) -> Any:

@@ -28,12 +28,12 @@ from keras import ops
 
 from cnnf_tf.generative.latents import flatten_latents, input_shape
 from cnnf_tf.generative.model_arguments import top_signal
-from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, move
 
 
 def linear_forward(
-    network: FeedbackSequential,
+    network: FeedbackComposite,
     features: Tensor,
     latents: Any,
     *,
@@ -62,7 +62,7 @@ def linear_forward(
 
 
 def map_label(
-    network: FeedbackSequential,
+    network: FeedbackComposite,
     features: Tensor,
     latents: Any,
     *,
@@ -78,7 +78,7 @@ def map_label(
 
 
 def map_features(
-    network: FeedbackSequential,
+    network: FeedbackComposite,
     features: Tensor,
     label: Tensor,
     latents: Any,
@@ -103,7 +103,7 @@ def map_features(
 
 
 def map_latents(
-    network: FeedbackSequential,
+    network: FeedbackComposite,
     features: Tensor,
     label: Tensor,
     latents: Any,
@@ -134,7 +134,7 @@ def map_latents(
     return updated
 
 
-def _render(network: FeedbackSequential, label: Tensor, latents: Any) -> tuple[Tensor, Any]:
+def _render(network: FeedbackComposite, label: Tensor, latents: Any) -> tuple[Tensor, Any]:
     flatten_latents(network, latents)
     num_classes = int(network.output_shape_for((None, *input_shape(network)))[-1])
     return network.feedback(top_signal(label, num_classes, network.compute_dtype), latents)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from cnnf_tf.generative.latents import flatten_latents
-from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, Trajectory
 from cnnf_tf.models.adaptive import feature_residual, latent_flip_rate
@@ -31,7 +31,7 @@ class SelfConsistency(NamedTuple):
     iteration set out to remove. (Afterwards the distance to that g(0) is `1 - eta` times as large, always.)"""
 
 
-def self_consistency(trajectory: Trajectory, network: FeedbackSequential) -> SelfConsistency:
+def self_consistency(trajectory: Trajectory, network: FeedbackComposite) -> SelfConsistency:
     """Reads the self-consistency of every example and iteration from a trajectory. A pure function.
 
     Args:

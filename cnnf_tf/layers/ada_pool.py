@@ -10,13 +10,14 @@ Ties inside a window are common (zeros after a rectifier): z_P picks the first u
 Going down, the signal is put where z_P points and zero elsewhere. On the first pass AdaPool is MaxPool.
 """
 
+import math
 from typing import Any
 
 from keras import ops
 
-from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, register
-from cnnf_tf.utils.validation import one_of, positive_int
+from cnnf_tf.layers import kernels, windows
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, empty, register, zeros_of
+from cnnf_tf.utils.validation import one_of, pair
 
 
 def _map_sign(signal: Tensor) -> Tensor:
@@ -29,54 +30,125 @@ RULES = {"map": _map_sign, "reference": ops.sign}
 
 @register
 class AdaPool2D(FeedbackLayer):
-    """Adaptive max pooling over non-overlapping square windows.
+    """Adaptive max pooling.
+
+    Each window listens to its own signal; where windows overlap, several of them may pick one unit.
 
     Args:
-      pool_size: side of the window and stride, in pixels. Rows and columns left over at the end are dropped going up
-        and get zeros coming down.
+      pool_size: height and width of the window, in pixels; one number for both.
+      strides: from one window to the next, in pixels; the window's size by default.
+      padding: "valid": rows and columns left over at the end are dropped going up and get zeros coming down; "same":
+        that of Keras, whose pixels outside of the image are never picked.
       rule: "map" (default) or "reference"; see the module docstring.
     """
 
     has_latents = True
 
-    def __init__(self, pool_size: int = 2, *, rule: str = "map", **kwargs: Any):
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = 2,
+        *,
+        strides: int | tuple[int, int] | None = None,
+        padding: str = "valid",
+        rule: str = "map",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
-        self.pool_size = positive_int("pool_size", pool_size)
+        self.pool_size = pair("pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else pair("strides", strides)
+        self.padding = one_of("padding", padding, windows.PADDINGS)
         self.rule = one_of("rule", rule, RULES)
+        self._input_shape: Shape = ()
 
     def build(self, input_shape: Shape) -> None:
-        check_rank(self, input_shape, 4, "[batch, height, width, channels]")
+        check_rank(self, input_shape, 4, "[batch, height, width, channels]", static=False)
         self.output_shape_for(input_shape)
+        self._input_shape = tuple(input_shape[1:])
 
     def output_shape_for(self, input_shape: Shape) -> Shape:
-        batch, height, width, channels = input_shape
-        if min(height, width) < self.pool_size:
-            raise ValueError(f"{self.name!r}: windows of {self.pool_size} do not fit {height}x{width}.")
-        return batch, height // self.pool_size, width // self.pool_size, channels
+        batch, *size, channels = input_shape
+        sides = zip(size, self.pool_size, self.strides, strict=True)
+        height, width = (windows.output_size(*side, self.padding) for side in sides)
+        if 0 in (height, width):
+            fit = "x".join(map(str, self.pool_size)) if len(set(self.pool_size)) > 1 else self.pool_size[0]
+            raise ValueError(f"{self.name!r}: windows of {fit} do not fit {size[0]}x{size[1]}.")
+        return batch, height, width, channels
+
+    def latent_shape(self, input_shape: Shape) -> Shape:
+        """That of the features, or `[batch, h', w', units of a window, channels]` where windows are not side by side.
+
+        Side by side are square windows as far apart as they are large, without padding, on images of one size.
+        """
+        if self._side_by_side:
+            return input_shape
+        batch, height, width, channels = self.output_shape_for(input_shape)
+        return batch, height, width, self.pool_size[0] * self.pool_size[1], channels
 
     def call(
         self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        """Returns `(pooled, z_P)`; z_P is shaped and typed like `features`, at most one 1 in each window."""
+    ) -> tuple[Tensor, Any]:
+        """Returns `(pooled, z_P)`; z_P is of `latent_shape`, at most one 1 in each window.
+
+        For images of any size the latent is z_P beside an empty tensor that has their shape.
+        """
         del eta, training
         sign = None if signal is None else RULES[self.rule](signal)
-        return kernels.adaptive_pool(features, sign, self.pool_size)
+        if self._side_by_side:
+            return kernels.adaptive_pool(features, sign, self.pool_size[0])
+        pixels = self._unfold(features)
+        signed = ops.stop_gradient(pixels if sign is None else pixels * sign[:, :, :, None])
+        if self.padding == "same":
+            inside = self._unfold(ops.ones_like(features[:1, :, :, :1]))
+            signed = ops.where(inside > 0, signed, ops.cast(-math.inf, signed.dtype))
+        latent = ops.one_hot(ops.argmax(signed, axis=3), signed.shape[3], axis=3, dtype=features.dtype)
+        if sign is not None:
+            latent = latent * ops.abs(sign)[:, :, :, None]
+        latent = ops.stop_gradient(latent)
+        output = ops.sum(pixels * latent, axis=3)
+        return output, latent if self._sized else (latent, empty(features))
 
-    def feedback(self, signal: Tensor, latent: Tensor = None) -> Tensor:
-        """`z_P * unpool(signal)`, shaped like z_P."""
-        return kernels.unpool(self.in_compute_dtype(signal), self.in_compute_dtype(latent), self.pool_size)
+    def feedback(self, signal: Tensor, latent: Any = None) -> Tensor:
+        """`z_P * unpool(signal)`, shaped like the features."""
+        signal = self.in_compute_dtype(signal)
+        if self._side_by_side:
+            return kernels.unpool(signal, self.in_compute_dtype(latent), self.pool_size[0])
+        if self._sized:
+            like = ops.zeros((ops.shape(signal)[0], *self._input_shape), signal.dtype)
+        else:
+            latent, shape = latent
+            like = zeros_of(shape)
+        pixels = signal[:, :, :, None] * self.in_compute_dtype(latent)
+        return windows.fold(pixels, like, self.pool_size, self.strides, self.padding)
 
     def linear_call(
         self,
         features: Tensor,
-        latent: Tensor = None,
+        latent: Any = None,
         signal: Tensor | None = None,
         *,
         eta: float | Tensor = 0.0,
     ) -> Tensor:
         """The sum over each window of `z_P * features`."""
         del signal, eta
-        return kernels.sum_pool(features * self.in_compute_dtype(latent), self.pool_size)
+        if self._side_by_side:
+            return kernels.sum_pool(features * self.in_compute_dtype(latent), self.pool_size[0])
+        latent = latent if self._sized else latent[0]
+        return ops.sum(self._unfold(features) * self.in_compute_dtype(latent), axis=3)
+
+    @property
+    def _sized(self) -> bool:
+        """Whether images have one size, known beforehand."""
+        return None not in self._input_shape
+
+    @property
+    def _side_by_side(self) -> bool:
+        """Whether the fast kernels can do it."""
+        height, width = self.pool_size
+        return height == width and self.strides == self.pool_size and self.padding == "valid" and self._sized
+
+    def _unfold(self, features: Tensor) -> Tensor:
+        return windows.unfold(features, self.pool_size, self.strides, self.padding, 0.0)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"pool_size": self.pool_size, "rule": self.rule}
+        options = {"pool_size": list(self.pool_size), "strides": list(self.strides)}
+        return super().get_config() | options | {"padding": self.padding, "rule": self.rule}

@@ -13,8 +13,11 @@ replication and export need no care.
 None on the first pass. Layers that do not adapt ignore it and return `latent=None`. Composites return the nested
 structure of latents and of signals: the same structure goes in and comes out.
 
-A linear layer has no more to say. A layer with latents also sets `has_latents`, and says in `latent_logits` and
-`linear_call` what they mean to the generative model. `output_bias` and `inexactness` are for layers that break the
+What a nonlinear layer must remember of a pass to come down as the adjoint at that pass is its latent: for the layers of
+the paper zeros and ones, for others slopes, or the features themselves.
+
+A linear layer has no more to say. A layer with Bernoulli latents also sets `has_latents`, and says in `latent_logits`
+and `linear_call` what they mean to the generative model. `output_bias` and `inexactness` are for layers that break the
 theorem of docs/theory.md. So the loop, the generative model and files need not know what kind of layer it is.
 """
 
@@ -39,7 +42,9 @@ class FeedbackLayer(keras.layers.Layer):
     """Base of all layers: identity in both directions unless overridden."""
 
     has_latents: bool = False
-    """Whether `call` returns latents, zeros and ones, rather than None."""
+    """Whether `call` returns Bernoulli latents, zeros and ones; if not, None or another constant of the pass."""
+    merges: bool = False
+    """Whether it reads a list of features, `[first, second, ...]`, and sends a list of signals down."""
 
     # Up and down.
 
@@ -56,7 +61,7 @@ class FeedbackLayer(keras.layers.Layer):
           training: as in Keras.
 
         Returns:
-          `(output, latent)`; `latent` is None for layers without latents.
+          `(output, latent)`; `latent` is None, a tensor `[batch, ...]` or a nest of such.
         """
         del signal, eta, training
         return features, None
@@ -154,12 +159,22 @@ def move(features: Tensor, signal: Tensor, eta: float | Tensor) -> Tensor:
     return (1 - eta) * features + eta * keras.ops.cast(signal, features.dtype)
 
 
-def check_rank(layer: keras.layers.Layer, input_shape: Shape, rank: int, layout: str) -> None:
-    """Raises ValueError unless `input_shape` has the wanted rank and is static but for the batch."""
-    if len(input_shape) != rank or any(size is None for size in input_shape[1:]):
+def empty(features: Tensor) -> Tensor:
+    """A tensor `[*shape of the features, 0]`: their shape, also where it is not known before, without their memory."""
+    return keras.ops.stop_gradient(features[..., None][..., :0])
+
+
+def zeros_of(shape: Tensor) -> Tensor:
+    """Zeros of the shape of what `empty` was given."""
+    return keras.ops.zeros(keras.ops.shape(shape)[:-1], shape.dtype)
+
+
+def check_rank(layer: keras.layers.Layer, input_shape: Shape, rank: int, layout: str, *, static: bool = True) -> None:
+    """Raises ValueError unless `input_shape` has the wanted rank and is static: all but the batch, or the last axis."""
+    if len(input_shape) != rank or None in (input_shape[1:] if static else input_shape[-1:]):
+        which = "static sizes (only the batch may be None)" if static else "a static number of channels"
         raise ValueError(
-            f"{type(layer).__name__} {layer.name!r} wants inputs {layout} with static sizes (only the batch may be "
-            f"None), got shape {tuple(input_shape)}."
+            f"{type(layer).__name__} {layer.name!r} wants inputs {layout} with {which}, got shape {tuple(input_shape)}."
         )
 
 

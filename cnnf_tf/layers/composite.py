@@ -1,8 +1,9 @@
 """Layers made of layers: a graph of them, which everything that runs through a network walks in the same way.
 
 A composite says what is inside (`children`) and how that is wired (`sources`). The rest follows: going up, a child gets
-the sum of its sources; coming down, where a copy becomes a sum and a sum a copy, the signal at a place is the sum over
-all that read it. So `feedback` is the adjoint of `call`, given the latents, as soon as it is so for every child.
+the sum of its sources, or one by one where it `merges` them itself; coming down, where a copy becomes a sum and a sum a
+copy, the signal at a place is the sum over all that read it. So `feedback` is the adjoint of `call`, given the latents,
+as soon as it is so for every child.
 """
 
 from collections.abc import Sequence
@@ -31,8 +32,8 @@ class FeedbackComposite(FeedbackLayer):
     def sources(self) -> Sources:
         """What each child reads, and after that what the output is made of; a chain unless overridden.
 
-        Each entry names values that are added up: 0 is the input of the composite, i + 1 the output of child i.
-        `[(0,), (1,)]` is one child, `[(0,), (1, 0)]` one child with a shortcut around it.
+        Each entry names values that are added up, or listed for a child that `merges`: 0 is the input of the
+        composite, i + 1 the output of child i. `[(0,), (1,)]` is one child, `[(0,), (1, 0)]` one child with a shortcut.
         """
         return [(place,) for place in range(len(self.children()) + 1)]
 
@@ -42,8 +43,8 @@ class FeedbackComposite(FeedbackLayer):
     def output_shape_for(self, input_shape: Shape) -> Shape:
         return self._input_shapes(input_shape)[-1]
 
-    def child_shapes(self, input_shape: Shape) -> list[Shape]:
-        """Shape of what each child reads, where the composite reads `input_shape`."""
+    def child_shapes(self, input_shape: Shape) -> list[Any]:
+        """Shape of what each child reads, where the composite reads `input_shape`; a list for one that merges."""
         return self._input_shapes(input_shape)[:-1]
 
     def call(
@@ -63,37 +64,36 @@ class FeedbackComposite(FeedbackLayer):
             self.build(features.shape)
         children, sources = self.children(), self.sources()
         signals = self.entries("signal", [None] * len(children) if signal is None else signal)
+        etas = self._etas(eta)
         values: list[Tensor] = [features]
         latents: list[Any] = []
         taps: list[Tensor] = []
-        for child, read, own in zip(children, sources[:-1], signals, strict=True):
-            arrived = self._sum(values, read)
-            output, latent, recorded = child.pass_up(arrived, own, eta=eta, training=training)
+        for child, read, own, step in zip(children, sources[:-1], signals, etas, strict=True):
+            output, latent, recorded = child.pass_up(self._read(child, values, read), own, eta=step, training=training)
             values.append(output)
             latents.append(latent)
             taps += recorded
-        output = self._sum(values, sources[-1])
+        output = self._total([values[place] for place in sources[-1]])
         return output, latents, [*taps, output] if self.records else taps
 
     def pass_down(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, list[Any], list[Tensor]]:
-        children, readers, latents = self.children(), self._readers(), self.entries("latent", latent)
-        below: list[Any] = [None] * len(children) + [signal]
-        signals: list[Any] = [None] * len(children)
+        children, latents = self.children(), self.entries("latent", latent)
+        arrived, signals = self._arrivals(signal), [None] * len(children)
         recorded: list[list[Tensor]] = [[]] * len(children)
         for place, child in reversed(list(enumerate(children))):
-            arrived = self._sum(below, readers[place + 1])
-            below[place], signals[place], recorded[place] = child.pass_down(arrived, latents[place])
-        lowest = self._sum(below, readers[0])
+            below, signals[place], recorded[place] = child.pass_down(self._total(arrived[place + 1]), latents[place])
+            self._hand_down(arrived, place, below)
+        lowest = self._total(arrived[0])
         taps = [tap for inside in recorded for tap in inside]
         return lowest, signals, [*taps, lowest] if self.records else taps
 
     def descend(self, signal: Tensor) -> Descent:
-        children, readers = self.children(), self._readers()
-        below: list[Any] = [None] * len(children) + [signal]
-        latents: list[Any] = [None] * len(children)
+        children = self.children()
+        arrived, latents = self._arrivals(signal), [None] * len(children)
         for place, child in reversed(list(enumerate(children))):
-            below[place], latents[place] = yield from child.descend(self._sum(below, readers[place + 1]))
-        return self._sum(below, readers[0]), latents
+            below, latents[place] = yield from child.descend(self._total(arrived[place + 1]))
+            self._hand_down(arrived, place, below)
+        return self._total(arrived[0]), latents
 
     def linear_call(
         self, features: Tensor, latent: Any = None, signal: Any = None, *, eta: float | Tensor = 0.0
@@ -101,9 +101,9 @@ class FeedbackComposite(FeedbackLayer):
         children, sources, latents = self.children(), self.sources(), self.entries("latent", latent)
         signals = self.entries("signal", [None] * len(children) if signal is None else signal)
         values = [features]
-        for child, read, z, g in zip(children, sources[:-1], latents, signals, strict=True):
-            values.append(child.linear_call(self._sum(values, read), z, g, eta=eta))
-        return self._sum(values, sources[-1])
+        for child, read, z, g, step in zip(children, sources[:-1], latents, signals, self._etas(eta), strict=True):
+            values.append(child.linear_call(self._read(child, values, read), z, g, eta=step))
+        return self._total([values[place] for place in sources[-1]])
 
     @property
     def output_bias(self) -> Any:
@@ -127,10 +127,11 @@ class FeedbackComposite(FeedbackLayer):
         return list(structure)
 
     def _input_shapes(self, input_shape: Shape, build: bool = False) -> list[Shape]:
-        """Shape of what each child reads and, at last, of the output."""
+        """Shape of what each child reads and, at last, of the output; a list of shapes for a child that merges."""
         outputs, found = [input_shape], []
         for child, read in zip([*self.children(), None], self.sources(), strict=True):
-            found.append(self._common_shape(outputs, read))
+            merges = child is not None and child.merges
+            found.append([outputs[place] for place in read] if merges else self._common_shape(outputs, read))
             if child is None:
                 break
             if build and not child.built:
@@ -145,20 +146,32 @@ class FeedbackComposite(FeedbackLayer):
             raise ValueError(f"{self.name!r} adds its branches, which must be of one shape: {ends}.")
         return shapes[places[0]]
 
-    def _readers(self) -> list[list[int]]:
-        """The transpose of `sources`: who reads the input, the output of child 0, of child 1, ..."""
-        sources = self.sources()
-        return [
-            [reader for reader, read in enumerate(sources) for source in read if source == value]
-            for value in range(len(sources))
-        ]
+    def _etas(self, eta: Any) -> list[Any]:
+        """The step size of each child: one for all, or nested like the network."""
+        return self.entries("eta", eta) if isinstance(eta, (list, tuple)) else [eta] * len(self.children())
 
-    def _sum(self, values: Sequence[Tensor], places: Sequence[int]) -> Tensor:
-        """The sum of the values at some places, in the compute dtype; a single value as it is."""
-        if len(places) == 1:
-            return values[places[0]]
-        first, *others = (self.in_compute_dtype(values[place]) for place in places)
+    def _read(self, child: FeedbackLayer, values: Sequence[Tensor], places: Sequence[int]) -> Any:
+        """What a child reads of the values so far."""
+        read = [values[place] for place in places]
+        return read if child.merges else self._total(read)
+
+    def _total(self, values: Sequence[Tensor]) -> Tensor:
+        """Their sum, in the compute dtype; a single value as it is."""
+        if len(values) == 1:
+            return values[0]
+        first, *others = (self.in_compute_dtype(value) for value in values)
         return sum(others, start=first)
+
+    def _arrivals(self, signal: Tensor) -> list[list[Tensor]]:
+        """For each value, the signals that its readers send down: so far those to the output of the composite."""
+        top = self.sources()[-1]
+        return [[signal] * top.count(value) for value in range(len(self.children()) + 1)]
+
+    def _hand_down(self, arrived: list[list[Tensor]], place: int, below: Any) -> None:
+        """Adds what leaves child `place` below to the arrivals at each of its sources."""
+        read = self.sources()[place]
+        for value, signal in zip(read, below if self.children()[place].merges else [below] * len(read), strict=True):
+            arrived[value].append(signal)
 
 
 def check_layers(owner: str, layers: Sequence[FeedbackLayer]) -> list[FeedbackLayer]:

@@ -28,7 +28,7 @@ class InstanceNorm(FeedbackLayer):
         self.up, self.down = bool(up), bool(down)
 
     def build(self, input_shape: Shape) -> None:
-        check_rank(self, input_shape, 4, "[batch, height, width, channels]")
+        check_rank(self, input_shape, 4, "[batch, height, width, channels]", static=False)
 
     def call(
         self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
@@ -68,6 +68,8 @@ def _mean_product(first: Tensor, second: Tensor) -> Tensor:
     """
     if first.dtype == "float16":
         first, second = at_least_float32(first), at_least_float32(second)
-    row = (1, first.shape[2])
-    rows = ops.average_pool(first * second, row, strides=row)
+    rows = first * second
+    if rows.shape[2] is not None:
+        row = (1, rows.shape[2])
+        rows = ops.average_pool(rows, row, strides=row)
     return ops.mean(at_least_float32(rows), axis=(1, 2), keepdims=True)

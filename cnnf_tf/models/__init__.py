@@ -2,6 +2,7 @@
 
 from cnnf_tf.models.adaptive import AdaptiveResult, adaptive_unroll, check_tolerance, infer_adaptive
 from cnnf_tf.models.cnnf import CNNF
+from cnnf_tf.models.conversion import copy_layer, register_conversion
 from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, leaves, wide_resnet
 from cnnf_tf.models.objective import Losses, Scored, batch_losses, reconstruction_loss, trajectory_losses
 from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
@@ -20,12 +21,14 @@ __all__ = [
     "adaptive_unroll",
     "batch_losses",
     "check_tolerance",
+    "copy_layer",
     "fashion_cnn",
     "feedback_pass",
     "first_pass",
     "infer_adaptive",
     "leaves",
     "reconstruction_loss",
+    "register_conversion",
     "step",
     "trajectory_losses",
     "unroll",

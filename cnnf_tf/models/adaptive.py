@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models.cnnf import CNNF
+from cnnf_tf.models.networks import bernoulli_latents
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
@@ -88,7 +89,7 @@ def infer_adaptive(
 
 
 def adaptive_unroll(
-    network: FeedbackSequential,
+    network: FeedbackComposite,
     features: Tensor,
     *,
     max_iterations: int | Tensor,
@@ -139,7 +140,7 @@ def adaptive_unroll(
         logits = at_least_float32(after.logits)
         changed = tf.cast(ops.argmax(before.logits, axis=-1) != ops.argmax(after.logits, axis=-1), logits.dtype)
         after_packed = pack(after.carried())
-        flips = latent_flip_rate(pack(before.latents), pack(after.latents), changed)
+        flips = latent_flip_rate(*(bernoulli_latents(network, state.latents) for state in (before, after)), changed)
         residual = tf.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
 
         place = rows[:, None]

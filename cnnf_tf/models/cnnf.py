@@ -6,8 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, register
+from cnnf_tf.models.conversion import convert
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.objective import Scored, batch_losses
 from cnnf_tf.models.unroll import (
@@ -26,7 +27,7 @@ if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for infer
 _RANGE_TOLERANCE = 1e-3
 _OPTIONS = (
     *("iterations", "eta", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
-    *("rematerialize", "pixel_mean", "pixel_scale"),
+    *("rematerialize", "pixel_mean", "pixel_scale", "bgr"),
 )
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
 _MEANS = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
@@ -53,8 +54,10 @@ class CNNF(keras.Model):
         goes on for a random number of iterations without gradients and then for one with, which ends between K + 1 and
         the horizon. Without it accuracy falls when a model is run for more iterations than it was trained with.
       rematerialize: see `unroll`; for training with many iterations where memory is short.
-      pixel_mean: images in [0, 1] enter the network as `(image - pixel_mean) / pixel_scale`.
+      pixel_mean: images in [0, 1] enter the network as `(image - pixel_mean) / pixel_scale`; a number, or one for each
+        channel.
       pixel_scale: see `pixel_mean`; the defaults give [-1, 1], the authors' range.
+      bgr: whether the network wants the channels of images the other way round: blue, green, red.
 
     Raises:
       ValueError: an argument out of its range, or layers that do not fit `image_shape`.
@@ -62,8 +65,8 @@ class CNNF(keras.Model):
 
     def __init__(
         self,
-        network: FeedbackSequential,
-        encoder: FeedbackSequential | None = None,
+        network: FeedbackComposite,
+        encoder: FeedbackComposite | None = None,
         *,
         image_shape: Sequence[int],
         iterations: int = 1,
@@ -73,8 +76,9 @@ class CNNF(keras.Model):
         reconstruction_weight: float = 0.1,
         training_horizon: int = 0,
         rematerialize: bool = False,
-        pixel_mean: float = 0.5,
-        pixel_scale: float = 0.5,
+        pixel_mean: float | Sequence[float] = 0.5,
+        pixel_scale: float | Sequence[float] = 0.5,
+        bgr: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -87,10 +91,10 @@ class CNNF(keras.Model):
             raise ValueError(f"reconstruction_weight must be >= 0, got {reconstruction_weight!r}.")
         self.training_horizon = _check_horizon(training_horizon, self.iterations)
         self.rematerialize = bool(rematerialize)
-        if pixel_scale <= 0:
-            raise ValueError(f"pixel_scale must be > 0, got {pixel_scale!r}.")
+        self.pixel_mean = _check_channels("pixel_mean", pixel_mean, self.image_shape[-1])
+        self.pixel_scale = _check_channels("pixel_scale", pixel_scale, self.image_shape[-1], positive=True)
+        self.bgr = bool(bgr)
         self.reconstruction_weight = float(reconstruction_weight)
-        self.pixel_mean, self.pixel_scale = float(pixel_mean), float(pixel_scale)
         self.encoder, self.network = encoder, network
         self._accuracy_metrics = [keras.metrics.SparseCategoricalAccuracy(name=name) for name in _ACCURACIES]
         self._mean_metrics = [keras.metrics.Mean(name=name) for name in _MEANS]
@@ -110,6 +114,47 @@ class CNNF(keras.Model):
         """
         parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**(network or {}))
         return cls(parts.network, parts.encoder, image_shape=image_shape, **kwargs)
+
+    @classmethod
+    def from_keras(
+        cls,
+        model: keras.Model,
+        *,
+        start: str | None = None,
+        iterations: int = 1,
+        eta: float = 0.1,
+        feedback_norm: bool = True,
+        preprocessing: Any = None,
+        **loop: Any,
+    ) -> "CNNF":
+        """Gives feedback to a Keras CNN: its layers, up as they are and down transposed, with copies of its weights.
+
+        With `iterations=0` it gives the original's logits. A final softmax is left away.
+
+        Args:
+          model: Functional or Sequential, from images `[batch, height, width, channels]` to `[batch, classes]`; nested
+            models and layers that are used twice are welcome. Height and width may be None.
+          start: name of the layer whose output is h; what lies below runs once and may be anything that Keras can run.
+            "backbone/conv1" is a layer of a nested model. None: h is the image.
+          iterations: see `CNNF`, also for `eta`.
+          feedback_norm: whether the signal is divided by its root mean square (per image and channel, as in the paper)
+            on top of each block of convolution, activation and pool. Without it what comes down is exactly the
+            gradient, whose scale in a deep network may be anything.
+          preprocessing: what the model expects instead of images in [0, 1]: "caffe", "tf" or "torch", as
+            `keras.applications` call them, or `(mean, scale)` on the [0, 1] scale, numbers or one for each channel.
+            None: just that, or what its own first `Rescaling` and `Normalization` layers say; they then go out of the
+            loop, so that h is what they make.
+          **loop: further arguments of `CNNF`.
+
+        Raises:
+          ValueError: a model of another kind; layers that cannot come down, all of them by name; an unknown `start`
+            or `preprocessing`.
+        """
+        parts = convert(model, start=start, feedback_norm=feedback_norm, preprocessing=preprocessing)
+        pixels = {"pixel_mean": parts.pixels.mean, "pixel_scale": parts.pixels.scale, "bgr": parts.pixels.bgr}
+        options = {"name": model.name, "dtype": model.dtype_policy} | pixels | loop
+        shape = parts.image_shape
+        return cls(parts.network, parts.encoder, image_shape=shape, iterations=iterations, eta=eta, **options)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         shape = tuple(input_shape)
@@ -162,12 +207,17 @@ class CNNF(keras.Model):
             rematerialize=self.rematerialize and training,
         )
 
+    def accepts(self, shape: Sequence[int | None]) -> bool:
+        """Whether images of this shape, `(height, width, channels)`, can go in."""
+        wanted = self.image_shape
+        return len(shape) == 3 and all(want in (None, size) for want, size in zip(wanted, shape, strict=True))
+
     def normalize(self, images: Tensor) -> Tensor:
         """Checks images in [0, 1] and maps them to the network's own pixel range and dtype."""
         images = ops.convert_to_tensor(images)
         shape = tuple(images.shape)
-        if len(shape) != 4 or shape[1:] != self.image_shape:
-            height, width, channels = self.image_shape
+        if not self.accepts(shape[1:]) or len(shape) != 4:
+            height, width, channels = (size or "any" for size in self.image_shape)
             raise ValueError(
                 f"CNNF wants images [batch, {height}, {width}, {channels}] (float, pixels in [0, 1]), got shape "
                 f"{shape}; a single image needs a leading batch dimension, a grey one a trailing channel dimension."
@@ -177,7 +227,8 @@ class CNNF(keras.Model):
             raise ValueError(f"CNNF wants float images with pixels in [0, 1], got {dtype}; divide uint8 by 255 first.")
         if keras.backend.backend() == "tensorflow":
             images = _checked_pixels(images)
-        return ops.cast((images - self.pixel_mean) / self.pixel_scale, self.compute_dtype)
+        images = (images - self._per_channel("pixel_mean")) / self._per_channel("pixel_scale")
+        return ops.cast(images[..., ::-1] if self.bgr else images, self.compute_dtype)
 
     def encode(self, images: Tensor, *, training: bool = False) -> Tensor:
         """h of the first pass: images in [0, 1], normalised, and through the encoder if there is one."""
@@ -186,7 +237,12 @@ class CNNF(keras.Model):
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """The inverse of `normalize`, clipped to [0, 1]; for h and g(0) of a model whose h is the image."""
-        return ops.clip(ops.cast(features, "float32") * self.pixel_scale + self.pixel_mean, 0.0, 1.0)
+        pixels = ops.cast(features[..., ::-1] if self.bgr else features, "float32")
+        return ops.clip(pixels * self._per_channel("pixel_scale") + self._per_channel("pixel_mean"), 0.0, 1.0)
+
+    def _per_channel(self, name: str) -> Any:
+        value = getattr(self, name)
+        return ops.convert_to_tensor(value, "float32") if isinstance(value, (list, tuple)) else value
 
     def reconstruct(self, images: Tensor, *, iterations: int | None = None) -> Tensor:
         """g(0) of every feedback pass as pictures, `[K, *images.shape]` in [0, 1].
@@ -327,11 +383,25 @@ def _check_horizon(horizon: Any, iterations: int) -> int:
     return horizon
 
 
-def _check_image_shape(image_shape: Sequence[int]) -> tuple[int, int, int]:
+def _check_image_shape(image_shape: Sequence[int | None]) -> tuple[int | None, int | None, int]:
     shape = tuple(image_shape)
-    if len(shape) != 3 or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
-        raise ValueError(f"image_shape must be (height, width, channels) of positive integers, got {image_shape!r}.")
+    sizes = [size for size in shape[:2] if size is not None] + list(shape[2:])
+    if len(shape) != 3 or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        raise ValueError(
+            f"image_shape must be (height, width, channels) of positive integers, height and width perhaps None, got "
+            f"{image_shape!r}."
+        )
     return shape
+
+
+def _check_channels(name: str, value: Any, channels: int, *, positive: bool = False) -> float | list[float]:
+    """A number, or a list of one for each channel."""
+    numbers = list(value) if isinstance(value, (list, tuple)) else [value]
+    if len(numbers) not in ({channels} if isinstance(value, (list, tuple)) else {1}):
+        raise ValueError(f"{name} must be a number or {channels} of them, one for each channel, got {value!r}.")
+    if positive and min(numbers) <= 0:
+        raise ValueError(f"{name} must be > 0, got {value!r}.")
+    return [float(number) for number in numbers] if isinstance(value, (list, tuple)) else float(value)
 
 
 def _fit_pixels(sketch: Tensor, images: Tensor) -> Tensor:

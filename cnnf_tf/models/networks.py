@@ -6,7 +6,7 @@ Beside them, `leaves` walks through any network.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
@@ -151,6 +151,16 @@ def named_leaves(layer: FeedbackLayer, path: str = "") -> Iterator[tuple[str, Fe
         return
     for child in layer.children():
         yield from named_leaves(child, f"{path}/{child.name}")
+
+
+def bernoulli_latents(layer: FeedbackLayer, latents: Any) -> list[Any]:
+    """The latents that are zeros and ones, bottom to top, out of the nest that a layer returned."""
+    if isinstance(layer, FeedbackComposite):
+        pairs = zip(layer.children(), layer.entries("latent", latents), strict=True)
+        return [latent for child, own in pairs for latent in bernoulli_latents(child, own)]
+    if not layer.has_latents:
+        return []
+    return [latents[0] if isinstance(latents, tuple) else latents]
 
 
 def _norm_up(name: str) -> InstanceNorm:

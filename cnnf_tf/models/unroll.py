@@ -1,4 +1,4 @@
-"""The one loop: images go up a `FeedbackSequential`, come back down it, and that repeats (paper section 2.4).
+"""The one loop: images go up a `FeedbackComposite`, come back down it, and that repeats (paper section 2.4).
 
     f, z = network(h)                               first pass = the plain CNN
     repeat K times:
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from keras import ops, remat, tree
 
-from cnnf_tf.layers import FeedbackSequential
+from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, at_least_float32, move
 from cnnf_tf.utils.validation import integer, number, one_of
 
@@ -74,19 +74,19 @@ class Trajectory(NamedTuple):
     """g of each of the K feedback passes, nested like the network."""
 
 
-def first_pass(network: FeedbackSequential, features: Tensor, *, training: bool = False) -> State:
+def first_pass(network: FeedbackComposite, features: Tensor, *, training: bool = False) -> State:
     """The plain CNN."""
     return State(features, *network.pass_up(features, training=training))
 
 
-def feedback_pass(network: FeedbackSequential, state: State, *, feedback_start: str = "logits") -> Feedback:
+def feedback_pass(network: FeedbackComposite, state: State, *, feedback_start: str = "logits") -> Feedback:
     """One pass down from the state's logits through its latents."""
     start = FEEDBACK_STARTS[one_of("feedback_start", feedback_start, FEEDBACK_STARTS)]
     return Feedback(*network.pass_down(start(state.logits), state.latents))
 
 
 def step(
-    network: FeedbackSequential,
+    network: FeedbackComposite,
     state: State,
     *,
     eta: float | Tensor,
@@ -101,7 +101,7 @@ def step(
 
 
 def unroll(
-    network: FeedbackSequential,
+    network: FeedbackComposite,
     features: Tensor,
     *,
     iterations: int,
@@ -159,7 +159,7 @@ def unroll(
 
 
 def _advance(
-    network: FeedbackSequential, state: State, iterations: Tensor, eta: float | Tensor, feedback_start: str
+    network: FeedbackComposite, state: State, iterations: Tensor, eta: float | Tensor, feedback_start: str
 ) -> State:
     """The state a number of iterations later, as a constant for gradients."""
 

@@ -19,6 +19,14 @@ def positive_int(name: str, value: Any) -> int:
     return value
 
 
+def pair(name: str, value: Any) -> tuple[int, int]:
+    """Returns `value` as two positive ints, itself twice if it is one, else raises ValueError."""
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name} must be a positive integer or two of them, got {value!r}.")
+    return positive_int(name, values[0]), positive_int(name, values[1])
+
+
 def number(name: str, value: Any, *, low: float = 0.0, high: float = math.inf, note: str = "") -> float:
     """Returns `value` as a float if it is a number in [low, high], else raises ValueError; `note` as in `integer`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) <= high:

@@ -36,7 +36,9 @@ class ConstructionTest(tf.test.TestCase, parameterized.TestCase):
             DeconvolutionalGenerativeModel(fixtures_networks.conv(), **arguments)
 
     def test_bad_networks(self):
-        with self.assertRaisesRegex(ValueError, "must be a FeedbackSequential, got CNNF; of a CNNF, model.network"):
+        with self.assertRaisesRegex(
+            ValueError, "must be a FeedbackComposite, such as FeedbackSequential, got CNNF; of a CNNF, model.network"
+        ):
             DeconvolutionalGenerativeModel(fixtures_models.model())
         with self.assertRaisesRegex(ValueError, r"is not built; call network.build\(\(None, \*shape of h\)\) first"):
             DeconvolutionalGenerativeModel(fixtures_models.network())

@@ -40,7 +40,7 @@ def choices_of(site):
     units = int(np.prod(site.shape))
     if isinstance(site.layer, layers.AdaReLU):
         return np.array(list(itertools.product([0.0, 1.0], repeat=units))).reshape(-1, *site.shape)
-    size = site.layer.pool_size
+    size, _ = site.layer.pool_size
     height, width, channels = site.shape
     windows = list(itertools.product(range(height // size), range(width // size), range(channels)))
     found = []

@@ -24,6 +24,7 @@ sum_pool = _kernels.sum_pool
 times_upsampled = _kernels.times_upsampled
 unpool = _kernels.unpool
 upsample = _kernels.upsample
+vector_jacobian_product = _kernels.vector_jacobian_product
 where_positive = _kernels.where_positive
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "times_upsampled",
     "unpool",
     "upsample",
+    "vector_jacobian_product",
     "where_positive",
 ]

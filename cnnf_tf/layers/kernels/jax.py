@@ -4,6 +4,9 @@ XLA fuses what is element by element, so pooling over non-overlapping windows is
 `[b, h', size, w', size, c]` and a reduction, and an adjoint is what JAX derives or a broadcast of that kind.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -108,3 +111,10 @@ def _with_left_over(windows: Array, input_size: tuple[int, int]) -> Array:
     """Zeros for the rows and columns that the windows leave over."""
     height, width = (whole - part for whole, part in zip(input_size, windows.shape[1:3], strict=True))
     return jnp.pad(windows, ((0, 0), (0, height), (0, width), (0, 0))) if height or width else windows
+
+
+def vector_jacobian_product(function: Callable[[Any], Array], point: Any, signal: Array) -> Any:
+    """`signal` times the Jacobian of `function` at `point`, nested like the point; differentiable in turn."""
+    output, pull = jax.vjp(function, point)
+    (below,) = pull(signal.astype(output.dtype))
+    return below

@@ -6,6 +6,7 @@ so the layers speak to this file, or to its sister for another backend.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -150,3 +151,11 @@ def sum_pool(features: tf.Tensor, size: int) -> tf.Tensor:
 def average_pool(features: tf.Tensor, size: int) -> tf.Tensor:
     """Mean over non-overlapping `size x size` windows; rows and columns left over at the end are dropped."""
     return tf.nn.avg_pool2d(features, size, size, "VALID")
+
+
+def vector_jacobian_product(function: Callable[[Any], tf.Tensor], point: Any, signal: tf.Tensor) -> Any:
+    """`signal` times the Jacobian of `function` at `point`, nested like the point; differentiable in turn."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(point)
+        output = function(point)
+    return tape.gradient(output, point, tf.cast(signal, output.dtype), unconnected_gradients="zero")

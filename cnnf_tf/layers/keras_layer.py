@@ -1,0 +1,74 @@
+"""Any layer of Keras as a feedback layer: up as Keras runs it, down as its own vector-Jacobian product.
+
+Given the latents a network is linear, and what comes down a layer is the gradient of what went up. For a linear layer
+(convolutions of every kind, padding, average pooling, reshaping, ...) that holds at any features, so none are kept but
+their shape. A nonlinear layer comes down as its Jacobian at the features of the pass, which are its latent; it does not
+listen to the signal.
+"""
+
+from typing import Any
+
+import keras
+from keras import tree
+
+from cnnf_tf.layers import kernels
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, empty, register, zeros_of
+
+
+@register
+class FeedbackKerasLayer(FeedbackLayer):
+    """A Keras layer and its transpose.
+
+    Args:
+      layer: any layer of Keras that is differentiable and whose output depends on its input alone: no random numbers,
+        no statistics of the batch. Its weights are used, not copied.
+      linear: whether the layer is linear but for biases.
+      merges: whether it reads several tensors.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, *, linear: bool = True, merges: bool = False, **kwargs: Any):
+        super().__init__(**{"name": layer.name, "dtype": layer.dtype_policy} | kwargs)
+        if not isinstance(layer, keras.layers.Layer) or isinstance(layer, FeedbackLayer):
+            raise ValueError(f"FeedbackKerasLayer wants a layer of Keras, got {layer!r}.")
+        self.layer, self.linear, self.merges = layer, bool(linear), bool(merges)
+
+    def build(self, input_shape: Any) -> None:
+        if not self.layer.built:
+            self.layer.build(input_shape)
+            self.layer.built = True
+
+    def output_shape_for(self, input_shape: Any) -> Shape:
+        shapes = input_shape if self.merges else [input_shape]
+        specs = [keras.KerasTensor(shape, self.compute_dtype) for shape in shapes]
+        return tuple(self.layer.compute_output_spec(specs if self.merges else specs[0]).shape)
+
+    def call(
+        self, features: Any, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
+    ) -> tuple[Tensor, Any]:
+        """Returns `(output, latent)`; the latent is the features, or what has their shape but no elements."""
+        del signal, eta, training
+        return self.layer(features), tree.map_structure(empty, features) if self.linear else features
+
+    def feedback(self, signal: Tensor, latent: Any = None) -> Any:
+        """Signal times the Jacobian at the features of the pass; a list of such where the layer merges."""
+        point = tree.map_structure(zeros_of, latent) if self.linear else latent
+        return kernels.vector_jacobian_product(self.layer, point, self.in_compute_dtype(signal))
+
+    @property
+    def output_bias(self) -> Any:
+        return getattr(self.layer, "bias", None)
+
+    @property
+    def inexactness(self) -> str | None:
+        return None if self.linear else "a nonlinear layer comes down as its Jacobian, which has no generative model"
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "layer": keras.saving.serialize_keras_object(self.layer),
+            "linear": self.linear,
+            "merges": self.merges,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FeedbackKerasLayer":
+        return cls(**(config | {"layer": keras.saving.deserialize_keras_object(config["layer"])}))
