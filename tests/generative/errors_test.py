@@ -157,7 +157,7 @@ class ArgumentsTest(tf.test.TestCase, parameterized.TestCase):
                 call(larger)
             with self.assertRaisesRegex(ValueError, "must be a tensor of shape .*, got NoneType"):
                 call([None] * 7)
-            with self.assertRaisesRegex(ValueError, r"layer 'conv1' \(FeedbackConv2D\) has no latents and wants None"):
+            with self.assertRaisesRegex(ValueError, "latents of 'ada_relu1' must be a tensor of shape"):
                 call([tf.zeros(2)] * 7)
 
     def test_latents_that_are_not_binary(self):
