@@ -4,6 +4,7 @@ from typing import Any
 
 from keras import ops
 
+from cnnf_tf.layers import windows
 from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, register
 
 
@@ -38,7 +39,7 @@ class AdaGlobalMaxPool2D(FeedbackLayer):
             signed = features * (1 - 2 * ops.cast(self._spread(signal) < 0, features.dtype))
         batch, height, width, channels = ops.shape(features)
         pixels = ops.reshape(ops.stop_gradient(signed), (batch, height * width, channels))
-        latent = ops.one_hot(ops.argmax(pixels, axis=1), height * width, axis=1, dtype=features.dtype)
+        latent = windows.first_maximum(pixels, axis=1)
         latent = ops.stop_gradient(ops.reshape(latent, (batch, height, width, channels)))
         return self.linear_call(features, latent), latent
 

@@ -100,7 +100,7 @@ class AdaPool2D(FeedbackLayer):
         if self.padding == "same":
             inside = self._unfold(ops.ones_like(features[:1, :, :, :1]))
             signed = ops.where(inside > 0, signed, ops.cast(-math.inf, signed.dtype))
-        latent = ops.one_hot(ops.argmax(signed, axis=3), signed.shape[3], axis=3, dtype=features.dtype)
+        latent = windows.first_maximum(signed, axis=3)
         if sign is not None:
             latent = latent * ops.abs(sign)[:, :, :, None]
         latent = ops.stop_gradient(latent)

@@ -75,6 +75,9 @@ class FeedbackLayer(keras.layers.Layer):
         """Static shape of `output` for features of `input_shape` (batch may be None)."""
         return input_shape
 
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config()
+
     # What the generative model asks.
 
     def latent_shape(self, input_shape: Shape) -> Shape:

@@ -45,6 +45,12 @@ def fold(pixels: Tensor, like: Tensor, window: tuple[int, int], strides: tuple[i
     return kernels.vector_jacobian_product(linear, like, pixels)
 
 
+def first_maximum(values: Tensor, axis: int) -> Tensor:
+    """Ones where the first of the largest values along an axis is, zeros elsewhere; 0 and -0 are one number."""
+    largest = ops.cast(values == ops.max(values, axis=axis, keepdims=True), "int32")
+    return ops.one_hot(ops.argmax(largest, axis=axis), ops.shape(values)[axis], axis=axis, dtype=values.dtype)
+
+
 def _count(size: Any, window: int, stride: int, padding: str) -> Any:
     """`output_size` where `size` may be a tensor."""
     return (size + stride - 1) // stride if padding == "same" else (size - window) // stride + 1
