@@ -104,7 +104,7 @@ def _load(model: Any) -> Any:
     dataset = _app.load_data(limit=_NUM_IMAGES.value or None)
     shape = tuple(dataset.element_spec[0].shape[1:])
     classes = _app.data_info().num_classes
-    if shape != model.image_shape or classes > model.num_classes:
+    if not model.accepts(shape) or classes > model.num_classes:
         raise _app.UsageError(
             f"--dataset wants images {model.image_shape} of at most {model.num_classes} classes, as --model takes "
             f"them; {_DATASET.value!r} has images {shape} of {classes} classes."

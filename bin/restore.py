@@ -153,7 +153,7 @@ def _iterations() -> tuple[int, ...]:
 
 def _check_denoiser_data(model: Any) -> None:
     shape = tuple(_app.load_data(_DENOISER_SPLIT.value).element_spec[0].shape[1:])
-    if shape != model.image_shape:
+    if not model.accepts(shape):
         raise _app.UsageError(
             f"--denoiser_epochs trains on images of --dataset: they must have the model's shape {model.image_shape}, "
             f"but those of {_DATASET.value!r} have {shape}."

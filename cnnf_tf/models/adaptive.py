@@ -181,8 +181,8 @@ def latent_flip_rate(before: Sequence[Tensor], after: Sequence[Tensor], like: Te
     flipped = [
         ops.sum(_example_rows(ops.cast(old != new, "float32")), axis=-1) for old, new in zip(before, after, strict=True)
     ]
-    count = sum(_example_rows(old).shape[-1] for old in before)
-    return ops.cast(sum(flipped[1:], start=flipped[0]), like.dtype) / count
+    count = sum(math.prod(ops.shape(old)[1:]) for old in before)
+    return ops.cast(sum(flipped[1:], start=flipped[0]), like.dtype) / ops.cast(count, like.dtype)
 
 
 def feature_residual(features: Tensor, reconstruction: Tensor) -> Tensor:
@@ -199,7 +199,7 @@ def check_tolerance(tolerance: Any) -> float:
 
 def _example_rows(values: Tensor) -> Tensor:
     """`[batch, ...]` to `[batch, units]`, at least float32."""
-    return at_least_float32(ops.reshape(values, (-1, math.prod(values.shape[1:]))))
+    return at_least_float32(ops.reshape(values, (-1, math.prod(ops.shape(values)[1:]))))
 
 
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:

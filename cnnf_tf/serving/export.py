@@ -95,7 +95,7 @@ def _check(model: CNNF, name: str, images: np.ndarray, class_names: Sequence[str
         raise ValueError(
             f"the model name must consist of letters, digits and _ . - (letter or digit first), got {name!r}."
         )
-    if images.dtype != np.float32 or images.ndim != 4 or images.shape[1:] != model.image_shape or not len(images):
+    if images.dtype != np.float32 or not model.accepts(images.shape[1:]) or not len(images):
         raise ValueError(
             f"the images to verify with must be float32 [batch, {', '.join(map(str, model.image_shape))}], at least "
             f"one; got {images.dtype} {images.shape}."

@@ -211,14 +211,17 @@ def _forget_shape(tensor: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=tf.TensorShape(None))
 
 
-def _check_image_shapes(images: tf.Tensor, image_shape: tuple[int, int, int], max_images: int) -> tf.Tensor:
+def _check_image_shapes(
+    images: tf.Tensor, image_shape: tuple[int | None, int | None, int], max_images: int
+) -> tf.Tensor:
     """Images `[batch, *image_shape]` of at most `max_images`; the batch may be 0."""
     images = _forget_shape(images)
-    height, width, channels = image_shape
+    height, width, channels = ("any" if size is None else size for size in image_shape)
     shape = tf.shape(images)
     # Padded, so that tensors of any rank can be compared without an error of another kind.
     sizes = tf.concat([shape, [-1] * 5], axis=0)
-    fits = tf.reduce_all(tf.equal(sizes[1:5], [height, width, channels, -1]))
+    right = [sizes[axis] if size is None else size for axis, size in enumerate(image_shape, start=1)]
+    fits = tf.reduce_all(tf.equal(sizes[1:5], [*right, -1])) & tf.reduce_all(sizes[1:4] > 0)
     wanted = f"images must have the shape [batch, {height}, {width}, {channels}]; got the shape:"
     images = tf.ensure_shape(_checked(images, fits, wanted, shape), [None, *image_shape])
     count = tf.shape(images)[0]

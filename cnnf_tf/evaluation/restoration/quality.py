@@ -142,13 +142,13 @@ def evaluate_restoration(
         iterations, an unknown corruption or severity, an empty data set, or images that do not fit the model.
     """
     check_model(model)
-    check_size(model.image_shape)
     steps = check_steps(iterations)
     baselines = dict(baselines or {})
     pairs = corrupted(dataset, corruption, severity, seed=seed, keep_clean=True)
     shape = tuple(pairs.element_spec[0].shape[1:])
-    if shape != model.image_shape:
+    if not model.accepts(shape):
         raise ValueError(f"evaluate_restoration wants images {model.image_shape}, those of the model, got {shape}.")
+    check_size(shape)
 
     @tf.function(input_signature=pairs.element_spec)  # one trace, also for a last batch that is not full
     def score(noisy: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
@@ -271,7 +271,7 @@ def check_model(model: CNNF) -> None:
 
 def check_size(image_shape: Sequence[int]) -> None:
     """Raises ValueError for images that SSIM cannot score."""
-    if min(image_shape[:2]) < _SSIM_WINDOW:
+    if min(size or _SSIM_WINDOW for size in image_shape[:2]) < _SSIM_WINDOW:
         raise ValueError(
             f"PSNR and SSIM want images of at least {_SSIM_WINDOW}x{_SSIM_WINDOW} pixels, the window of SSIM; got "
             f"{image_shape[0]}x{image_shape[1]}."
