@@ -1,7 +1,6 @@
 """A converted Keras CNN: K = 0 is the original, and feedback without norms its gradient."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 

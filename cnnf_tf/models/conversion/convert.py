@@ -210,9 +210,14 @@ def _encoder(model: keras.Model, graph: KerasGraph, bottom: int) -> FeedbackSequ
         node = graph.nodes[place]
         values[place + 1] = node.again([values[value] for value in node.inputs])
     original = keras.Model(images, values[bottom], name="encoder")
-    front = keras.models.clone_model(original)
+    front = keras.models.clone_model(original, clone_function=_clone)
     front.set_weights(original.get_weights())
     return FeedbackSequential([FeedbackKerasLayer(front, linear=False)], name="encoder", dtype=front.dtype_policy)
+
+
+def _clone(layer: Any) -> Any:
+    """A layer of its own; a Lambda stays the one it is, for Keras does not make functions from a configuration."""
+    return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
 
 
 def _image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
