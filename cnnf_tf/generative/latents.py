@@ -32,8 +32,8 @@ def input_shape(network: FeedbackComposite) -> Shape:
     """
     if not isinstance(network, FeedbackComposite):
         raise ValueError(
-            f"network must be a FeedbackComposite, such as FeedbackSequential, got {type(network).__name__}; of a CNNF, "
-            "model.network."
+            f"network must be a FeedbackComposite, such as FeedbackSequential, got {type(network).__name__}; of a "
+            "CNNF, model.network."
         )
     config = network.get_build_config()
     if config is None:

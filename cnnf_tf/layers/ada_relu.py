@@ -55,7 +55,7 @@ class AdaReLU(FeedbackLayer):
         super().__init__(**kwargs)
         self.rule = one_of("rule", rule, RULES)
         self.use_bias = bool(use_bias)
-        self.bias = None
+        self.bias: Any = None
 
     def build(self, input_shape: Shape) -> None:
         if self.use_bias:

@@ -126,9 +126,10 @@ class FeedbackComposite(FeedbackLayer):
             )
         return list(structure)
 
-    def _input_shapes(self, input_shape: Shape, build: bool = False) -> list[Shape]:
+    def _input_shapes(self, input_shape: Shape, build: bool = False) -> list[Any]:
         """Shape of what each child reads and, at last, of the output; a list of shapes for a child that merges."""
-        outputs, found = [input_shape], []
+        outputs = [input_shape]
+        found: list[Any] = []
         for child, read in zip([*self.children(), None], self.sources(), strict=True):
             merges = child is not None and child.merges
             found.append([outputs[place] for place in read] if merges else self._common_shape(outputs, read))

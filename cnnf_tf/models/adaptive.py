@@ -140,7 +140,8 @@ def adaptive_unroll(
         logits = at_least_float32(after.logits)
         changed = tf.cast(ops.argmax(before.logits, axis=-1) != ops.argmax(after.logits, axis=-1), logits.dtype)
         after_packed = pack(after.carried())
-        flips = latent_flip_rate(*(bernoulli_latents(network, state.latents) for state in (before, after)), changed)
+        old, new = (bernoulli_latents(network, state.latents) for state in (before, after))
+        flips = latent_flip_rate(old, new, changed)
         residual = tf.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
 
         place = rows[:, None]

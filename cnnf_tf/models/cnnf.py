@@ -44,7 +44,7 @@ class CNNF(keras.Model):
     Args:
       network: the layers inside the loop, from h to the logits.
       encoder: fixed front part, from the normalised image to h; None where h is the image.
-      image_shape: `(height, width, channels)` of the images.
+      image_shape: `(height, width, channels)` of the images; height and width may be None, for any size.
       iterations: K, feedback passes after the first pass; 0 is the plain CNN.
       eta: step size of the loop, in [0, 1].
       readout: "last" takes the logits of the final pass, "average" the mean over all K + 1 passes.
@@ -68,7 +68,7 @@ class CNNF(keras.Model):
         network: FeedbackComposite,
         encoder: FeedbackComposite | None = None,
         *,
-        image_shape: Sequence[int],
+        image_shape: Sequence[int | None],
         iterations: int = 1,
         eta: float = 0.1,
         readout: str = "last",
@@ -383,7 +383,7 @@ def _check_horizon(horizon: Any, iterations: int) -> int:
     return horizon
 
 
-def _check_image_shape(image_shape: Sequence[int | None]) -> tuple[int | None, int | None, int]:
+def _check_image_shape(image_shape: Sequence[Any]) -> tuple[Any, Any, int]:
     shape = tuple(image_shape)
     sizes = [size for size in shape[:2] if size is not None] + list(shape[2:])
     if len(shape) != 3 or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):

@@ -27,7 +27,7 @@ class Parts(NamedTuple):
 
     network: FeedbackGraph
     encoder: FeedbackSequential | None
-    image_shape: tuple[int | None, int | None, int]
+    image_shape: tuple[Any, Any, int]
     pixels: Pixels
 
 
@@ -148,15 +148,14 @@ def _with_norms(
     new_layers: list[FeedbackLayer] = []
     new_sources: Sources = []
     values = {0: 0}
-    for place, (layer, read_values) in enumerate(zip([*layers, None], sources, strict=True)):
-        new_sources.append(tuple(values[value] for value in read_values))
-        if layer is None:
-            break
+    for place, layer in enumerate(layers):
+        new_sources.append(tuple(values[value] for value in sources[place]))
         new_layers.append(layer)
         if place in tops:
             new_sources.append((len(new_layers),))
             new_layers.append(InstanceNorm(up=False, name=f"{layer.name}_norm_down", dtype=layer.dtype_policy))
         values[place + 1] = len(new_layers)
+    new_sources.append(tuple(values[value] for value in sources[-1]))
     return new_layers, new_sources
 
 
@@ -220,7 +219,7 @@ def _clone(layer: Any) -> Any:
     return layer if isinstance(layer, keras.layers.Lambda) else type(layer).from_config(layer.get_config())
 
 
-def _image_shape(model: keras.Model) -> tuple[int | None, int | None, int]:
+def _image_shape(model: keras.Model) -> tuple[Any, Any, int]:
     shape = tuple(model.input_shape[1:])
     if len(shape) != 3 or shape[-1] is None:
         raise ValueError(

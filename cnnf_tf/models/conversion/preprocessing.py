@@ -74,7 +74,8 @@ def pixel_scale(graph: KerasGraph) -> float:
 
 
 def _leading(graph: KerasGraph) -> tuple[list[Any], int]:
-    value, layers = 0, []
+    value = 0
+    layers: list[Any] = []
     while True:
         readers = [(place, node) for place, node in enumerate(graph.nodes) if value in node.inputs]
         if len(readers) != 1 or not isinstance(readers[0][1].operation, _PREPROCESSING_LAYERS):
