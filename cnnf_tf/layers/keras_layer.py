@@ -9,7 +9,7 @@ listen to the signal.
 from typing import Any
 
 import keras
-from keras import tree
+from keras import ops, tree
 
 from cnnf_tf.layers import kernels
 from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, empty, register, zeros_of
@@ -33,6 +33,7 @@ class FeedbackKerasLayer(FeedbackLayer):
         self.layer, self.linear, self.merges = layer, bool(linear), bool(merges)
 
     def build(self, input_shape: Any) -> None:
+        self._input_shape = input_shape
         if not self.layer.built:
             self.layer.build(input_shape)
             self.layer.built = True
@@ -50,9 +51,23 @@ class FeedbackKerasLayer(FeedbackLayer):
         return self.layer(features), tree.map_structure(empty, features) if self.linear else features
 
     def feedback(self, signal: Tensor, latent: Any = None) -> Any:
-        """Signal times the Jacobian at the features of the pass; a list of such where the layer merges."""
+        """Signal times the Jacobian at the features of the pass; a list of such where the layer merges.
+
+        A linear layer can do without its latent where images have one size, known beforehand.
+        """
+        if latent is None:
+            latent = self._shape_of_input(signal)
         point = tree.map_structure(zeros_of, latent) if self.linear else latent
         return kernels.vector_jacobian_product(self.layer, point, self.in_compute_dtype(signal))
+
+    def _shape_of_input(self, signal: Tensor) -> Any:
+        """What `empty` would give for the input, as far as the layer knows."""
+        shapes = self._input_shape if self.merges else [self._input_shape]
+        if not self.linear or any(None in shape[1:] for shape in shapes):
+            why = "images may have any size" if self.linear else "it comes down as its Jacobian at those"
+            raise ValueError(f"{self.name!r} wants the features of a pass to send a signal down, for {why}; got none.")
+        found = [ops.zeros((ops.shape(signal)[0], *shape[1:], 0), self.compute_dtype) for shape in shapes]
+        return found if self.merges else found[0]
 
     @property
     def output_bias(self) -> Any:

@@ -125,6 +125,7 @@ class CNNF(keras.Model):
         eta: float = 0.1,
         feedback_norm: bool = True,
         preprocessing: Any = None,
+        dtype: Any = None,
         **loop: Any,
     ) -> "CNNF":
         """Gives feedback to a Keras CNN: its layers, up as they are and down transposed, with copies of its weights.
@@ -144,15 +145,16 @@ class CNNF(keras.Model):
             `keras.applications` call them, or `(mean, scale)` on the [0, 1] scale, numbers or one for each channel.
             None: just that, or what its own first `Rescaling` and `Normalization` layers say; they then go out of the
             loop, so that h is what they make.
+          dtype: a dtype policy, such as "mixed_bfloat16"; None for that of each of the model's layers.
           **loop: further arguments of `CNNF`.
 
         Raises:
           ValueError: a model of another kind; layers that cannot come down, all of them by name; an unknown `start`
             or `preprocessing`.
         """
-        parts = convert(model, start=start, feedback_norm=feedback_norm, preprocessing=preprocessing)
+        parts = convert(model, start=start, feedback_norm=feedback_norm, preprocessing=preprocessing, dtype=dtype)
         pixels = {"pixel_mean": parts.pixels.mean, "pixel_scale": parts.pixels.scale, "bgr": parts.pixels.bgr}
-        options = {"name": model.name, "dtype": model.dtype_policy} | pixels | loop
+        options = {"name": model.name, "dtype": dtype or model.dtype_policy} | pixels | loop
         shape = parts.image_shape
         return cls(parts.network, parts.encoder, image_shape=shape, iterations=iterations, eta=eta, **options)
 

@@ -32,7 +32,12 @@ class Parts(NamedTuple):
 
 
 def convert(
-    model: keras.Model, *, start: str | None = None, feedback_norm: bool = True, preprocessing: Any = None
+    model: keras.Model,
+    *,
+    start: str | None = None,
+    feedback_norm: bool = True,
+    preprocessing: Any = None,
+    dtype: Any = None,
 ) -> Parts:
     """Takes a Keras CNN apart; for the arguments see `CNNF.from_keras`.
 
@@ -40,6 +45,9 @@ def convert(
       ValueError: see `CNNF.from_keras`.
     """
     graph = read(model)
+    if dtype is not None:
+        model = _in_dtype(model, dtype)
+        graph = read(model)
     image_shape = _image_shape(model)
     _check_output(model)
     pixels, bottom, encoder = pixels_of(preprocessing, image_shape[-1]), 0, None
@@ -50,7 +58,7 @@ def convert(
         pixels, bottom = leading_pixels(graph, image_shape[-1])
     elif preprocessing is None:
         pixels = Pixels(scale=pixel_scale(graph))
-    network = _network(graph, bottom, feedback_norm, str(model.dtype_policy.name))
+    network = _network(graph, bottom, feedback_norm, model.dtype_policy if dtype is None else dtype)
     return Parts(network, encoder, image_shape, pixels)
 
 
@@ -212,6 +220,19 @@ def _encoder(model: keras.Model, graph: KerasGraph, bottom: int) -> FeedbackSequ
     front = keras.models.clone_model(original, clone_function=_clone)
     front.set_weights(original.get_weights())
     return FeedbackSequential([FeedbackKerasLayer(front, linear=False)], name="encoder", dtype=front.dtype_policy)
+
+
+def _in_dtype(model: keras.Model, dtype: Any) -> keras.Model:
+    """A copy of a model that computes in another dtype policy."""
+
+    def clone(layer: Any) -> Any:
+        if isinstance(layer, (keras.layers.Lambda, keras.layers.InputLayer)):
+            return _clone(layer)
+        return type(layer).from_config(layer.get_config() | {"dtype": dtype})
+
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _clone(layer: Any) -> Any:

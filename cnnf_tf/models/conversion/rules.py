@@ -116,7 +116,7 @@ def _linear(layer: Any) -> Stack:
 def _linear_and_activation(layer: Any) -> Stack:
     """A bias before a rectifier becomes the rectifier's own, as in the paper: it is a logit of the latents, too."""
     above = activation_layers(layer.activation, f"{layer.name}_activation", layer.dtype_policy)
-    if not (above and isinstance(above[0], AdaReLU) and layer.use_bias):
+    if not (above and isinstance(above[0], AdaReLU) and getattr(layer, "use_bias", False)):
         return [FeedbackKerasLayer(copy_layer(layer, activation=None)), *above]
     rectifier = AdaReLU(name=above[0].name, dtype=layer.dtype_policy)
     rectifier.build((None, layer.bias.shape[0]))
