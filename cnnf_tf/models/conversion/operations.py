@@ -37,7 +37,7 @@ def as_layer(node: Node) -> Any:
     operation, kind = node.operation, type(node.operation).__name__
     if isinstance(operation, kl.Layer):
         return operation
-    options = {"name": operation.name}
+    options = {"name": operation.name, "dtype": node.call.outputs[0].dtype}
     if kind == "Concatenate":
         return kl.Concatenate(axis=operation.axis, **options)
     if kind in _MERGES and len(node.inputs) == 2:

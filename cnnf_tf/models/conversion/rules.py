@@ -96,7 +96,7 @@ def copy_layer(layer: Any, **changes: Any) -> Any:
 def activation_layers(activation: Any, name: str, dtype: Any) -> Stack:
     """The feedback layers of an activation function of Keras, or of a layer in the place of one."""
     if isinstance(activation, kl.Layer):
-        return feedback_layers(activation)
+        return feedback_layers(copy_layer(activation, name=name, dtype=dtype))
     kind = keras.activations.serialize(keras.activations.get(activation))
     if kind == "linear":
         return []
