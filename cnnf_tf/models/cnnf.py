@@ -11,6 +11,7 @@ from cnnf_tf.layers.base import Tensor, register
 from cnnf_tf.models.conversion import convert
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.objective import Scored, batch_losses
+from cnnf_tf.models.pixels import Pixels, check_image_shape, checked_pixels, fit_pixels
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
@@ -24,7 +25,6 @@ from cnnf_tf.utils.validation import one_of
 if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for inference; `fit` wants TensorFlow
     import tensorflow as tf
 
-_RANGE_TOLERANCE = 1e-3
 _OPTIONS = (
     *("iterations", "eta", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
     *("rematerialize", "pixel_mean", "pixel_scale", "bgr"),
@@ -82,7 +82,7 @@ class CNNF(keras.Model):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.image_shape = _check_image_shape(image_shape)
+        self.image_shape = check_image_shape(image_shape)
         self.iterations = check_iterations(iterations)
         self.eta = check_eta(eta)
         self.readout = one_of("readout", readout, READOUTS)
@@ -91,9 +91,8 @@ class CNNF(keras.Model):
             raise ValueError(f"reconstruction_weight must be >= 0, got {reconstruction_weight!r}.")
         self.training_horizon = _check_horizon(training_horizon, self.iterations)
         self.rematerialize = bool(rematerialize)
-        self.pixel_mean = _check_channels("pixel_mean", pixel_mean, self.image_shape[-1])
-        self.pixel_scale = _check_channels("pixel_scale", pixel_scale, self.image_shape[-1], positive=True)
-        self.bgr = bool(bgr)
+        self.pixels = Pixels.checked(pixel_mean, pixel_scale, bgr, channels=self.image_shape[-1])
+        self.pixel_mean, self.pixel_scale, self.bgr = self.pixels
         self.reconstruction_weight = float(reconstruction_weight)
         self.encoder, self.network = encoder, network
         self._accuracy_metrics = [keras.metrics.SparseCategoricalAccuracy(name=name) for name in _ACCURACIES]
@@ -228,9 +227,8 @@ class CNNF(keras.Model):
         if "float" not in dtype:
             raise ValueError(f"CNNF wants float images with pixels in [0, 1], got {dtype}; divide uint8 by 255 first.")
         if keras.backend.backend() == "tensorflow":
-            images = _checked_pixels(images)
-        images = (images - self._per_channel("pixel_mean")) / self._per_channel("pixel_scale")
-        return ops.cast(images[..., ::-1] if self.bgr else images, self.compute_dtype)
+            images = checked_pixels(images)
+        return ops.cast(self.pixels.to_network(images), self.compute_dtype)
 
     def encode(self, images: Tensor, *, training: bool = False) -> Tensor:
         """h of the first pass: images in [0, 1], normalised, and through the encoder if there is one."""
@@ -239,12 +237,7 @@ class CNNF(keras.Model):
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """The inverse of `normalize`, clipped to [0, 1]; for h and g(0) of a model whose h is the image."""
-        pixels = ops.cast(features[..., ::-1] if self.bgr else features, "float32")
-        return ops.clip(pixels * self._per_channel("pixel_scale") + self._per_channel("pixel_mean"), 0.0, 1.0)
-
-    def _per_channel(self, name: str) -> Any:
-        value = getattr(self, name)
-        return ops.convert_to_tensor(value, "float32") if isinstance(value, (list, tuple)) else value
+        return self.pixels.from_network(features)
 
     def reconstruct(self, images: Tensor, *, iterations: int | None = None) -> Tensor:
         """g(0) of every feedback pass as pictures, `[K, *images.shape]` in [0, 1].
@@ -260,7 +253,7 @@ class CNNF(keras.Model):
             return ops.stack([self.to_pixels(reconstruction) for reconstruction in trajectory.reconstructions])
         _, latents = self.encoder(self.normalize(images))
         sketches = [self.encoder.feedback(reconstruction, latents)[0] for reconstruction in trajectory.reconstructions]
-        return ops.stack([_fit_pixels(sketch, images) for sketch in sketches])
+        return ops.stack([fit_pixels(sketch, images) for sketch in sketches])
 
     # Training with Keras.
 
@@ -361,57 +354,9 @@ def _unpack(data: Any) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
     return images["images"], images["clean"], labels, sample_weight
 
 
-def _checked_pixels(images: Tensor) -> Tensor:
-    """The images, once they were seen to be in [0, 1], also inside a graph."""
-    # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
-    low, high = tf.reduce_min(images), tf.reduce_max(images)
-    in_range = tf.logical_and(low >= -_RANGE_TOLERANCE, high <= 1 + _RANGE_TOLERANCE)
-    checks = [
-        tf.debugging.Assert(tf.size(images) > 0, ["CNNF wants at least one image; got an empty batch."]),
-        tf.debugging.Assert(
-            tf.logical_or(in_range, tf.equal(tf.size(images), 0)),
-            ["CNNF wants pixels in [0, 1] (no NaN); got minimum and maximum:", low, high],
-        ),
-    ]
-    with tf.control_dependencies(checks):
-        return tf.identity(images)
-
-
 def _check_horizon(horizon: Any, iterations: int) -> int:
     if isinstance(horizon, bool) or not isinstance(horizon, int) or (horizon != 0 and horizon <= iterations):
         raise ValueError(
             f"training_horizon must be 0 (only the K = {iterations} iterations) or an integer above K, got {horizon!r}."
         )
     return horizon
-
-
-def _check_image_shape(image_shape: Sequence[Any]) -> tuple[Any, Any, int]:
-    shape = tuple(image_shape)
-    sizes = [size for size in shape[:2] if size is not None] + list(shape[2:])
-    if len(shape) != 3 or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
-        raise ValueError(
-            f"image_shape must be (height, width, channels) of positive integers, height and width perhaps None, got "
-            f"{image_shape!r}."
-        )
-    return shape
-
-
-def _check_channels(name: str, value: Any, channels: int, *, positive: bool = False) -> float | list[float]:
-    """A number, or a list of one for each channel."""
-    numbers = list(value) if isinstance(value, (list, tuple)) else [value]
-    if len(numbers) not in ({channels} if isinstance(value, (list, tuple)) else {1}):
-        raise ValueError(f"{name} must be a number or {channels} of them, one for each channel, got {value!r}.")
-    if positive and min(numbers) <= 0:
-        raise ValueError(f"{name} must be > 0, got {value!r}.")
-    return [float(number) for number in numbers] if isinstance(value, (list, tuple)) else float(value)
-
-
-def _fit_pixels(sketch: Tensor, images: Tensor) -> Tensor:
-    """Scales and shifts each sketch to the least-squares fit of its image; `[batch, h, w, c]`, clipped to [0, 1]."""
-    axes = (1, 2, 3)
-    sketch, images = ops.cast(sketch, "float32"), ops.cast(images, "float32")
-    centred = sketch - ops.mean(sketch, axis=axes, keepdims=True)
-    mean = ops.mean(images, axis=axes, keepdims=True)
-    covariance = ops.mean(centred * (images - mean), axis=axes, keepdims=True)
-    variance = ops.mean(ops.square(centred), axis=axes, keepdims=True)
-    return ops.clip(mean + centred * covariance / (variance + 1e-12), 0.0, 1.0)

@@ -18,8 +18,9 @@ from cnnf_tf.layers import (
 from cnnf_tf.layers.composite import Sources
 from cnnf_tf.models.conversion.keras_graph import KerasGraph, Node, read
 from cnnf_tf.models.conversion.operations import as_layer
-from cnnf_tf.models.conversion.preprocessing import Pixels, leading_pixels, pixel_scale, pixels_of
+from cnnf_tf.models.conversion.preprocessing import leading_pixels, pixel_scale, pixels_of
 from cnnf_tf.models.conversion.rules import NoConversionError, Stack, copy_layer, feedback_layers
+from cnnf_tf.models.pixels import Pixels
 
 
 class Parts(NamedTuple):

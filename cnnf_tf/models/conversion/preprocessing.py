@@ -1,24 +1,13 @@
 """How images in [0, 1] become what a Keras model was trained on."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 
 from cnnf_tf.models.conversion.keras_graph import KerasGraph
-
-Numbers = float | Sequence[float]
-"""One for all channels, or one for each: red, green, blue."""
-
-
-class Pixels(NamedTuple):
-    """Images in [0, 1] enter the network as `(image - mean) / scale`; see `CNNF`."""
-
-    mean: Numbers = 0.0
-    scale: Numbers = 1.0
-    bgr: bool = False
-
+from cnnf_tf.models.pixels import Pixels
 
 PREPROCESSING = {
     "caffe": Pixels([103.939 / 255, 116.779 / 255, 123.68 / 255][::-1], 1 / 255, bgr=True),
