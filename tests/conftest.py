@@ -32,6 +32,7 @@ SLOW = (
     "serving/robustness_test.py",
     "data/corruptions_test.py",
     "training/run_test.py",
+    "bin/convert_test.py",
     "bin/export_test.py",
     "bin/corruption_robustness_test.py",
     "bin/binaries_test.py",

@@ -118,21 +118,30 @@ def _stack(node: Node, stacks: dict[int, Stack], *, last: bool) -> Stack:
     return stack
 
 
+def ends_in_softmax(model: keras.Model) -> bool:
+    """Whether the last layer of a model makes probabilities, which `convert` leaves away."""
+    graph = read(model)
+    return _last_activation(as_layer(graph.nodes[graph.output - 1])) == "softmax"
+
+
+def _last_activation(layer: Any) -> str | None:
+    """Its name; None where a layer has none."""
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    return None if activation is None else keras.activations.serialize(activation)
+
+
 def _without_softmax(layer: Any) -> Any:
     """The last layer without its softmax; None where it is nothing else."""
-    if isinstance(layer, keras.layers.Softmax):
+    kind = _last_activation(layer)
+    if kind is None:
+        return layer
+    if kind not in ("linear", "softmax"):
+        raise NoConversionError(f"the model must end in logits or their softmax, not in {kind!r}")
+    if isinstance(layer, (keras.layers.Activation, keras.layers.Softmax)):
         return None
-    activation = getattr(layer, "activation", None)
-    kind = None if activation is None else keras.activations.serialize(activation)
-    if kind == "softmax":
-        return (
-            None
-            if isinstance(layer, keras.layers.Activation)
-            else copy_layer(layer, activation=None, dtype=_whole(layer.dtype_policy))
-        )
-    if kind in (None, "linear"):
-        return layer if kind is None else copy_layer(layer, dtype=_whole(layer.dtype_policy))
-    raise NoConversionError(f"the model must end in logits or their softmax, not in {kind!r}")
+    return copy_layer(layer, activation=None, dtype=_whole(layer.dtype_policy))
 
 
 def _whole(policy: Any) -> Any:
