@@ -83,6 +83,16 @@ class ExamplesTest(BinaryTestCase, parameterized.TestCase):
         self.assertRegex(result.stdout, r"labels, from a process without cnnf_tf: \[\d(, \d){7}\]")
         self.assertIn("Ankle boot", result.stdout)
 
+    def test_your_keras_model(self):
+        output = self.folder() / "out"
+        result = self.run_example("your_keras_model", f"--output={output}")
+        difference = re.search(r"largest difference from the original without feedback: (\S+)", result.stdout).group(1)
+        self.assertLess(float(difference), 1e-6)
+        rows = re.findall(r"^ *(?:the original|with feedback).*?(\d)  +[\d.]+ %(.*)$", result.stdout, re.MULTILINE)
+        self.assertEqual([number for number, _ in rows], list("0010123"))
+        self.assertEqual(["%" in robust for _, robust in rows], [True] * 5 + [False] * 2)
+        self.assertEqual(keras.saving.load_model(output / "cnnf.keras").training_horizon, 4)
+
     def test_docstrings_say_how_to_run(self):
         for path in EXAMPLES.glob("*.py"):
             text = path.read_text(encoding="utf-8")
