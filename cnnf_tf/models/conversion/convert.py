@@ -220,15 +220,20 @@ def _cut(graph: KerasGraph, start: Any) -> int:
 
 
 def _encoder(model: keras.Model, graph: KerasGraph, bottom: int) -> FeedbackSequential:
-    """What lies below a value, as one Keras model with weights of its own."""
+    """What lies below a value, as one Keras model of copies; the original is left as it was."""
     images = keras.Input(model.input_shape[1:], dtype=model.inputs[0].dtype)
     values: dict[int, Any] = {0: images}
+    copies: dict[int, tuple[Any, Any]] = {}
     for place in _above(graph._replace(output=bottom), 0):
         node = graph.nodes[place]
-        values[place + 1] = node.again([values[value] for value in node.inputs])
-    original = keras.Model(images, values[bottom], name="encoder")
-    front = keras.models.clone_model(original, clone_function=_clone)
-    front.set_weights(original.get_weights())
+        _, copy = copies.setdefault(id(node.operation), (node.operation, _clone(node.operation)))
+        values[place + 1] = node.again([values[value] for value in node.inputs], copy)
+    front = keras.Model(images, values[bottom], name="encoder")
+    for operation, copy in copies.values():
+        if getattr(operation, "weights", None):
+            copy.set_weights(operation.get_weights())
+            if isinstance(copy, keras.layers.Normalization):
+                copy.finalize_state()
     return FeedbackSequential([FeedbackKerasLayer(front, linear=False)], name="encoder", dtype=front.dtype_policy)
 
 

@@ -22,12 +22,12 @@ class Node(NamedTuple):
     output: int | None
     """Which of its tensors this is, where it makes several; else None."""
 
-    def again(self, inputs: Sequence[Any]) -> Any:
-        """Applies the operation as it was applied, to other inputs."""
+    def again(self, inputs: Sequence[Any], operation: Any) -> Any:
+        """Applies another operation as this one was applied, to other inputs."""
         new = {id(tensor): value for tensor, value in zip(self.call.input_tensors, inputs, strict=True)}
         arguments = self.call.arguments
         args, options = keras.tree.map_structure(lambda old: new.get(id(old), old), (arguments.args, arguments.kwargs))
-        made = self.operation(*args, **options)
+        made = operation(*args, **options)
         return made if self.output is None else made[self.output]
 
 
