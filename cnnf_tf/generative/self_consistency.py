@@ -1,6 +1,7 @@
 """How far (h, y, z) is from being self-consistent: each the maximum given the other two (paper section 2.4)."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -79,7 +80,11 @@ class SelfConsistencySummary:
 
 
 def summarize_self_consistency(
-    model: CNNF, dataset: tf.data.Dataset, *, iterations: int | None = None, eta: float | None = None
+    model: CNNF,
+    dataset: tf.data.Dataset,
+    *,
+    iterations: int | None = None,
+    eta: float | Mapping[str, float] | None = None,
 ) -> SelfConsistencySummary:
     """Runs a model over a data set and averages what `self_consistency` says.
 
@@ -88,7 +93,7 @@ def summarize_self_consistency(
       dataset: batches of images in [0, 1], alone or as `(images, labels)` or `(images, labels, mask)`; the mask,
         `[batch]`, is 1 for images that count and 0 for padding.
       iterations: K; the model's own by default.
-      eta: step size; the model's own by default.
+      eta: a number or a mapping, as in `CNNF`; the model's own step sizes by default.
 
     Raises:
       ValueError: an empty data set (or an all-zero mask), a mask other than 0 and 1, images that do not fit the model.

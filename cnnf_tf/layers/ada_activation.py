@@ -26,6 +26,8 @@ class AdaActivation(FeedbackLayer):
         serialise, or a layer such as `keras.layers.LeakyReLU(0.1)` or `keras.layers.PReLU()`, whose weights are used.
     """
 
+    adapts = True
+
     def __init__(self, activation: Any, **kwargs: Any):
         layer = activation if isinstance(activation, keras.layers.Layer) else None
         super().__init__(**({"name": layer.name, "dtype": layer.dtype_policy} if layer else {}) | kwargs)

@@ -50,6 +50,7 @@ class AdaReLU(FeedbackLayer):
     """
 
     has_latents = True
+    adapts = True
 
     def __init__(self, *, rule: str = "map", use_bias: bool = True, **kwargs: Any):
         super().__init__(**kwargs)

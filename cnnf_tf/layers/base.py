@@ -45,6 +45,8 @@ class FeedbackLayer(keras.layers.Layer):
     """Whether `call` returns Bernoulli latents, zeros and ones; if not, None or another constant of the pass."""
     merges: bool = False
     """Whether it reads a list of features, `[first, second, ...]`, and sends a list of signals down."""
+    adapts: bool = False
+    """Whether `call` makes use of `eta`: whether the layer has a step size, see `models.step_sizes`."""
 
     # Up and down.
 
@@ -57,7 +59,8 @@ class FeedbackLayer(keras.layers.Layer):
           features: f from the layer below, `[batch, ...]`, in the compute dtype.
           signal: g that reached this layer's output side in the last feedback pass, shaped like the output; None on
             the first pass.
-          eta: how far adaptive layers move f towards g before they apply their rule.
+          eta: how far adaptive layers move f towards g before they apply their rule; a composite also takes a list
+            with an entry for each child.
           training: as in Keras.
 
         Returns:

@@ -5,6 +5,7 @@ from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.conversion import copy_layer, register_conversion
 from cnnf_tf.models.networks import NETWORKS, Network, fashion_cnn, leaves, wide_resnet
 from cnnf_tf.models.objective import Losses, Scored, batch_losses, reconstruction_loss, trajectory_losses
+from cnnf_tf.models.step_sizes import StepSizes
 from cnnf_tf.models.unroll import READOUTS, Feedback, State, Trajectory, feedback_pass, first_pass, step, unroll
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Network",
     "Scored",
     "State",
+    "StepSizes",
     "Trajectory",
     "adaptive_unroll",
     "batch_losses",

@@ -11,7 +11,7 @@ so each image gets what it would get alone. The state's structure is that of the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -21,10 +21,10 @@ from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.networks import bernoulli_latents
+from cnnf_tf.models.step_sizes import Eta
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
-    check_eta,
     check_iterations,
     first_pass,
     pack,
@@ -64,7 +64,7 @@ def infer_adaptive(
     *,
     max_iterations: int | Tensor,
     tolerance: float | Tensor,
-    eta: float | None = None,
+    eta: float | Mapping[str, float] | None = None,
 ) -> AdaptiveResult:
     """Runs a model's adaptive loop on images.
 
@@ -72,7 +72,7 @@ def infer_adaptive(
       model: a CNNF.
       images: floats in [0, 1], `[batch, *image_shape]`.
       max_iterations: see `adaptive_unroll`, also for `tolerance`.
-      eta: step size; the model's own by default.
+      eta: a number or a mapping, as in `CNNF`; the model's own step sizes by default.
 
     Raises:
       ValueError: as `CNNF.infer` and `adaptive_unroll`.
@@ -83,7 +83,7 @@ def infer_adaptive(
         model.encode(images),
         max_iterations=max_iterations,
         tolerance=tolerance,
-        eta=model.eta if eta is None else check_eta(eta),
+        eta=model.step_sizes(eta),
         feedback_start=model.feedback_start,
     )
 
@@ -94,7 +94,7 @@ def adaptive_unroll(
     *,
     max_iterations: int | Tensor,
     tolerance: float | Tensor,
-    eta: float | Tensor,
+    eta: Eta,
     feedback_start: str = "logits",
 ) -> AdaptiveResult:
     """Runs the loop for inference until every image is self-consistent (see the module docstring).

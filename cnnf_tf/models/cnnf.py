@@ -12,21 +12,15 @@ from cnnf_tf.models.conversion import convert
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.objective import Scored, batch_losses
 from cnnf_tf.models.pixels import Pixels, check_image_shape, checked_pixels, fit_pixels
-from cnnf_tf.models.unroll import (
-    FEEDBACK_STARTS,
-    READOUTS,
-    Trajectory,
-    check_eta,
-    check_iterations,
-    unroll,
-)
+from cnnf_tf.models.step_sizes import Eta, check_eta, constant_steps, initial_logits, learned_steps, learned_values
+from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, Trajectory, check_iterations, unroll
 from cnnf_tf.utils.validation import one_of
 
 if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for inference; `fit` wants TensorFlow
     import tensorflow as tf
 
 _OPTIONS = (
-    *("iterations", "eta", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
+    *("iterations", "eta", "learn_eta", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
     *("rematerialize", "pixel_mean", "pixel_scale", "bgr"),
 )
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
@@ -46,7 +40,9 @@ class CNNF(keras.Model):
       encoder: fixed front part, from the normalised image to h; None where h is the image.
       image_shape: `(height, width, channels)` of the images; height and width may be None, for any size.
       iterations: K, feedback passes after the first pass; 0 is the plain CNN.
-      eta: step size of the loop, in [0, 1].
+      eta: step size of the loop, in [0, 1]; or a mapping from patterns to such, as `{"h": 0.5, "tap*": 0.2, "*": 0.1}`:
+        one for h and one for each adaptive layer, of whose path or name the first pattern that matches decides.
+      learn_eta: make these step sizes weights, which start from `eta` (clipped to [0.001, 0.999]) and stay in (0, 1).
       readout: "last" takes the logits of the final pass, "average" the mean over all K + 1 passes.
       feedback_start: what goes down from the top: "logits", "softmax" or "one_hot".
       reconstruction_weight: r >= 0, weight of the reconstruction term in `fit`.
@@ -70,7 +66,8 @@ class CNNF(keras.Model):
         *,
         image_shape: Sequence[int | None],
         iterations: int = 1,
-        eta: float = 0.1,
+        eta: float | Mapping[str, float] = 0.1,
+        learn_eta: bool = False,
         readout: str = "last",
         feedback_start: str = "logits",
         reconstruction_weight: float = 0.1,
@@ -84,7 +81,8 @@ class CNNF(keras.Model):
         super().__init__(**kwargs)
         self.image_shape = check_image_shape(image_shape)
         self.iterations = check_iterations(iterations)
-        self.eta = check_eta(eta)
+        self.eta = check_eta(network, eta)
+        self.learn_eta = bool(learn_eta)
         self.readout = one_of("readout", readout, READOUTS)
         self.feedback_start = one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
         if reconstruction_weight < 0:
@@ -97,6 +95,7 @@ class CNNF(keras.Model):
         self.encoder, self.network = encoder, network
         self._accuracy_metrics = [keras.metrics.SparseCategoricalAccuracy(name=name) for name in _ACCURACIES]
         self._mean_metrics = [keras.metrics.Mean(name=name) for name in _MEANS]
+        self.eta_logits = self._add_eta_logits() if learn_eta else None
         self.build((None, *self.image_shape))
 
     @classmethod
@@ -121,7 +120,7 @@ class CNNF(keras.Model):
         *,
         start: str | None = None,
         iterations: int = 1,
-        eta: float = 0.1,
+        eta: float | Mapping[str, float] = 0.1,
         feedback_norm: bool = True,
         preprocessing: Any = None,
         dtype: Any = None,
@@ -157,6 +156,18 @@ class CNNF(keras.Model):
         shape = parts.image_shape
         return cls(parts.network, parts.encoder, image_shape=shape, iterations=iterations, eta=eta, **options)
 
+    def _add_eta_logits(self) -> Any:
+        if not self.iterations and not self.training_horizon:
+            raise ValueError("learn_eta wants iterations >= 1: the plain CNN makes no step.")
+        start = initial_logits(self.network, self.eta)
+        return self.add_weight(
+            shape=start.shape,
+            initializer=lambda *_, **__: ops.convert_to_tensor(start),
+            dtype="float32",
+            autocast=False,
+            name="eta_logits",
+        )
+
     def build(self, input_shape: Sequence[int | None]) -> None:
         shape = tuple(input_shape)
         if self.encoder is not None:
@@ -180,7 +191,7 @@ class CNNF(keras.Model):
         images: Tensor,
         *,
         iterations: int | None = None,
-        eta: float | None = None,
+        eta: float | Mapping[str, float] | None = None,
         training: bool = False,
         burn_in: Tensor | None = None,
     ) -> Trajectory:
@@ -189,7 +200,7 @@ class CNNF(keras.Model):
         Args:
           images: floats in [0, 1], `[batch, *image_shape]`.
           iterations: K; the model's own by default.
-          eta: step size; the model's own by default.
+          eta: a number or a mapping, as in `CNNF`; the model's own step sizes by default.
           training: as in Keras.
           burn_in: see `unroll`.
 
@@ -201,12 +212,24 @@ class CNNF(keras.Model):
             self.network,
             self.encode(images, training=training),
             iterations=self.iterations if iterations is None else iterations,
-            eta=self.eta if eta is None else check_eta(eta),
+            eta=self.step_sizes(eta),
             feedback_start=self.feedback_start,
             training=training,
             burn_in=burn_in,
             rematerialize=self.rematerialize and training,
         )
+
+    def step_sizes(self, eta: float | Mapping[str, float] | None = None) -> Eta:
+        """What `unroll` takes for `eta`: the model's own step sizes, learned or given, or else those of `eta`."""
+        if eta is None and self.eta_logits is not None:
+            return learned_steps(self.network, self.eta_logits)
+        return constant_steps(self.network, self.eta if eta is None else eta)
+
+    def reported_eta(self) -> float | dict[str, float]:
+        """The model's own step sizes for people: the number or mapping given, or the learned numbers, h first."""
+        if self.eta_logits is not None:
+            return learned_values(self.network, self.eta_logits)
+        return dict(self.eta) if isinstance(self.eta, Mapping) else self.eta
 
     def accepts(self, shape: Sequence[int | None]) -> bool:
         """Whether images of this shape, `(height, width, channels)`, can go in."""

@@ -17,7 +17,8 @@ from keras import ops, remat, tree
 
 from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, at_least_float32, move
-from cnnf_tf.utils.validation import integer, number, one_of
+from cnnf_tf.models.step_sizes import Eta, apart
+from cnnf_tf.utils.validation import integer, one_of
 
 FEEDBACK_STARTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
@@ -89,14 +90,15 @@ def step(
     network: FeedbackComposite,
     state: State,
     *,
-    eta: float | Tensor,
+    eta: Eta,
     feedback_start: str = "logits",
     training: bool = False,
 ) -> tuple[State, Feedback]:
     """One iteration: down, move h, up again."""
     feedback = feedback_pass(network, state, feedback_start=feedback_start)
-    features = move(state.features, feedback.reconstruction, eta)
-    found = network.pass_up(features, feedback.signals, eta=eta, training=training)
+    eta_features, eta_network = apart(eta)
+    features = move(state.features, feedback.reconstruction, eta_features)
+    found = network.pass_up(features, feedback.signals, eta=eta_network, training=training)
     return State(features, *found), feedback
 
 
@@ -105,7 +107,7 @@ def unroll(
     features: Tensor,
     *,
     iterations: int,
-    eta: float | Tensor,
+    eta: Eta,
     feedback_start: str = "logits",
     training: bool = False,
     burn_in: Tensor | None = None,
@@ -117,7 +119,8 @@ def unroll(
       network: the part of the CNN inside the loop, from h to the logits.
       features: h, `[batch, ...]`.
       iterations: K >= 0; 0 is the plain CNN.
-      eta: step size, in [0, 1] for a convex mix of h and its reconstruction.
+      eta: step size, in [0, 1] for a convex mix of h and its reconstruction; or `StepSizes`, one for h and for each
+        adaptive layer.
       feedback_start: "logits", "softmax" or "one_hot".
       training: as in Keras.
       burn_in: an integer scalar n >= 0, for training far beyond K: after the K iterations the loop goes on for n
@@ -135,7 +138,7 @@ def unroll(
     check_iterations(iterations)
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
 
-    def once(state: State) -> tuple[State, Feedback]:
+    def once(state: State, eta: Eta) -> tuple[State, Feedback]:
         return step(network, state, eta=eta, feedback_start=feedback_start, training=training)
 
     iterate = functools.partial(_rematerialized, once) if rematerialize else once
@@ -144,7 +147,7 @@ def unroll(
     for iteration in range(iterations + (burn_in is not None)):
         if iteration == iterations:
             state = _advance(network, state, burn_in, eta, feedback_start)
-        state, feedback = iterate(state)
+        state, feedback = iterate(state, eta)
         states.append(state)
         feedbacks.append(feedback)
     return Trajectory(
@@ -158,9 +161,7 @@ def unroll(
     )
 
 
-def _advance(
-    network: FeedbackComposite, state: State, iterations: Tensor, eta: float | Tensor, feedback_start: str
-) -> State:
+def _advance(network: FeedbackComposite, state: State, iterations: Tensor, eta: Eta, feedback_start: str) -> State:
     """The state a number of iterations later, as a constant for gradients."""
 
     state = state.carried()
@@ -174,16 +175,24 @@ def _advance(
     return unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
 
 
-def _rematerialized(iterate: Callable[[State], tuple[State, Feedback]], state: State) -> tuple[State, Feedback]:
-    """`iterate(state)`, but a gradient runs it once more instead of keeping what it computed."""
-    state = state.carried()
+def _rematerialized(
+    iterate: Callable[[State, Eta], tuple[State, Feedback]], state: State, eta: Eta
+) -> tuple[State, Feedback]:
+    """`iterate(state, eta)`, but a gradient runs it once more instead of keeping what it computed."""
+    carried = pack(state.carried())
+    steps = tree.flatten(eta)
+    learned = [index for index, leaf in enumerate(steps) if ops.is_tensor(leaf)]
     nests: list[Any] = []
 
     def flat(*tensors: Tensor) -> list[Tensor]:
-        nests[:] = [iterate(unpack(state, tensors))]
+        for index, tensor in zip(learned, tensors[len(carried) :], strict=True):
+            steps[index] = tensor
+        before = unpack(state.carried(), tensors[: len(carried)])
+        nests[:] = [iterate(before, tree.pack_sequence_as(eta, steps))]
         return pack(nests[0])
 
-    tensors = remat(flat)(*pack(state))
+    # Gradients reach what is an argument, and no tensor that `flat` merely knows.
+    tensors = remat(flat)(*carried, *(steps[index] for index in learned))
     return unpack(nests[0], tensors)
 
 
@@ -208,8 +217,3 @@ READOUTS: dict[str, Callable[[Tensor], Tensor]] = {
 def check_iterations(iterations: Any) -> int:
     """Returns `iterations` if it is an int >= 0, else raises ValueError."""
     return integer("iterations", iterations, note=" (0 is the plain CNN)")
-
-
-def check_eta(eta: Any) -> float:
-    """Returns `eta` if it is a number in [0, 1], else raises ValueError."""
-    return number("eta", eta, high=1.0)
