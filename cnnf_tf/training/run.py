@@ -24,8 +24,14 @@ from cnnf_tf.utils.dtypes import dtype_policy
 
 
 def build_model(config: ConfigDict, image_shape: Sequence[Any], num_classes: int) -> CNNF:
-    """Builds the model that `config.model` describes, uncompiled."""
+    """Builds the model that `config.model` describes, uncompiled.
+
+    `config.model.eta` may be a number, or `((pattern, number), ...)`: a `ConfigDict` would sort the patterns, of which
+    the first that matches wins.
+    """
     options = config.model.to_dict()
+    if isinstance(options.get("eta"), (list, tuple)):
+        options["eta"] = dict(options["eta"])
     name, network = options.pop("name"), options.pop("network")
     return CNNF.from_name(name, image_shape=image_shape, network=network | {"num_classes": num_classes}, **options)
 

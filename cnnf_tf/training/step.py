@@ -31,7 +31,7 @@ class TrainingStep:
         float16 safe: its scale is applied and removed here, and a step whose gradients overflow is left out.
       objective: what to minimise.
       clip_norm: of the global gradient; 0 for none.
-      weight_decay: L2, >= 0.
+      weight_decay: L2, >= 0; learned step sizes do not decay, since zero means nothing to their logits.
       accumulation: number of equal micro-batches that each replica works through one by one.
     """
 
@@ -84,7 +84,10 @@ class TrainingStep:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
         if self.weight_decay:
             pairs = zip(gradients, self._variables, strict=True)
-            gradients = [gradient + self.weight_decay * tf.convert_to_tensor(w) for gradient, w in pairs]
+            gradients = [
+                gradient if w is self.model.eta_logits else gradient + self.weight_decay * tf.convert_to_tensor(w)
+                for gradient, w in pairs
+            ]
         # The optimiser sums over replicas once more and, if it scales the loss, divides by the scale.
         gradients = [gradient * (scale / replicas) for gradient in gradients]
         self.optimizer.apply_gradients(zip(gradients, self._variables, strict=True))

@@ -93,6 +93,29 @@ class RunTest(tf.test.TestCase, parameterized.TestCase):
         folder = fixtures_training.run(config, self.workdir())
         self.assertTrue(np.isfinite(folder.history()[0]["val_reconstruction_loss"]))
 
+    def test_step_sizes_of_a_mapping_are_learned(self):
+        """They are in the files, and a run that was cut goes on with them."""
+        config = fixtures_training.config(model__learn_eta=True, train__checkpoint_every=1)
+        with config.ignore_type():
+            config.model.eta = (("h", 0.5), ("*", 0.1))
+        folder = fixtures_training.run(config, self.workdir())
+        model = load_model(folder.last)
+        self.assertEqual(list(model.eta.items()), [("h", 0.5), ("*", 0.1)])
+        found = model.reported_eta()
+        self.assertEqual(list(found), ["h", "tap/ada_relu"])
+        moved = np.abs(np.array(list(found.values())) - [0.5, 0.1])
+        self.assertAllInRange(moved, 1e-6, 0.1)
+
+        cut = self.workdir("cut")
+        with (
+            mock.patch.object(loop.Loop, "_evaluate", side_effect=KeyboardInterrupt),
+            self.assertRaises(KeyboardInterrupt),
+        ):
+            fixtures_training.run(config, cut)
+        self.assertEqual([path.name for path in training.Workdir(cut).checkpoints.iterdir()], ["step-00000001.npz"])
+        again = load_model(fixtures_training.run(config, cut).last)
+        self.assertEqual(again.reported_eta(), found)
+
     def test_best_without_validation_is_the_last(self):
         folder = fixtures_training.run(
             fixtures_training.config(data__validation_split="", train__epochs=2), self.workdir()
