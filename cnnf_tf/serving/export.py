@@ -79,7 +79,7 @@ def export_model(
             "model": name,
             "image_shape": list(model.image_shape),
             "readout": model.readout,
-            "eta": model.eta,
+            "eta": model.reported_eta(),
             "trained_iterations": model.iterations,
             **vars(options),
         }

@@ -199,7 +199,7 @@ def named_variables(model: CNNF) -> dict[str, Any]:
                         f"two weights of the model have the name {key!r}; give its layers different names."
                     )
                 found[key] = variable
-    return found
+    return found if model.eta_logits is None else found | {model.eta_logits.name: model.eta_logits}
 
 
 def _read_weights(name: str, card: Card, folder: Folder) -> dict[str, np.ndarray]:

@@ -96,6 +96,18 @@ class ExportTest(tf.test.TestCase, parameterized.TestCase):
         for key, value in empty.items():
             self.assertEqual(value.shape, (0, *full[key].shape[1:]))
 
+    def test_learned_step_sizes_are_served(self):
+        base, model = pathlib.Path(self.create_tempdir().full_path), fixtures_models.smaller_model(learn_eta=True)
+        model.eta_logits.assign([0.5, -3.0])
+        options, images = serving.ServingOptions(2, max_iterations=2), fixtures_models.images(2)
+        arguments = {"options": options, "class_names": exported.CLASS_NAMES, "images": images.numpy()}
+        directory = serving.export_model(model, base, **arguments).directory
+        found = tf.saved_model.load(str(directory)).signatures["serving_default"](images=images)["logits"]
+        self.assertAllClose(found, model(images), rtol=1e-5, atol=1e-5)
+        self.assertNotAllClose(found, fixtures_models.smaller_model()(images), rtol=1e-3, atol=1e-3)
+        facts = json.loads((directory / "assets.extra/export.json").read_text())
+        self.assertEqual(facts["eta"], model.reported_eta())
+
     def test_nothing_of_keras_or_of_this_package_inside(self):
         graph = (exported.result().directory / "saved_model.pb").read_bytes()
         self.assertNotIn(b"keras_metadata", graph)

@@ -35,9 +35,9 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
         self.addCleanup(patch.stop)
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
-    def packaged(self, name="tiny_one", **changes):
+    def packaged(self, name="tiny_one", learn_eta=False, **changes):
         """Packages a model in the folder; returns it."""
-        model = fixtures_models.model(with_encoder=True, seed=3)
+        model = fixtures_models.model(with_encoder=True, seed=3, learn_eta=learn_eta)
         card = {
             "model": pretrained.model_arguments(model, name="tiny", network={}),
             "weights": pretrained.write_weights(model, self.folder / f"{name}.npz"),
@@ -82,6 +82,13 @@ class PretrainedTest(tf.test.TestCase, parameterized.TestCase):
             self.assertIn("network/tap1/ada_relu1/bias", arrays)
             self.assertIn("network/res/main/conv2/kernel", arrays)
             self.assertLen(arrays, len(model.weights))
+
+    def test_learned_step_sizes_go_along(self):
+        model = self.packaged(learn_eta=True)
+        model.eta_logits.assign([0.5, -3.0, 1.5])
+        pretrained.write_weights(model, self.folder / "tiny_one.npz")
+        self.correct_checksum()
+        self.assertAllEqual(self.load().eta_logits, [0.5, -3.0, 1.5])
 
     def test_facts_about_the_weights(self):
         model = fixtures_models.model(seed=3)
