@@ -146,7 +146,7 @@ def provenance(model: Any = None) -> dict[str, Any]:
 
     Returns:
       The versions and the command. With a model also --model, --dataset, --split, K' of --iterations (or K), the
-      model's own K, and its eta.
+      model's own K, and its eta: a number, a mapping, or what was learned for each layer.
     """
     from cnnf_tf.utils import environment
 
@@ -154,7 +154,7 @@ def provenance(model: Any = None) -> dict[str, Any]:
     if model is not None:
         facts |= {name: flags.FLAGS[name].value for name in ("model", "dataset", "split")}
         facts["iterations"] = iterations_of(model)
-        facts |= {"trained_iterations": model.iterations, "eta": model.eta}
+        facts |= {"trained_iterations": model.iterations, "eta": model.reported_eta()}
     return facts | {"cnnf_tf": cnnf_tf.__version__, "versions": environment.versions(), "command": command()}
 
 

@@ -131,7 +131,7 @@ def _open_record(models: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
             "file": files[role],
             "sha256": sha256[role],
             "trained_iterations": model.iterations,
-            "eta": model.eta,
+            "eta": model.reported_eta(),
             "readout": model.readout,
         }
         for role, model in models.items()

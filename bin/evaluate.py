@@ -72,7 +72,8 @@ def main() -> None:
     output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value))
     with tqdm(desc="evaluating", unit=" images") as bar:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
-    heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {model.eta}"
+    eta = cnnf_tf.models.step_sizes.eta_text(model.reported_eta())
+    heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {eta}"
     table = f"{heading}\n{result.table()}\n"
     if _SELF_CONSISTENCY.value:
         summary = cnnf_tf.generative.summarize_self_consistency(model, dataset, iterations=iterations)

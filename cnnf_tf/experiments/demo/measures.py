@@ -19,6 +19,7 @@ from cnnf_tf.evaluation.restoration.quality import RestorationQuality, evaluate_
 from cnnf_tf.evaluation.restoration.restorers import median_filter
 from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec, baseline_suite
 from cnnf_tf.models import CNNF
+from cnnf_tf.models.step_sizes import apart
 from cnnf_tf.utils.intervals import wilson_interval
 from cnnf_tf.utils.validation import positive_int
 
@@ -38,7 +39,7 @@ class RestorationDemo:
     clean: np.ndarray  # the images shown, `[n, height, width, channels]` in [0, 1]
     noisy: np.ndarray  # the same, corrupted
     restored: np.ndarray  # h after each of `quality.iterations`, `[iterations, n, height, width, channels]`
-    eta: float  # eta of the model
+    eta: float  # step of h
 
     @property
     def best(self) -> tuple[int, float]:
@@ -179,7 +180,8 @@ def repair(
     clean = tf.stack(_first_of_classes(dataset, num_shown))
     noisy = corrupt(clean, corruption, severity, seed=seed)
     restored = restore(model, noisy, iterations=iterations, restored=SHOWN)
-    return RestorationDemo(quality, clean.numpy(), noisy.numpy(), restored.numpy(), model.eta)
+    eta = float(apart(model.step_sizes())[0])
+    return RestorationDemo(quality, clean.numpy(), noisy.numpy(), restored.numpy(), eta)
 
 
 def paths(model: CNNF, *, epsilon: float, steps: int) -> list[AttackSpec]:

@@ -7,6 +7,7 @@ import shlex
 import textwrap
 from typing import Any
 
+from cnnf_tf.models.step_sizes import eta_text
 from cnnf_tf.utils.files import write_text
 from cnnf_tf.utils.intervals import wilson_interval
 from cnnf_tf.zoo.pretrained import Card, Folder, pretrained_card, pretrained_names
@@ -38,7 +39,7 @@ def model_page(card: Card) -> str:
         trim_blocks=True,
     )
     fill = textwrap.TextWrapper(120, break_long_words=False, break_on_hyphens=False).fill
-    environment.filters["wrapped"] = lambda text: fill(text) + "\n"
+    environment.filters |= {"wrapped": lambda text: fill(text) + "\n", "eta_text": eta_text}
 
     def command(binary: str, *arguments: str) -> str:
         words = ["python", f"bin/{binary}.py", f"--model=pretrained:{card['name']}"]

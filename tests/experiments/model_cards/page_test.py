@@ -82,6 +82,11 @@ def card(metrics, sessions):
 
 
 class ModelPageTest(tf.test.TestCase):
+    def test_step_sizes(self):
+        learned = card(_METRICS, [_SESSION])
+        learned["model"] |= {"eta": {"h": 0.5, "*": 0.1}, "learn_eta": True}
+        self.assertIn("CNN-F, K = 1, eta learned from 0.5 (h), 0.1 (*), readout", model_page.model_page(learned))
+
     def assert_has(self, page, *lines):
         for line in lines:
             self.assertIn(line, page)
