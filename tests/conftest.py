@@ -15,6 +15,8 @@ SLOW = (
     "examples/examples_test.py",
     "attacks/contract_test.py",
     "training/loop_test.py",
+    "models/from_keras_test.py",
+    "models/from_keras_use_test.py",
     "evaluation/robustness_test.py",
     "bin/study_test.py",
     "models/cnnf_test.py",

@@ -51,3 +51,7 @@ class ConvertedTest(tf.test.TestCase):
         sample = model.sample(4, seed=(1, 2))
         self.assertEqual(sample.features.shape, (4, 6, 8, 2))
         self.assertAllInRange(model.log_prob(sample.features, sample.label, sample.latents), -1e6, 1e6)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -65,3 +65,7 @@ class LawsTest(tf.test.TestCase, parameterized.TestCase):
         logits, feedback = laws(self, fixtures_keras.NETWORKS[name], start)
         self.assertLess(logits, 1e-5)
         self.assertLess(feedback, 1e-5)
+
+
+if __name__ == "__main__":
+    tf.test.main()

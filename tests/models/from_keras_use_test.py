@@ -244,3 +244,7 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
         images = keras.Input((3, 8, 8))
         first = keras.layers.GlobalAveragePooling2D(data_format="channels_first")(images)
         self.refused(keras.Model(images, first), 'data_format="channels_first"')
+
+
+if __name__ == "__main__":
+    tf.test.main()
