@@ -10,6 +10,7 @@ from cnnf_tf.layers import FeedbackSequential
 from cnnf_tf.layers.base import Tensor, register
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.objective import Scored, batch_losses
+from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
@@ -182,7 +183,14 @@ class CNNF(keras.Model):
     def encode(self, images: Tensor, *, training: bool = False) -> Tensor:
         """h of the first pass: images in [0, 1], normalised, and through the encoder if there is one."""
         features = self.normalize(images)
-        return features if self.encoder is None else self.encoder(features, training=training)[0]
+        if self.encoder is None:
+            return features
+
+        def encode(features: Tensor) -> list[Tensor]:
+            return [self.encoder(features, training=training)[0]]
+
+        (features,) = (rematerialized(encode) if self.rematerialize and training else encode)(features)
+        return features
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """The inverse of `normalize`, clipped to [0, 1]; for h and g(0) of a model whose h is the image."""
