@@ -3,6 +3,7 @@
 It needs no TensorFlow. tests/layers/jax_kernels_test.py and tests/models/jax_golden_test.py start it.
 """
 
+import functools
 import itertools
 import sys
 
@@ -101,7 +102,7 @@ def pools():
 
 
 def gradients():
-    """Of a whole unrolled loop, with taps, a burn-in and every rule, against finite differences."""
+    """Of a whole unrolled loop, with taps, a burn-in and every rule, against finite differences; and rematerialised."""
     import keras
 
     from cnnf_tf.models.networks import fashion_cnn
@@ -116,9 +117,9 @@ def gradients():
         network.build((None, 8, 8, 1))
         images = jnp.array(np.random.default_rng(0).normal(size=(2, 8, 8, 1)))
 
-        def loss(images, kernel, burn_in, network=network):
+        def loss(images, kernel, burn_in, network=network, **options):
             with keras.StatelessScope(state_mapping=[(network.layers[0].kernel, kernel)]):
-                trajectory = unroll(network, images, iterations=2, eta=0.1, burn_in=burn_in)
+                trajectory = unroll(network, images, iterations=2, eta=0.1, burn_in=burn_in, **options)
                 return trajectory_losses(
                     trajectory, lambda logits: jnp.mean(jnp.square(logits)), reconstruction_weight=0.1
                 ).total
@@ -137,7 +138,11 @@ def gradients():
                 )
 
         along(images, network.layers[0].kernel.value, None, np.random.default_rng(1))
-        jax.jit(jax.grad(loss, (0, 1)))(images, network.layers[0].kernel.value, jnp.array(3))
+        arguments = images, network.layers[0].kernel.value, jnp.array(3)
+        kept = jax.jit(jax.grad(loss, (0, 1)))(*arguments)
+        again = jax.jit(jax.grad(functools.partial(loss, rematerialize=True), (0, 1)))(*arguments)
+        for ours, theirs in zip(again, kept, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
 def screening():

@@ -12,6 +12,7 @@ from cnnf_tf.models.conversion import convert
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.objective import Scored, batch_losses
 from cnnf_tf.models.pixels import Pixels, check_image_shape, checked_pixels, fit_pixels
+from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, check_eta, constant_steps, initial_logits, learned_steps, learned_values
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, Trajectory, check_iterations, unroll
 from cnnf_tf.utils.validation import one_of
@@ -255,8 +256,15 @@ class CNNF(keras.Model):
 
     def encode(self, images: Tensor, *, training: bool = False) -> Tensor:
         """h of the first pass: images in [0, 1], normalised, and through the encoder if there is one."""
-        features = self.normalize(images)
-        return features if self.encoder is None else self.encoder(features, training=training)[0]
+        features, encoder = self.normalize(images), self.encoder
+        if encoder is None:
+            return features
+
+        def encode(features: Tensor) -> list[Tensor]:
+            return [encoder(features, training=training)[0]]
+
+        (features,) = (rematerialized(encode) if self.rematerialize and training else encode)(features)
+        return features
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """The inverse of `normalize`, clipped to [0, 1]; for h and g(0) of a model whose h is the image."""

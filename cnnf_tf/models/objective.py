@@ -54,12 +54,29 @@ def reconstruction_loss(trajectory: Trajectory, targets: Sequence[Tensor] | None
       targets: what to compare with, from `reconstruction_targets`; None for those of the trajectory itself.
     """
     targets = reconstruction_targets(trajectory) if targets is None else targets
-    errors = [
-        ops.mean(ops.square(at_least_float32(reconstruction) - at_least_float32(target)))
-        for lowest, taps in zip(trajectory.reconstructions, trajectory.tap_reconstructions, strict=True)
-        for reconstruction, target in zip([lowest, *taps], targets, strict=True)
-    ]
+    found = zip(trajectory.reconstructions, trajectory.tap_reconstructions, strict=True)
+    passes = [[lowest, *taps] for lowest, taps in found]
+    errors = [_squared_errors(*places) for places in zip(targets, *passes, strict=True)] if passes else []
     return ops.mean(ops.stack(errors)) if errors else ops.zeros((), trajectory.logits.dtype)
+
+
+@ops.custom_gradient
+def _squared_errors(target: Tensor, *found: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
+    """The mean squared error of each of some tensors, at least float32.
+
+    The gradient of the target is summed as it arises. Automatic differentiation would keep its parts, one for each
+    tensor, from the forward pass on until the last of all gradients.
+    """
+    differences = [at_least_float32(tensor) - at_least_float32(target) for tensor in found]
+
+    def gradient(upstream: Tensor) -> tuple[Tensor, ...]:
+        scale = 2 * upstream / ops.cast(ops.size(target), upstream.dtype)
+        pulls = [difference * scale[place] for place, difference in enumerate(differences)]
+        return -ops.cast(sum(pulls), target.dtype), *(
+            ops.cast(pull, tensor.dtype) for pull, tensor in zip(pulls, found, strict=True)
+        )
+
+    return ops.stack([ops.mean(ops.square(difference)) for difference in differences]), gradient
 
 
 def trajectory_losses(

@@ -9,14 +9,15 @@
 Training, attacks, evaluation, restoration and export all call this loop; nothing else re-writes it.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from keras import ops, remat, tree
+from keras import ops, tree
+from keras.backend import standardize_dtype
 
-from cnnf_tf.layers import FeedbackComposite
+from cnnf_tf.layers import FeedbackComposite, FeedbackLayer
 from cnnf_tf.layers.base import Tensor, at_least_float32, move
+from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, apart
 from cnnf_tf.utils.validation import integer, one_of
 
@@ -126,11 +127,13 @@ def unroll(
       burn_in: an integer scalar n >= 0, for training far beyond K: after the K iterations the loop goes on for n
         more that are neither recorded nor differentiated, and then for one that is both, so that the trajectory has
         K + 2 passes. None for none of this.
-      rematerialize: whether a gradient computes each iteration anew, from the state it started with, rather than from
-        what the forward pass kept: less memory, about one more forward pass of time.
+      rematerialize: whether a gradient computes the first pass and each iteration anew, from the state they started
+        with, rather than from what the forward pass kept. With K = 5 a training step needs about half of the memory, or
+        less (docs/performance.md), and about one more forward pass of time. Not in eager execution, nor with XLA.
 
     Returns:
-      The whole `Trajectory`. Inside a `tf.function`, what is not used costs nothing.
+      The whole `Trajectory`. Inside a `tf.function`, what is not used costs nothing. With `rematerialize` it is without
+      what no objective needs: signals, and taps after the first pass.
 
     Raises:
       ValueError: negative or non-integer `iterations`, unknown `feedback_start`.
@@ -138,15 +141,19 @@ def unroll(
     check_iterations(iterations)
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
 
+    def first(features: Tensor) -> State:
+        return first_pass(network, features, training=training)
+
     def once(state: State, eta: Eta) -> tuple[State, Feedback]:
         return step(network, state, eta=eta, feedback_start=feedback_start, training=training)
 
-    iterate = functools.partial(_rematerialized, once) if rematerialize else once
-    state = first_pass(network, features, training=training)
+    start, iterate = _rematerialized(network, first, once) if rematerialize else (first, once)
+    state = start(features)
     states, feedbacks = [state], []
     for iteration in range(iterations + (burn_in is not None)):
         if iteration == iterations:
-            state = _advance(network, state, burn_in, eta, feedback_start)
+            later = _advance(network, _full(network, state), burn_in, eta, feedback_start)
+            state = later._replace(logits=_in_turn(state.logits, later.logits))
         state, feedback = iterate(state, eta)
         states.append(state)
         feedbacks.append(feedback)
@@ -156,7 +163,7 @@ def unroll(
         reconstructions=[feedback.reconstruction for feedback in feedbacks],
         taps=[list(state.taps) for state in states],
         tap_reconstructions=[feedback.taps for feedback in feedbacks],
-        latents=[state.latents for state in states],
+        latents=[_full(network, state).latents for state in states],
         signals=[feedback.signals for feedback in feedbacks],
     )
 
@@ -175,36 +182,87 @@ def _advance(network: FeedbackComposite, state: State, iterations: Tensor, eta: 
     return unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
 
 
+@ops.custom_gradient
+def _in_turn(earlier: Tensor, later: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
+    """`later`, without gradients but zeros. They make those of `earlier` wait for those of what comes after `later`.
+
+    Otherwise TensorFlow takes the gradients of the K iterations while the loop goes on, with the memory for both.
+    """
+    return later, lambda upstream: (0 * upstream, 0 * upstream)
+
+
 def _rematerialized(
-    iterate: Callable[[State, Eta], tuple[State, Feedback]], state: State, eta: Eta
-) -> tuple[State, Feedback]:
-    """`iterate(state, eta)`, but a gradient runs it once more instead of keeping what it computed."""
-    carried = pack(state.carried())
-    steps = tree.flatten(eta)
-    learned = [index for index, leaf in enumerate(steps) if ops.is_tensor(leaf)]
-    nests: list[Any] = []
+    network: FeedbackComposite, first: Callable[[Tensor], State], once: Callable[[State, Eta], tuple[State, Feedback]]
+) -> tuple[Callable[[Tensor], State], Callable[[State, Eta], tuple[State, Feedback]]]:
+    """The first pass and the iteration, but gradients run them once more instead of keeping what they computed.
+
+    What they return is kept, so it is little: no signals, no taps but those of the first pass, and booleans for latents
+    that are zeros and ones.
+    """
+
+    def lean_first(features: Tensor) -> State:
+        return _lean(network, first(features))
+
+    def lean_once(given: tuple[State, Eta]) -> tuple[State, Feedback]:
+        state, eta = given
+        state, feedback = once(_full(network, state), eta)
+        return _lean(network, state.carried()), feedback._replace(signals=())
+
+    run_first, run_once = _on_nests(lean_first), _on_nests(lean_once)
+    return run_first, lambda state, eta: run_once((_lean(network, state.carried()), eta))
+
+
+def _on_nests(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`rematerialized` for a function from nests to nests."""
+    given: list[Any] = []
+    found: list[Any] = []
 
     def flat(*tensors: Tensor) -> list[Tensor]:
-        for index, tensor in zip(learned, tensors[len(carried) :], strict=True):
-            steps[index] = tensor
-        before = unpack(state.carried(), tensors[: len(carried)])
-        nests[:] = [iterate(before, tree.pack_sequence_as(eta, steps))]
-        return pack(nests[0])
+        found[:] = [compute(unpack(given[0], tensors))]
+        return pack(found[0])
 
-    # Gradients reach what is an argument, and no tensor that `flat` merely knows.
-    tensors = remat(flat)(*carried, *(steps[index] for index in learned))
-    return unpack(nests[0], tensors)
+    run = rematerialized(flat)
+
+    def on_nests(nest: Any) -> Any:
+        given[:] = [nest]
+        tensors = run(*pack(nest))
+        return unpack(found[0], tensors)
+
+    return on_nests
+
+
+def _lean(network: FeedbackComposite, state: State) -> State:
+    """The state with booleans for latents that are zeros and ones."""
+    return state._replace(latents=_map_binary(lambda _, latent: ops.cast(latent, "bool"), network, state.latents))
+
+
+def _full(network: FeedbackComposite, state: State) -> State:
+    """The inverse of `_lean`; any other state as it is."""
+
+    def as_features(layer: FeedbackLayer, latent: Tensor) -> Tensor:
+        return layer.in_compute_dtype(latent) if standardize_dtype(latent.dtype) == "bool" else latent
+
+    return state._replace(latents=_map_binary(as_features, network, state.latents))
+
+
+def _map_binary(change: Callable[[FeedbackLayer, Tensor], Tensor], layer: FeedbackLayer, latents: Any) -> Any:
+    """Nested latents, with a function applied to those that are zeros and ones, and to the layer they are of."""
+    if isinstance(layer, FeedbackComposite):
+        pairs = zip(layer.children(), layer.entries("latent", latents), strict=True)
+        return [_map_binary(change, child, latent) for child, latent in pairs]
+    return tree.map_structure(lambda latent: change(layer, latent), latents) if layer.has_latents else latents
 
 
 def pack(nest: Any) -> list[Tensor]:
-    """The tensors of a nest, without the places that hold None."""
-    return [leaf for leaf in tree.flatten(nest) if leaf is not None]
+    """The tensors of a nest, without the places that hold None or numbers."""
+    return [leaf for leaf in tree.flatten(nest) if ops.is_tensor(leaf)]
 
 
 def unpack(nest: Any, tensors: Sequence[Tensor]) -> Any:
     """A nest like the given one, with other tensors."""
     left = iter(tensors)
-    return tree.pack_sequence_as(nest, [None if leaf is None else next(left) for leaf in tree.flatten(nest)])
+    leaves = [next(left) if ops.is_tensor(leaf) else leaf for leaf in tree.flatten(nest)]
+    return tree.pack_sequence_as(nest, leaves)
 
 
 READOUTS: dict[str, Callable[[Tensor], Tensor]] = {

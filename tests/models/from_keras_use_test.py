@@ -111,6 +111,31 @@ class UseTest(tf.test.TestCase):
             any_size(tf.zeros((1, 16, 16, 1)))
 
 
+class RematerializeTest(tf.test.TestCase):
+    def test_gradients_are_the_same(self):
+        """Of a network of any size, whose latents are tuples, slopes and zeros and ones, with dropout and a horizon."""
+        inputs = keras.Input((None, None, 3))
+        trunk = keras.layers.MaxPooling2D(3, 2)(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+        trunk = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, activation="gelu")(trunk))
+        top = keras.layers.Dropout(0.5, seed=1)(keras.layers.GlobalMaxPooling2D()(trunk))
+        original = fixtures_keras.disturbed(keras.Model(inputs, keras.layers.Dense(5)(top)))
+        images, found = tf.random.stateless_uniform((2, 12, 13, 3), (1, 2)), []
+        for rematerialize in (False, True):
+            model = CNNF.from_keras(original, iterations=2, rematerialize=rematerialize, training_horizon=4)
+            model.network.children()[-2].layer.rate = 0.0  # a mask of ones: two models draw different ones
+
+            @tf.function
+            def gradients(model=model):
+                with tf.GradientTape() as tape:
+                    trajectory = model.infer(images, training=True, burn_in=tf.constant(1))
+                    loss = tf.reduce_sum(trajectory.logits**2) + tf.reduce_sum(trajectory.reconstructions[-1] ** 2)
+                return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+
+            found.append(gradients())
+        for wanted, got in zip(*found, strict=True):
+            self.assertAllClose(wanted, got, rtol=1e-3, atol=1e-4 * float(tf.reduce_max(tf.abs(wanted))))
+
+
 class LayersInTrainingTest(tf.test.TestCase):
     def test_dropout_has_one_mask_for_all_passes_up_and_down(self):
         dropout = layers.FeedbackDropout(keras.layers.Dropout(0.5, seed=1))
