@@ -48,6 +48,9 @@ class FeedbackLayer(keras.layers.Layer):
     adapts: bool = False
     """Whether `call` makes use of `eta`: whether the layer has a step size, see `models.step_sizes`."""
 
+    stateful: bool = False
+    """Whether the first pass of a training step draws random numbers or moves statistics, and so must run once only."""
+
     # Up and down.
 
     def call(

@@ -25,6 +25,7 @@ class FeedbackBatchNorm(FeedbackLayer):
     def __init__(self, layer: keras.layers.BatchNormalization, *, frozen: bool = True, **kwargs: Any):
         super().__init__(**{"name": layer.name, "dtype": layer.dtype_policy} | kwargs)
         self.layer, self.frozen = layer, bool(frozen)
+        self.stateful = not self.frozen
 
     def build(self, input_shape: Shape) -> None:
         if self.layer.axis not in (-1, len(input_shape) - 1):

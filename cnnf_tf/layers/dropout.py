@@ -16,6 +16,8 @@ class FeedbackDropout(FeedbackLayer):
       layer: `keras.layers.Dropout`, `SpatialDropout2D`, `GaussianDropout` or another of that kind.
     """
 
+    stateful = True
+
     def __init__(self, layer: keras.layers.Layer, **kwargs: Any):
         super().__init__(**{"name": layer.name, "dtype": layer.dtype_policy} | kwargs)
         self.layer = layer

@@ -17,6 +17,7 @@ from keras.backend import standardize_dtype
 
 from cnnf_tf.layers import FeedbackComposite, FeedbackLayer
 from cnnf_tf.layers.base import Tensor, at_least_float32, move
+from cnnf_tf.models.networks import leaves
 from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, apart
 from cnnf_tf.utils.validation import integer, one_of
@@ -148,6 +149,8 @@ def unroll(
         return step(network, state, eta=eta, feedback_start=feedback_start, training=training)
 
     start, iterate = _rematerialized(network, first, once) if rematerialize else (first, once)
+    if any(leaf.stateful for leaf in leaves(network)):
+        start = first
     state = start(features)
     states, feedbacks = [state], []
     for iteration in range(iterations + (burn_in is not None)):
