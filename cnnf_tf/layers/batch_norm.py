@@ -27,6 +27,10 @@ class FeedbackBatchNorm(FeedbackLayer):
         self.layer, self.frozen = layer, bool(frozen)
         self.stateful = not self.frozen
 
+    def unfreeze(self) -> None:
+        """Makes `frozen` False."""
+        self.frozen, self.stateful = False, True
+
     def build(self, input_shape: Shape) -> None:
         if self.layer.axis not in (-1, len(input_shape) - 1):
             raise ValueError(f"{self.name!r} wants batch normalisation over the last axis, got axis={self.layer.axis}.")

@@ -124,6 +124,7 @@ class CNNF(keras.Model):
         eta: float | Mapping[str, float] = 0.1,
         feedback_norm: bool = True,
         preprocessing: Any = None,
+        frozen: bool = True,
         dtype: Any = None,
         **loop: Any,
     ) -> "CNNF":
@@ -144,6 +145,8 @@ class CNNF(keras.Model):
             `keras.applications` call them, or `(mean, scale)` on the [0, 1] scale, numbers or one for each channel.
             None: just that, or what its own first `Rescaling` and `Normalization` layers say; they then go out of the
             loop, so that h is what they make.
+          frozen: whether batch norm uses its moving statistics in training, too, and leaves them as they are; see
+            `layers.FeedbackBatchNorm`. Below `start` they always are.
           dtype: a dtype policy, such as "mixed_bfloat16"; None for that of each of the model's layers.
           **loop: further arguments of `CNNF`.
 
@@ -151,7 +154,8 @@ class CNNF(keras.Model):
           ValueError: a model of another kind; layers that cannot come down, all of them by name; an unknown `start`
             or `preprocessing`.
         """
-        parts = convert(model, start=start, feedback_norm=feedback_norm, preprocessing=preprocessing, dtype=dtype)
+        choices = {"feedback_norm": feedback_norm, "preprocessing": preprocessing, "frozen": frozen, "dtype": dtype}
+        parts = convert(model, start=start, **choices)
         pixels = {"pixel_mean": parts.pixels.mean, "pixel_scale": parts.pixels.scale, "bgr": parts.pixels.bgr}
         options = {"name": model.name, "dtype": dtype or model.dtype_policy} | pixels | loop
         shape = parts.image_shape

@@ -89,6 +89,18 @@ class UseTest(tf.test.TestCase):
         self.assertLess(after["loss"], before["loss"])
         self.assertAllEqual(statistics, [v.numpy() for v in model.non_trainable_variables if "moving" in v.name])
 
+    def test_statistics_that_are_not_frozen(self):
+        model = converted(iterations=1, frozen=False)
+        model.compile(keras.optimizers.SGD(0.0))
+        before = model.get_weights()
+        model.train_on_batch(self.images, self.labels)
+        after = [v.numpy() for v in model.weights]
+        moved = [
+            v.name for v, old, new in zip(model.weights, before, after, strict=True) if not np.array_equal(old, new)
+        ]
+        self.assertAllInSet(moved, ["moving_mean", "moving_variance"])
+        self.assertLen(moved, 10)
+
     def test_bfloat16(self):
         with dtype_policy("mixed_bfloat16"):
             half = converted(iterations=1)

@@ -9,6 +9,7 @@ from cnnf_tf.layers import (
     AdaActivation,
     AdaPool2D,
     AdaReLU,
+    FeedbackBatchNorm,
     FeedbackGraph,
     FeedbackKerasLayer,
     FeedbackLayer,
@@ -38,6 +39,7 @@ def convert(
     start: str | None = None,
     feedback_norm: bool = True,
     preprocessing: Any = None,
+    frozen: bool = True,
     dtype: Any = None,
 ) -> Parts:
     """Takes a Keras CNN apart; for the arguments see `CNNF.from_keras`.
@@ -60,6 +62,10 @@ def convert(
     elif preprocessing is None:
         pixels = Pixels(scale=pixel_scale(graph))
     network = _network(graph, bottom, feedback_norm, model.dtype_policy if dtype is None else dtype)
+    if not frozen:
+        for layer in network.children():
+            if isinstance(layer, FeedbackBatchNorm):
+                layer.unfreeze()
     return Parts(network, encoder, image_shape, pixels)
 
 
