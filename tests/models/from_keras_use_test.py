@@ -215,6 +215,17 @@ class PreprocessingTest(tf.test.TestCase, parameterized.TestCase):
         above = CNNF.from_keras(original, start="conv2d" if "conv2d" in [x.name for x in head] else head[2].name)
         self.assertAllClose(tf.nn.softmax(above.infer(pixels).logits[0]), original(255 * pixels), atol=1e-5)
 
+    def test_statistics_that_were_adapted(self):
+        """Copies know them, whichever way they are made: in the network, below a start, in another dtype."""
+        images = np.random.default_rng(0).random((4, 8, 8, 3), np.float32)
+        own = keras.layers.Normalization(axis=-1, name="own")
+        own.adapt(0.5 + 0.1 * images)
+        trunk = [keras.layers.Conv2D(3, 1, name="mixed"), own, keras.layers.Flatten(name="flat")]
+        original = keras.Sequential([keras.Input((8, 8, 3)), *trunk, keras.layers.Dense(3)])
+        for options in ({}, {"start": "flat"}, {"dtype": "float64"}):
+            model = CNNF.from_keras(original, iterations=0, **options)
+            self.assertAllClose(model(images), original(images), rtol=1e-5, atol=1e-5)
+
 
 class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
     def refused(self, model, message, **options):

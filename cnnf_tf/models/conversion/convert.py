@@ -20,7 +20,7 @@ from cnnf_tf.layers.composite import Sources
 from cnnf_tf.models.conversion.keras_graph import KerasGraph, Node, read
 from cnnf_tf.models.conversion.operations import as_layer
 from cnnf_tf.models.conversion.preprocessing import leading_pixels, pixel_scale, pixels_of
-from cnnf_tf.models.conversion.rules import NoConversionError, Stack, copy_layer, feedback_layers
+from cnnf_tf.models.conversion.rules import NoConversionError, Stack, copy_layer, feedback_layers, take_weights
 from cnnf_tf.models.pixels import Pixels
 
 
@@ -232,14 +232,14 @@ def _encoder(model: keras.Model, graph: KerasGraph, bottom: int) -> FeedbackSequ
     copies: dict[int, tuple[Any, Any]] = {}
     for place in _above(graph._replace(output=bottom), 0):
         node = graph.nodes[place]
-        _, copy = copies.setdefault(id(node.operation), (node.operation, _clone(node.operation)))
+        if id(node.operation) not in copies:
+            copies[id(node.operation)] = node.operation, _clone(node.operation)
+        _, copy = copies[id(node.operation)]
         values[place + 1] = node.again([values[value] for value in node.inputs], copy)
     front = keras.Model(images, values[bottom], name="encoder")
     for operation, copy in copies.values():
         if getattr(operation, "weights", None):
-            copy.set_weights(operation.get_weights())
-            if isinstance(copy, keras.layers.Normalization):
-                copy.finalize_state()
+            take_weights(copy, operation)
     return FeedbackSequential([FeedbackKerasLayer(front, linear=False)], name="encoder", dtype=front.dtype_policy)
 
 
@@ -252,7 +252,7 @@ def _in_dtype(model: keras.Model, dtype: Any) -> keras.Model:
         return type(layer).from_config(layer.get_config() | {"dtype": dtype})
 
     copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
-    copy.set_weights(model.get_weights())
+    take_weights(copy, model)
     return copy
 
 

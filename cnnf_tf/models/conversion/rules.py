@@ -83,14 +83,20 @@ def copy_layer(layer: Any, **changes: Any) -> Any:
         copy.build_from_config(layer.get_build_config())
         copy.built = True
     if len(copy.weights) == len(layer.weights):
-        copy.set_weights(layer.get_weights())
-        if isinstance(layer, kl.Normalization) and layer.weights:
-            copy.finalize_state()
+        take_weights(copy, layer)
         return copy
     weights = {variable.name: variable for variable in layer.weights}
     for variable in copy.weights:
         variable.assign(weights[variable.name])
     return copy
+
+
+def take_weights(copy: Any, original: Any) -> None:
+    """Gives a copy, a layer or a model, the weights of the original, and what Keras computes from them."""
+    copy.set_weights(original.get_weights())
+    for layer in copy._flatten_layers():
+        if isinstance(layer, kl.Normalization) and layer.weights:
+            layer.finalize_state()
 
 
 def activation_layers(activation: Any, name: str, dtype: Any) -> Stack:
