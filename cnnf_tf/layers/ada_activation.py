@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from cnnf_tf.layers import kernels
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, move, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, map_sign, move, register
 
 
 @register
@@ -46,7 +46,7 @@ class AdaActivation(FeedbackLayer):
         del training
         if signal is None:
             return self.activation(features), self._slope(features)
-        sign = ops.stop_gradient(1 - 2 * ops.cast(signal < 0, features.dtype))
+        sign = ops.stop_gradient(ops.cast(map_sign(signal), features.dtype))
         signed = sign * move(features, signal, eta)
         return sign * self.activation(signed), self._slope(signed)
 

@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 from cnnf_tf.layers import windows
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, map_sign, register
 
 
 @register
@@ -36,7 +36,7 @@ class AdaGlobalMaxPool2D(FeedbackLayer):
         del eta, training
         signed = features
         if signal is not None:
-            signed = features * (1 - 2 * ops.cast(self._spread(signal) < 0, features.dtype))
+            signed = features * ops.cast(map_sign(self._spread(signal)), features.dtype)
         batch, height, width, channels = ops.shape(features)
         pixels = ops.reshape(ops.stop_gradient(signed), (batch, height * width, channels))
         latent = windows.first_maximum(pixels, axis=1)

@@ -16,15 +16,10 @@ from typing import Any
 from keras import ops
 
 from cnnf_tf.layers import kernels, windows
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, empty, register, zeros_of
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, check_rank, empty, map_sign, register, zeros_of
 from cnnf_tf.utils.validation import one_of, pair
 
-
-def _map_sign(signal: Tensor) -> Tensor:
-    return 1 - 2 * ops.cast(signal < 0, signal.dtype)
-
-
-RULES = {"map": _map_sign, "reference": ops.sign}
+RULES = {"map": map_sign, "reference": ops.sign}
 """Each rule maps g to the sign under which the window's largest unit is picked; 0 picks none."""
 
 
@@ -147,7 +142,7 @@ class AdaPool2D(FeedbackLayer):
         return height == width and self.strides == self.pool_size and self.padding == "valid" and self._sized
 
     def _unfold(self, features: Tensor) -> Tensor:
-        return windows.unfold(features, self.pool_size, self.strides, self.padding, 0.0)
+        return windows.unfold(features, self.pool_size, self.strides, self.padding)
 
     def get_config(self) -> dict[str, Any]:
         options = {"pool_size": list(self.pool_size), "strides": list(self.strides)}

@@ -168,6 +168,11 @@ def move(features: Tensor, signal: Tensor, eta: float | Tensor) -> Tensor:
     return (1 - eta) * features + eta * keras.ops.cast(signal, features.dtype)
 
 
+def map_sign(signal: Tensor) -> Tensor:
+    """-1 where a signal is negative, else 1, in its dtype: the sign s of the MAP rule."""
+    return 1 - 2 * keras.ops.cast(signal < 0, signal.dtype)
+
+
 def empty(features: Tensor) -> Tensor:
     """A tensor `[*shape of the features, 0]`: their shape, also where it is not known before, without their memory."""
     return keras.ops.stop_gradient(features[..., None][..., :0])

@@ -5,11 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, at_least_float32, register
+from cnnf_tf.layers.base import Shape, Tensor, at_least_float32, register
+from cnnf_tf.layers.wrapper import KerasWrapper
 
 
 @register
-class FeedbackBatchNorm(FeedbackLayer):
+class FeedbackBatchNorm(KerasWrapper):
     """`gamma (f - mean) / sqrt(variance + epsilon) + beta` up, `gamma g / sqrt(variance + epsilon)` down.
 
     In inference mean and variance are the moving statistics. A training step runs up several times, over features that
@@ -23,8 +24,8 @@ class FeedbackBatchNorm(FeedbackLayer):
     """
 
     def __init__(self, layer: keras.layers.BatchNormalization, *, frozen: bool = True, **kwargs: Any):
-        super().__init__(**{"name": layer.name, "dtype": layer.dtype_policy} | kwargs)
-        self.layer, self.frozen = layer, bool(frozen)
+        super().__init__(layer, **kwargs)
+        self.frozen = bool(frozen)
         self.stateful = not self.frozen
 
     def unfreeze(self) -> None:
@@ -34,9 +35,7 @@ class FeedbackBatchNorm(FeedbackLayer):
     def build(self, input_shape: Shape) -> None:
         if self.layer.axis not in (-1, len(input_shape) - 1):
             raise ValueError(f"{self.name!r} wants batch normalisation over the last axis, got axis={self.layer.axis}.")
-        if not self.layer.built:
-            self.layer.build(input_shape)
-            self.layer.built = True
+        super().build(input_shape)
 
     def call(
         self, features: Tensor, signal: Any = None, *, eta: float | Tensor = 0.0, training: bool = False
@@ -82,11 +81,4 @@ class FeedbackBatchNorm(FeedbackLayer):
         return self.in_compute_dtype(output)
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "layer": keras.saving.serialize_keras_object(self.layer),
-            "frozen": self.frozen,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "FeedbackBatchNorm":
-        return cls(**(config | {"layer": keras.saving.deserialize_keras_object(config["layer"])}))
+        return super().get_config() | {"frozen": self.frozen}

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, register
+from cnnf_tf.layers.base import Tensor, register
+from cnnf_tf.layers.wrapper import KerasWrapper
 
 
 @register
-class FeedbackDropout(FeedbackLayer):
+class FeedbackDropout(KerasWrapper):
     """A layer of Keras that multiplies by random numbers in training and does nothing else.
 
     Args:
@@ -17,15 +17,6 @@ class FeedbackDropout(FeedbackLayer):
     """
 
     stateful = True
-
-    def __init__(self, layer: keras.layers.Layer, **kwargs: Any):
-        super().__init__(**{"name": layer.name, "dtype": layer.dtype_policy} | kwargs)
-        self.layer = layer
-
-    def build(self, input_shape: Shape) -> None:
-        if not self.layer.built:
-            self.layer.build(input_shape)
-            self.layer.built = True
 
     def call(
         self, features: Tensor, signal: Any = None, *, eta: float | Tensor = 0.0, training: bool = False
@@ -46,10 +37,3 @@ class FeedbackDropout(FeedbackLayer):
     def pass_down(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, Any, list[Tensor]]:
         """`feedback`; the mask goes into the next `call`."""
         return self.feedback(signal, latent), latent or signal, []
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"layer": keras.saving.serialize_keras_object(self.layer)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "FeedbackDropout":
-        return cls(**(config | {"layer": keras.saving.deserialize_keras_object(config["layer"])}))

@@ -13,10 +13,11 @@ from keras import ops, tree
 
 from cnnf_tf.layers import kernels
 from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, empty, register, zeros_of
+from cnnf_tf.layers.wrapper import KerasWrapper
 
 
 @register
-class FeedbackKerasLayer(FeedbackLayer):
+class FeedbackKerasLayer(KerasWrapper):
     """A Keras layer and its transpose.
 
     Args:
@@ -27,16 +28,14 @@ class FeedbackKerasLayer(FeedbackLayer):
     """
 
     def __init__(self, layer: keras.layers.Layer, *, linear: bool = True, merges: bool = False, **kwargs: Any):
-        super().__init__(**{"name": layer.name, "dtype": layer.dtype_policy} | kwargs)
         if not isinstance(layer, keras.layers.Layer) or isinstance(layer, FeedbackLayer):
             raise ValueError(f"FeedbackKerasLayer wants a layer of Keras, got {layer!r}.")
-        self.layer, self.linear, self.merges = layer, bool(linear), bool(merges)
+        super().__init__(layer, **kwargs)
+        self.linear, self.merges = bool(linear), bool(merges)
 
     def build(self, input_shape: Any) -> None:
         self._input_shape = input_shape
-        if not self.layer.built:
-            self.layer.build(input_shape)
-            self.layer.built = True
+        super().build(input_shape)
 
     def output_shape_for(self, input_shape: Any) -> Shape:
         shapes = input_shape if self.merges else [input_shape]
@@ -78,12 +77,4 @@ class FeedbackKerasLayer(FeedbackLayer):
         return None if self.linear else "a nonlinear layer comes down as its Jacobian, which has no generative model"
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "layer": keras.saving.serialize_keras_object(self.layer),
-            "linear": self.linear,
-            "merges": self.merges,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "FeedbackKerasLayer":
-        return cls(**(config | {"layer": keras.saving.deserialize_keras_object(config["layer"])}))
+        return super().get_config() | {"linear": self.linear, "merges": self.merges}

@@ -12,21 +12,19 @@ PADDINGS = ("same", "valid")
 
 def output_size(size: int | None, window: int, stride: int, padding: str) -> int | None:
     """How many windows there are along a side of `size` pixels; None where that is not known."""
-    if size is None:
-        return None
-    return -(-size // stride) if padding == "same" else max((size - window) // stride + 1, 0)
+    return None if size is None else max(_count(size, window, stride, padding), 0)
 
 
-def unfold(features: Tensor, window: tuple[int, int], strides: tuple[int, int], padding: str, fill: float) -> Tensor:
+def unfold(features: Tensor, window: tuple[int, int], strides: tuple[int, int], padding: str) -> Tensor:
     """The pixels of every window, `[b, h, w, c]` to `[b, h', w', window height * window width, c]`, row by row.
 
-    "same" is Keras' padding, with `fill` around the image. Height and width may be known only at run time.
+    "same" is Keras' padding, with zeros around the image. Height and width may be known only at run time.
     """
     sizes = ops.shape(features)[1:3]
     counts = [_count(*side, padding) for side in zip(sizes, window, strides, strict=True)]
     if padding == "same":
         pads = [_same_pads(*side) for side in zip(sizes, counts, window, strides, strict=True)]
-        features = ops.pad(features, [(0, 0), *pads, (0, 0)], constant_values=fill)
+        features = ops.pad(features, [(0, 0), *pads, (0, 0)])
     (rows, columns), (down, right) = counts, strides
     pixels = [
         features[:, row : row + (rows - 1) * down + 1 : down, column : column + (columns - 1) * right + 1 : right]
@@ -40,7 +38,7 @@ def fold(pixels: Tensor, like: Tensor, window: tuple[int, int], strides: tuple[i
     """The transpose of `unfold`: sums up what came for each pixel; `like` has the shape of the images."""
 
     def linear(features: Tensor) -> Tensor:
-        return unfold(features, window, strides, padding, 0.0)
+        return unfold(features, window, strides, padding)
 
     return kernels.vector_jacobian_product(linear, like, pixels)
 

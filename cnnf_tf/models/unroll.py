@@ -149,8 +149,6 @@ def unroll(
         return step(network, state, eta=eta, feedback_start=feedback_start, training=training)
 
     start, iterate = _rematerialized(network, first, once) if rematerialize else (first, once)
-    if any(leaf.stateful for leaf in leaves(network)):
-        start = first
     state = start(features)
     states, feedbacks = [state], []
     for iteration in range(iterations + (burn_in is not None)):
@@ -212,6 +210,8 @@ def _rematerialized(
         return _lean(network, state.carried()), feedback._replace(signals=())
 
     run_first, run_once = _on_nests(lean_first), _on_nests(lean_once)
+    if any(leaf.stateful for leaf in leaves(network)):
+        run_first = first  # what draws random numbers or moves statistics must not do so twice
     return run_first, lambda state, eta: run_once((_lean(network, state.carried()), eta))
 
 

@@ -80,13 +80,15 @@ def _walk(model: Any, inputs: list[int], nodes: list[Node], ends: dict[str, int]
     known: dict[int, int] = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
     waiting = list(model.outputs)
     while waiting:
+        if id(waiting[-1]) in known:
+            waiting.pop()
+            continue
         operation, index, _ = waiting[-1]._keras_history
         node = operation._inbound_nodes[index]
-        missing = [] if id(waiting[-1]) in known else [read for read in node.input_tensors if id(read) not in known]
+        missing = [read for read in node.input_tensors if id(read) not in known]
         if missing:
             waiting += missing
-            continue
-        if id(waiting.pop()) not in {id(made) for made in node.outputs if id(made) in known}:
+        else:
             _add(operation, node, known, nodes, ends, path)
     return [known[id(tensor)] for tensor in model.outputs]
 
