@@ -222,6 +222,8 @@ class PreprocessingTest(tf.test.TestCase, parameterized.TestCase):
         own.adapt(0.5 + 0.1 * images)
         trunk = [keras.layers.Conv2D(3, 1, name="mixed"), own, keras.layers.Flatten(name="flat")]
         original = keras.Sequential([keras.Input((8, 8, 3)), *trunk, keras.layers.Dense(3)])
+        first = keras.Sequential([keras.Input((8, 8, 3)), own, keras.layers.Flatten(), keras.layers.Dense(3)])
+        self.assertAllClose(CNNF.from_keras(first, iterations=0, dtype="float64")(images), first(images), atol=1e-5)
         for options in ({}, {"start": "flat"}, {"dtype": "float64"}):
             model = CNNF.from_keras(original, iterations=0, **options)
             self.assertAllClose(model(images), original(images), rtol=1e-5, atol=1e-5)
