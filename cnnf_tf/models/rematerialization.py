@@ -14,13 +14,12 @@ from typing import Any
 
 import keras
 
-from cnnf_tf.layers.base import Tensor
+from cnnf_tf.models.tracing import Function
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
-Function = Callable[..., list[Tensor]]
-"""From tensors to tensors."""
+    from cnnf_tf.models.tracing import as_call
 
 
 def rematerialized(function: Function) -> Function:
@@ -32,14 +31,13 @@ def rematerialized(function: Function) -> Function:
 
 
 def _sealed(function: Function) -> Function:
-    seal = functools.partial(tf.function, autograph=False, experimental_attributes={"_noinline": True})
-    forward = seal(function)
+    forward = as_call(function)
 
     @functools.cache  # not to trace it again for every call of the function
     def backward_to(*references: Any) -> Callable[..., tuple[list[tf.Tensor], list[tf.Tensor]]]:
         variables = [reference.deref() for reference in references]
 
-        @seal
+        @as_call
         def backward(tensors: list[tf.Tensor], upstream: list[tf.Tensor]) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
             sources = _floats(tensors, tensors)
             with tf.GradientTape() as tape:
@@ -65,6 +63,6 @@ def _sealed(function: Function) -> Function:
     return lambda *tensors: function(*tensors) if tf.executing_eagerly() else call(*tensors)
 
 
-def _floats(values: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:
+def _floats(values: Sequence[Any], tensors: Sequence[tf.Tensor]) -> list[Any]:
     """The values at the places where the tensors are floats."""
     return [value for value, tensor in zip(values, tensors, strict=True) if tensor.dtype.is_floating]

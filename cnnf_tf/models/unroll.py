@@ -20,6 +20,7 @@ from cnnf_tf.layers.base import Tensor, at_least_float32, move
 from cnnf_tf.models.networks import leaves
 from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, apart
+from cnnf_tf.models.tracing import Function, traced_once
 from cnnf_tf.utils.validation import integer, one_of
 
 FEEDBACK_STARTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -148,7 +149,9 @@ def unroll(
     def once(state: State, eta: Eta) -> tuple[State, Feedback]:
         return step(network, state, eta=eta, feedback_start=feedback_start, training=training)
 
-    start, iterate = _rematerialized(network, first, once) if rematerialize else (first, once)
+    start, iterate = (first, once) if iterations < 2 else (first, _called(once))
+    if rematerialize:
+        start, iterate = _rematerialized(network, first, once)
     state = start(features)
     states, feedbacks = [state], []
     for iteration in range(iterations + (burn_in is not None)):
@@ -192,6 +195,12 @@ def _in_turn(earlier: Tensor, later: Tensor) -> tuple[Tensor, Callable[[Tensor],
     return later, lambda upstream: (0 * upstream, 0 * upstream)
 
 
+def _called(once: Callable[[State, Eta], tuple[State, Feedback]]) -> Callable[[State, Eta], tuple[State, Feedback]]:
+    """The iteration as a call of a graph, where that serves."""
+    run = _on_nests(lambda given: once(*given), traced_once)
+    return lambda state, eta: run((state.carried(), eta))
+
+
 def _rematerialized(
     network: FeedbackComposite, first: Callable[[Tensor], State], once: Callable[[State, Eta], tuple[State, Feedback]]
 ) -> tuple[Callable[[Tensor], State], Callable[[State, Eta], tuple[State, Feedback]]]:
@@ -209,14 +218,14 @@ def _rematerialized(
         state, feedback = once(_full(network, state), eta)
         return _lean(network, state.carried()), feedback._replace(signals=())
 
-    run_first, run_once = _on_nests(lean_first), _on_nests(lean_once)
+    run_first, run_once = _on_nests(lean_first, rematerialized), _on_nests(lean_once, rematerialized)
     if any(leaf.stateful for leaf in leaves(network)):
         run_first = first  # what draws random numbers or moves statistics must not do so twice
     return run_first, lambda state, eta: run_once((_lean(network, state.carried()), eta))
 
 
-def _on_nests(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`rematerialized` for a function from nests to nests."""
+def _on_nests(compute: Callable[[Any], Any], wrap: Callable[[Function], Function]) -> Callable[[Any], Any]:
+    """`wrap`, which is for functions from tensors to tensors, for one from nests to nests."""
     given: list[Any] = []
     found: list[Any] = []
 
@@ -224,7 +233,7 @@ def _on_nests(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
         found[:] = [compute(unpack(given[0], tensors))]
         return pack(found[0])
 
-    run = rematerialized(flat)
+    run = wrap(flat)
 
     def on_nests(nest: Any) -> Any:
         given[:] = [nest]

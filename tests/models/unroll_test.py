@@ -1,5 +1,7 @@
 """The loop against a hand-written NumPy CNN-F, and its laws."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -136,6 +138,34 @@ class UnrollTest(tf.test.TestCase, parameterized.TestCase):
     def test_bad_start(self):
         with self.assertRaisesRegex(ValueError, r"feedback_start must be one of \['logits', 'one_hot', 'softmax'\]"):
             unroll(dense_network(), tf.zeros((1, 4)), iterations=0, eta=0.1, feedback_start="labels")
+
+
+class TracingTest(tf.test.TestCase, parameterized.TestCase):
+    """Iterations are traced once where no gradient is wanted."""
+
+    def test_the_graph_does_not_grow_with_iterations(self):
+        model, images = fixtures_models.model(), fixtures_models.images(2)
+        sizes = []
+        for iterations in (2, 12):
+            compute = tf.function(functools.partial(model.infer, iterations=iterations), autograph=False)
+            sizes.append(len(compute.get_concrete_function(images).graph.get_operations()))
+        # The trajectory's entries are there, and no more.
+        self.assertLess(sizes[1], sizes[0] + 10 * 20)
+
+    @parameterized.parameters(False, True)
+    def test_gradients_taken_later_are_the_same(self, jit):
+        """Of a function that was traced while no tape watched."""
+        model, images = fixtures_models.model(), fixtures_models.images(2)
+        compute = tf.function(lambda x: model.infer(x, iterations=3).logits[-1], autograph=False, jit_compile=jit)
+        compute(images)
+        found = []
+        for function in (compute, compute.python_function):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                top = function(images)
+            found.append((top, *tape.gradient(top, [images, model.trainable_variables[0].value])))
+        for first, second in zip(*found, strict=True):
+            self.assertAllClose(first, second, rtol=1e-5, atol=1e-6)
 
 
 if __name__ == "__main__":
