@@ -52,9 +52,10 @@ class MappingTest(tf.test.TestCase, parameterized.TestCase):
         for first, second in zip(*pair, strict=True):
             self.assertAllEqual(first, second)
         reports = [one_step(model, images, tf.constant([1, 2])) for model in (ours, theirs)]
-        self.assertAllEqual(reports[0]["loss"], reports[1]["loss"])
+        self.assertAllClose(reports[0]["loss"], reports[1]["loss"], rtol=1e-6)
+        # Not to the last bit: once in thousands of runs the threads of a kernel gradient sum in another order.
         for first, second in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-            self.assertAllEqual(first, second)
+            self.assertAllClose(first, second, rtol=1e-5, atol=1e-6)
 
     def test_the_first_pattern_that_matches_wins(self):
         model = fixtures_models.model(eta={"h": 0.5, "tap*": 0.2, "ada_relu[12]": 0.1})
