@@ -8,32 +8,19 @@ import os
 import pathlib
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-SUFFIXES = tuple(
-    [
-        ".png",
-        ".apng",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".jfif",
-        ".webp",
-        ".tif",
-        ".tiff",
-        ".bmp",
-        ".dib",
-        ".gif",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-    ]  # in lower case
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif") + (
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
 )
+"""In lower case."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")
 _MODES = {1: "L", 3: "RGB"}
 _GREY = ("1", "L", "LA", "La", "I", "F")
@@ -132,14 +119,11 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
       ValueError: no such image; the message starts with the path.
     """
     try:
-        # Never opened: a pipe would wait for ever.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError("it is not a file")
-        with Image.open(path, formats=_FORMATS) as image:
-            image.load()
-            return _eight_bit(_upright(image))
+        with _opened(path) as image:
+            grey = _is_grey(image)
+            return _eight_bit(_upright(image), "L" if grey else "RGB")
     except UnidentifiedImageError:
-        what = f"it is not one of {', '.join(_FORMATS)}" if os.path.getsize(path) else "it is empty"
+        what = f"it is no {', '.join(_FORMATS)} that Pillow reads" if os.path.getsize(path) else "it is empty"
     except OSError as error:
         what = error.strerror or str(error)
     except Exception as error:  # noqa: BLE001 - of damaged bytes Pillow complains in any way
@@ -148,10 +132,10 @@ def open_image(path: str | os.PathLike[str]) -> Image.Image:
 
 
 def is_grey(path: str | os.PathLike[str]) -> bool:
-    """Whether an image has no colour by its header; an unreadable one has none."""
+    """Whether `open_image` makes it grey, by its header alone; True also for what it cannot open."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            return image.mode in _GREY or image.mode.startswith("I;16")
+        with _opened(path) as image:
+            return _is_grey(image)
     except Exception:  # noqa: BLE001 - `open_image` explains it
         return True
 
@@ -213,23 +197,42 @@ def _below(folder: str | os.PathLike[str]) -> Found:
     return found
 
 
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[ImageFile.ImageFile]:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would be to wait for ever
+        raise ValueError("it is not a file")
+    # By its name, Pillow would map a rotated TIFF into memory with its sides exchanged.
+    with open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
+        yield image
+
+
+def _is_grey(image: ImageFile.ImageFile) -> bool:
+    """By mode, or by the colours of a palette; to be asked before the pixels are loaded."""
+    if image.mode == "P":
+        colours: np.ndarray = np.reshape(image.getpalette() or (), (-1, 3))
+        return bool((colours == colours[:, :1]).all())
+    two_wide = image.format == "PNG" and image.tile and str(image.tile[0][3]).startswith("LA")  # 16 bits; mode is RGBA
+    return image.mode in _GREY or image.mode.startswith("I;16") or bool(two_wide)
+
+
 def _upright(image: Image.Image) -> Image.Image:
+    image.load()
     with contextlib.suppress(Exception):  # damaged EXIF data say nothing, as elsewhere
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        wide = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+        tags = getattr(image, "tag_v2", {})  # of a TIFF: bits, and whether 0 is white, which Pillow leaves to us
+        top = 2 ** tags.get(258, (16,))[0] - 1
+        values = (np.asarray(image).astype(np.int64) * 255 + top // 2) // top
+        return Image.fromarray((255 - values if tags.get(262) == 0 else values).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError("its pixels are 32-bit numbers whose range nobody knows; save it with 8 or 16 bits")
-    if image.mode in _GREY:
-        return _converted(image, "L")
+        raise ValueError(f"nobody knows the range of pixels of Pillow's mode {image.mode!r}; save it with 8 or 16 bits")
     if image.mode in ("P", "PA"):  # first to RGBA, or else Pillow complains of transparency
         image = image.convert("RGBA")
-    return _converted(image, "RGB")
+    return _converted(image, mode)
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
