@@ -23,6 +23,7 @@ from absl import flags
 from tqdm import tqdm
 
 import cnnf_tf
+from cnnf_tf.utils.files import text_of
 from cnnf_tf.utils.tables import aligned
 
 _SERVER = flags.DEFINE_string("server", "", "host:port of the server's gRPC interface (usually port 8500).")
@@ -95,7 +96,7 @@ def _classify(client: Any, batch: list[tuple[pathlib.Path, Any]], rows: list[tup
     answers = client.classify(np.stack([image for _, image in batch]), max_iterations=limit, tolerance=_TOLERANCE.value)
     for (file, _), answer in zip(batch, answers, strict=True):
         if _JSON.value:
-            print(json.dumps({"file": str(file), **dataclasses.asdict(answer)}), flush=True)
+            print(json.dumps({"file": text_of(file), **dataclasses.asdict(answer)}), flush=True)
         rows.append((str(file), answer.class_name, f"{100 * answer.probability:.2f} %", str(answer.iterations_used)))
 
 

@@ -56,7 +56,7 @@ def list_folder(folder: str | os.PathLike[str]) -> Entries:
     here = os.path.realpath(folder)
     with os.scandir(folder) as listing:
         for entry in sorted(listing, key=lambda entry: os.fsencode(entry.name)):
-            suffix = os.path.splitext(entry.name)[1].lower()
+            suffix = os.path.splitext(entry.name)[1].strip().lower()
             if entry.name.startswith(".") or entry.name.lower() in _JUNK:
                 entries.skipped[HIDDEN] += 1
             elif os.path.isdir(entry.path):

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,6 +27,26 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def plainly_named(folder: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yields a path to an existing folder that TensorFlow can load from and save to: itself, or a link for the while.
+
+    TensorFlow takes the path of a SavedModel for a pattern, and it wants it in UTF-8.
+    """
+    if not re.search(r"[\[*?\\\ud800-\udfff]", os.fspath(folder)):
+        yield pathlib.Path(folder)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = pathlib.Path(place) / "folder"
+        link.symlink_to(pathlib.Path(folder).absolute(), target_is_directory=True)
+        yield link
+
+
+def text_of(path: str | os.PathLike[str]) -> str:
+    """A path or name as text that is the same in every locale; bytes that are not UTF-8 stay surrogates."""
+    return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

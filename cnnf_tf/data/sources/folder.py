@@ -201,7 +201,7 @@ def _checked(root: str, folders: list[_ClassFolder], skipped: Counter[str]) -> l
         warnings.warn(f"{root}: folders without images: {', '.join(map(str, missing))}.", stacklevel=5)
     noteworthy = {kind: count for kind, count in skipped.items() if kind not in (image_files.HIDDEN, "unreadable")}
     if noteworthy:
-        warnings.warn(f"{root}: passed over {image_files.describe(noteworthy)}; {readable}.", stacklevel=5)
+        warnings.warn(f"{root}: passed over what is no image: {image_files.describe(noteworthy)}.", stacklevel=5)
     return full
 
 

@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from cnnf_tf.utils.files import text_of
+
 _SLICE = r"\s*(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?\s*(?P<end>\+|\Z)"
 
 
@@ -77,7 +79,7 @@ def parse_split(spec: str, counts: Mapping[str, int]) -> tuple[SplitRange, ...]:
 
 def plain(name: str) -> str:
     """A name from the file system or a command line, the same in every locale, and however its accents are written."""
-    return unicodedata.normalize("NFC", name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape"))
+    return unicodedata.normalize("NFC", text_of(name))
 
 
 def _boundary(text: str, count: int, spec: str) -> int:
