@@ -171,7 +171,8 @@ def _drop_unreadable(root: str, folders: list[_ClassFolder]) -> None:
         folder.skipped.update({"unreadable": len(bad)} if bad else {})
         problems += bad
     if problems:
-        warnings.warn(f"{root}: went on without {len(problems):,} bad files. First: {problems[0]}", stacklevel=5)
+        without = f"{len(problems):,} of {sum(len(folder.images) for folder in folders) + len(problems):,} images"
+        warnings.warn(f"{root}: went on without {without}. First: {problems[0]}", stacklevel=5)
 
 
 def _problem(path: str) -> str:
