@@ -69,6 +69,23 @@ class FolderSourceTest(parameterized.TestCase, tf.test.TestCase):
             self.assertAllEqual(self.load_all(split)[0], images[part])
             self.assertAllEqual(self.load_all(split)[1], labels[part])
 
+    @parameterized.parameters(True, False)
+    def test_streams_go_on_from_a_checkpoint_and_on_replicas(self, repeat):
+        self.write_classes()
+        options = {"batch_size": 2, "shuffle_seed": 1, "repeat": repeat, "cache": False}
+        first, second = (iter(data.load(self.name, "train", **options)) for _ in range(2))
+        next(first)
+        path = tf.train.Checkpoint(it=first).write(self.get_temp_dir() + "/checkpoint")
+        tf.train.Checkpoint(it=second).read(path)
+        for _ in range(2):
+            self.assertAllEqual(*(next(iterator)[0] for iterator in (first, second)))
+        self.assertAllEqual(first.element_spec[0].shape, (2 if repeat else None, 9, 7, 3))
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        spread = strategy.experimental_distribute_dataset(data.load(self.name, "train", **options))
+        parts = strategy.experimental_local_results(next(iter(spread))[0])
+        whole = next(iter(data.load(self.name, "train", **options)))[0]
+        self.assertAllEqual(tf.concat(parts, 0), whole)
+
     def test_grey_images_have_one_channel(self):
         self.write("train/a/0.png", random_image((4, 4, 1)))
         self.write("train/a/1.png", random_image((4, 4, 1), 1))
