@@ -217,6 +217,8 @@ def _is_grey(image: ImageFile.ImageFile) -> bool:
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
+    if image.format == "TIFF":  # which turns as it loads
+        return image
     with contextlib.suppress(Exception):  # damaged EXIF data say nothing, as elsewhere
         ImageOps.exif_transpose(image, in_place=True)
     return image
