@@ -22,7 +22,6 @@ def fashion_mnist() -> ConfigDict:
     config.data.train_split = "train[:58000]"
     config.data.validation_split = "train[58000:]"  # picks the best checkpoint; "" for none
     config.data.batch_size = 256
-    config.data.skip_bad = False  # go on without files of an image folder that cannot be read, and say how many
     config.data.crop_padding = 0  # pixels
     config.data.horizontal_flip = True
 

@@ -102,18 +102,18 @@ def run(
 
 def _datasets(config: ConfigDict, data_dir: str | None) -> tuple[tf.data.Dataset, tf.data.Dataset | None]:
     options = config.data
-    shared = {"batch_size": options.batch_size, "data_dir": data_dir, "skip_bad": options.skip_bad}
     train = data.load(
         options.name,
         options.train_split,
+        batch_size=options.batch_size,
         shuffle_seed=config.seed,
         repeat=True,
         augment=data.Augmentation(crop_padding=options.crop_padding, horizontal_flip=options.horizontal_flip),
-        **shared,
+        data_dir=data_dir,
     )
     validation = None
     if options.validation_split:
-        validation = data.load(options.name, options.validation_split, **shared)
+        validation = data.load(options.name, options.validation_split, batch_size=options.batch_size, data_dir=data_dir)
     if "corruptions" in options:
         pairs = options.corruptions.to_dict() | {"seed": config.seed}
         train = data.noisy_pairs(train, **pairs)
