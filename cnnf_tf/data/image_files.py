@@ -14,12 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif") + (
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".pnm",
-)
+SUFFIXES: tuple[str, ...] = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp")
+SUFFIXES += (".dib", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
 """In lower case."""
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")
 _MODES = {1: "L", 3: "RGB"}
