@@ -9,8 +9,10 @@ Exit codes: 0 success; 1 the work failed (bad data, missing file, ...); 2 the co
 paragraph on stderr that names what was wanted, what came and what is allowed; `--debug` shows the traceback instead.
 """
 
+import codecs
 import contextlib
 import fractions
+import io
 import math
 import os
 import pathlib
@@ -329,6 +331,9 @@ def run(main: Callable[[], int | None]) -> None:
                 return _fail(_explain(error), 1)
             return _fail(f"{type(error).__name__}: {_explain(error)} (run again with --debug for the traceback)", 1)
 
+    for stream in (sys.stdout, sys.stderr):  # names of files are printed as they are, in a locale of C too
+        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name in ("ascii", "utf-8"):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     # `--help` is absl's own; flags such as --helpfull keep working through `app.run`.
     app.run(guarded, flags_parser=_parse_help_or_flags)
 

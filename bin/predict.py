@@ -13,19 +13,23 @@ extra `serving`.
 
 import dataclasses
 import json
+import pathlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import _app
+import _images
 from absl import flags
 from tqdm import tqdm
 
 import cnnf_tf
+from cnnf_tf.utils.files import text_of
 from cnnf_tf.utils.tables import aligned
 
 _SERVER = flags.DEFINE_string("server", "", "host:port of the server's gRPC interface (usually port 8500).")
 _REST = flags.DEFINE_string("rest", "", "http://host:port of the server's REST interface (usually port 8501).")
 _SAVED_MODEL = flags.DEFINE_string("saved_model", "", "A folder that bin/export.py wrote, or one of its versions.")
-_IMAGES = flags.DEFINE_list("images", [], "PNG and JPEG files, and folders of them, by comma.")
+_IMAGES = _images.define_images()
 _NAME = flags.DEFINE_string("name", "cnnf", "The model's name on the server.")
 _MODEL_VERSION = flags.DEFINE_integer("model_version", 0, "Version on the server; 0: its own choice.", lower_bound=0)
 _MAX_ITERATIONS = flags.DEFINE_integer(
@@ -34,7 +38,6 @@ _MAX_ITERATIONS = flags.DEFINE_integer(
 _TOLERANCE = flags.DEFINE_float(
     "tolerance", 0.0, "An image stops once it moves less than this; 0: never early. Needs --max_iterations.", 0.0
 )
-_FIT = flags.DEFINE_bool("fit", False, "Resize images of another size; turn colour into grey or grey into colour.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images in a request.", lower_bound=1)
 _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that one request may take.", lower_bound=1e-3)
 _ATTEMPTS = flags.DEFINE_integer("attempts", 4, "Tries while the server is busy or not there.", lower_bound=1)
@@ -53,29 +56,48 @@ def main() -> None:
         raise _app.UsageError("--tolerance wants --max_iterations, the most feedback passes to allow.")
 
     _app.start_tensorflow()
-    import numpy as np
-
-    from cnnf_tf.data import image_files
-
-    files = image_files.find_images(_IMAGES.value)
+    files = _images.find()
     retries = cnnf_tf.serving.Retries(attempts=_ATTEMPTS.value)
     client = cnnf_tf.serving.Client(_transport(), batch_size=_BATCH_SIZE.value, timeout=_TIMEOUT.value, retries=retries)
-    shape = client.image_shape()
-    rows = [("file", "label", "probability", "iterations")]
+    images = _images.read(files, client.image_shape())
+    rows: list[tuple[str, ...]] = [("file", "label", "probability", "iterations")]
+    try:
+        with tqdm(total=len(files), unit=" images", disable=_JSON.value or None) as bar:
+            for batch in _batches(images):
+                _classify(client, batch, rows)
+                bar.update(len(batch))
+    finally:
+        if not _JSON.value and len(rows) > 1:
+            print(aligned(rows), flush=True)
+
+
+def _batches(images: Iterable[tuple[pathlib.Path, Any]]) -> Iterator[list[tuple[pathlib.Path, Any]]]:
+    """Files and images in batches; those before a bad one come before its error."""
+    batch = []
+    try:
+        for pair in images:
+            batch.append(pair)
+            if len(batch) == _BATCH_SIZE.value:
+                yield batch
+                batch = []
+    except ValueError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _classify(client: Any, batch: list[tuple[pathlib.Path, Any]], rows: list[tuple[str, ...]]) -> None:
+    """Appends a row for each image, or prints its JSON."""
+    import numpy as np
+
     limit = None if _MAX_ITERATIONS.value < 0 else _MAX_ITERATIONS.value
-    with tqdm(total=len(files), unit=" images", disable=_JSON.value or None) as bar:
-        for start in range(0, len(files), _BATCH_SIZE.value):
-            batch = files[start : start + _BATCH_SIZE.value]
-            images = np.stack([image_files.read_image(file, shape, fit=_FIT.value) for file in batch])
-            answers = client.classify(images, max_iterations=limit, tolerance=_TOLERANCE.value)
-            for file, answer in zip(batch, answers, strict=True):
-                if _JSON.value:
-                    print(json.dumps({"file": str(file), **dataclasses.asdict(answer)}), flush=True)
-                probability = f"{100 * answer.probability:.2f} %"
-                rows.append((str(file), answer.class_name, probability, str(answer.iterations_used)))
-            bar.update(len(batch))
-    if not _JSON.value:
-        print(aligned(rows))
+    answers = client.classify(np.stack([image for _, image in batch]), max_iterations=limit, tolerance=_TOLERANCE.value)
+    for (file, _), answer in zip(batch, answers, strict=True):
+        if _JSON.value:
+            print(json.dumps({"file": text_of(file), **dataclasses.asdict(answer)}), flush=True)
+        rows.append((str(file), answer.class_name, f"{100 * answer.probability:.2f} %", str(answer.iterations_used)))
 
 
 def _transport() -> Any:

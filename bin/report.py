@@ -12,6 +12,7 @@ it would be, and nothing is written.
 """
 
 import glob
+import os
 import pathlib
 import sys
 
@@ -32,7 +33,8 @@ def main() -> int:
         raise _app.UsageError(f"--results wants a folder of result files such as docs/results, got {_RESULTS.value!r}.")
     problems = []
     for pattern in _PAGES.value:
-        pages = [pathlib.Path(name) for name in sorted(glob.glob(pattern))]
+        names = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))
+        pages = [pathlib.Path(name) for name in names]
         if not pages or any(page.suffix != ".md" for page in pages):
             raise _app.UsageError(f"--pages wants .md files that exist, got {pattern!r}.")
         for page in pages:

@@ -15,11 +15,13 @@ impulse_noise, occlusion, shot_noise. Writes into --output
 The model must reconstruct the image itself (encoder_blocks = 0).
 """
 
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import _app
+import _images
 from absl import flags
 from tqdm import tqdm
 
@@ -40,10 +42,7 @@ _RESTORED = flags.DEFINE_enum(
     ["features", "reconstruction"],
     "What counts as restored in pictures and files: h after an iteration, or g(0) of it. The table has both.",
 )
-_IMAGES = flags.DEFINE_list(
-    "images", [], "Your own PNG or JPEG files, and folders of them, instead of --dataset. Colour follows the model."
-)
-_FIT = flags.DEFINE_bool("fit", False, "Resize --images to the size of the model's, and turn colour to grey or back.")
+_IMAGES = _images.define_images(", of your own, instead of --dataset")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 8, "Images in a picture.", lower_bound=1, upper_bound=64)
 _SCORE_IMAGES = flags.DEFINE_integer(
     "score_images", 10_000, "Score the first so many images of --dataset; 0: all.", lower_bound=0
@@ -77,21 +76,20 @@ def main() -> None:
     import numpy as np
     import tensorflow as tf
 
-    from cnnf_tf.data import image_files
     from cnnf_tf.evaluation.restoration import quality
 
     known = [*cnnf_tf.data.CORRUPTIONS, "none"]
     for name in _CORRUPTION.value:
         if name not in known or _CORRUPTION.value.count(name) > 1:
             raise _app.UsageError(f"--corruption wants some of {', '.join(sorted(known))}, each once; got {name!r}.")
-    files = image_files.find_images(_IMAGES.value)
+    files = _images.find()
     model = cnnf_tf.load_model(_MODEL.value)
     quality.check_model(model)
     if _CORRUPTION.value != ["none"]:
         quality.check_size(model.image_shape)
     if files:
-        images = np.stack([image_files.read_image(file, model.image_shape, fit=_FIT.value) for file in files])
-        images = images.astype(np.float32) / 255
+        files, pixels = map(list, zip(*_images.read(files, model.image_shape), strict=True))
+        images = np.stack(pixels).astype(np.float32) / 255
         dataset = tf.data.Dataset.from_tensor_slices((images, tf.zeros(len(files), tf.int32)))
         dataset = dataset.batch(flags.FLAGS.batch_size)
     else:
@@ -241,7 +239,7 @@ def _write_restored(
         ],
         axis=1,
     )
-    stems = [file.stem for file in files]
+    stems = [_short(file.stem) for file in files]
     if len(set(stems)) < len(stems):  # x.png of two folders
         stems = [f"{number:03d}_{stem}" for number, stem in enumerate(stems, start=1)]
     middle = "" if corruption == "none" else f"_{corruption}"
@@ -249,6 +247,11 @@ def _write_restored(
         for step, picture in zip(iterations, pictures, strict=True):
             png = tf.io.encode_png(tf.cast(tf.round(255 * picture), tf.uint8)).numpy()
             output.write(f"restored/{stem}{middle}_iteration{step}.png", write_bytes, png)
+
+
+def _short(stem: str) -> str:
+    """The first 150 bytes, so that what is added makes no name that file systems refuse."""
+    return os.fsdecode(os.fsencode(stem)[:150].decode("utf-8", "ignore").encode())
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
     python examples/image_folder.py --smoke    # fewer of them: seconds
     python examples/image_folder.py --folder=PATH --height=32 --width=32 --channels=3    # pictures of your own
 
-The layout is PATH/split/class/anything.png (or .jpg): the splits "train" and "test" here, and as many classes as there
-are folders, numbered in alphabetical order. Without --folder this script draws circles, crosses and squares into a
-temporary folder, so that there is something to learn.
+The layout is PATH/split/class/anything.png (or .jpg, .webp, ...): the splits "train" and "test" here, and as many
+classes as there are folders, numbered in alphabetical order. Without --folder this script draws circles, crosses and
+squares into a temporary folder, so that there is something to learn.
 """
 
 import argparse

@@ -1,7 +1,6 @@
 """`load` and `info`: from a name to a `tf.data.Dataset`, or to the facts about it."""
 
 import os
-import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -35,6 +34,7 @@ def load(
     image_size: tuple[int, int] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
     cache: bool | None = None,
+    skip_bad: bool = False,
 ) -> tf.data.Dataset:
     """Loads images and labels; never downloads anything.
 
@@ -43,8 +43,8 @@ def load(
         * a prepared TFDS name: `fashion_mnist`, `mnist`, `cifar10`, `cifar10_jpeg`, ...;
         * `idx:PATH`, a folder with the four IDX files of MNIST layout (splits `train` and `test`; class names from an
           optional file `label.labels.txt`);
-        * `image_folder:PATH`, files `PATH/split/class/*.png` or `.jpg`; `image_folder:PATH:HxW` or `:HxWxC` also
-          resizes, or converts to C = 1 or 3 channels.
+        * `image_folder:PATH`, files `PATH/split/class/*.png` or of other kinds (`image_files.SUFFIXES`);
+          `image_folder:PATH:HxW` or `:HxWxC` also resizes, or converts to C = 1 or 3 channels.
       split: Split, slice or sum: `train`, `train[:1000]`, `test[50%:]`, `train[:100]+test`.
       batch_size: Images per batch, at least 1, or None for single images.
       shuffle_seed: None keeps the order of the source. A number in [0, 2**63) shuffles; each epoch gets another order,
@@ -61,7 +61,9 @@ def load(
       data_dir: Folder of prepared TFDS data sets; None for the environment variable CNNF_TF_DATA_DIR, else TFDS's own
         default.
       cache: Whether to read all images into memory now (uint8), rather than during each epoch; None does so up to
-        1 GiB. Broken images are then found, and named, at once.
+        1 GiB. Bad images are then found, and named, at once; else when their turn comes.
+      skip_bad: Whether to go on without the files of an image folder that cannot be read, and warn how many they are;
+        costs reading all of its files once more. Splits and slices count what is left.
 
     Returns:
       Dataset of (image, label): float32 in [0, 1] of shape `[height, width, channels]` and int32 in [0, num_classes)
@@ -87,7 +89,7 @@ def load(
     if drop_remainder and batch_size is None:
         raise ValueError("drop_remainder: it needs a batch_size, got none.")
 
-    source = _open(name, image_size, data_dir)
+    source = _open(name, image_size, data_dir, skip_bad=skip_bad)
     ranges = _limit(splits.parse_split(split, source.info.num_examples), limit)
     count = sum(part.count for part in ranges)
     height, width, channels = source.info.image_shape
@@ -103,13 +105,9 @@ def load(
             f"batch_size: {batch_size} is more than the {count} examples of {split!r}, so that drop_remainder would "
             "leave no batch."
         )
-    elements = source.elements(ranges).apply(tf.data.experimental.assert_cardinality(count))
     in_memory = count * height * width * channels <= MEMORY_LIMIT_BYTES if cache is None else cache
     if in_memory:
-        try:
-            images, labels = pipeline.read_all(elements, source.decode_batch, (height, width, channels))
-        except tf.errors.OpError as error:
-            raise ValueError(_explain(source, elements, error)) from None
+        images, labels = source.read_all(ranges)
         wrong = (labels < 0) | (labels >= source.info.num_classes)
         if wrong.any():
             index = int(wrong.argmax())
@@ -119,6 +117,7 @@ def load(
             )
         items, read = pipeline.from_memory(images, labels, shuffle_seed, repeat)
     else:
+        elements = source.elements(ranges)
         if shuffle_seed is not None:
             elements = elements.shuffle(min(shuffle_buffer, count), seed=shuffle_seed)
         items = elements.repeat() if repeat else elements
@@ -140,8 +139,9 @@ def info(
     *,
     image_size: tuple[int, int] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    skip_bad: bool = False,
 ) -> DatasetInfo:
-    """Looks up the facts about a data set without reading its images; for the arguments see `load`.
+    """Looks up the facts about a data set, reading no more images than it must; for the arguments see `load`.
 
     Returns:
       The facts. `image_shape` is that of the resized images; a TFDS data set that is known but not prepared is
@@ -151,7 +151,7 @@ def info(
       ValueError: If an argument or the name is wrong, or the data are not sound.
       FileNotFoundError: If a folder is not there.
     """
-    return _open(name, image_size, data_dir, must_be_prepared=False).info
+    return _open(name, image_size, data_dir, must_be_prepared=False, skip_bad=skip_bad).info
 
 
 def load_arrays(
@@ -167,15 +167,22 @@ def load_arrays(
 
 
 def _open(
-    name: str, size: Sequence[int] | None, data_dir: str | os.PathLike[str] | None, must_be_prepared: bool = True
+    name: str,
+    size: Sequence[int] | None,
+    data_dir: str | os.PathLike[str] | None,
+    *,
+    must_be_prepared: bool = True,
+    skip_bad: bool,
 ) -> Source:
     if size is not None:
         if not isinstance(size, Sequence) or len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
             raise ValueError(f"image_size: wanted (height, width) in pixels, both at least 1, got {size!r}.")
         size = size[0], size[1]
+    if skip_bad and not str(name).startswith(folder.PREFIX):
+        raise ValueError(f"skip_bad: wanted {folder.PREFIX}PATH, whose files may be bad one by one, got {name!r}.")
     for prefix, kind in _KINDS.items():
         if str(name).startswith(prefix):
-            return kind(name, image_size=size)
+            return kind(name, image_size=size, **({"skip_bad": True} if skip_bad else {}))
     return TfdsSource(name, image_size=size, data_dir=data_dir, must_be_prepared=must_be_prepared)
 
 
@@ -188,21 +195,3 @@ def _limit(ranges: Sequence[splits.SplitRange], limit: int | None) -> list[split
             kept.append(splits.SplitRange(part.name, part.start, min(part.stop, part.start + left)))
             left -= part.count
     return kept
-
-
-def _explain(source: Source, elements: tf.data.Dataset, error: tf.errors.OpError) -> str:
-    """Finds the first element that cannot be read or decoded, one by one, and says which it is."""
-    index = 0
-    try:
-        for _ in elements.batch(1).map(source.decode_batch):
-            index += 1
-    except tf.errors.OpError as found:
-        error = found
-    try:
-        element = next(iter(elements.skip(index)))
-        where = element["where"].numpy().decode() if "where" in element else ""
-    except (tf.errors.OpError, StopIteration):
-        where = ""
-    message = (str(error.message).splitlines() or [type(error).__name__])[0]
-    message = re.sub(r"^.*(Iterator::\S+:|assertion failed:) |[\[\]]", "", message)  # without tf.data's own words
-    return f"{where or f'{source.info.name}: example {index}'} cannot be read as an image: {message}."

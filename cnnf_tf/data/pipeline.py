@@ -1,4 +1,4 @@
-"""The tf.data pipelines: reading images into memory, ordering, augmenting, batching.
+"""The tf.data pipelines: ordering, augmenting, batching.
 
 With images in memory, order and augmentation of epoch k are functions of the seed and k. A repeating pipeline counts
 its epochs from 0 each time it is iterated, so `skip(steps)` continues exactly where another run stopped. A pipeline of
@@ -16,41 +16,12 @@ import tensorflow as tf
 
 from cnnf_tf.data import augmentation as augmentation_lib
 
-_READ_BATCH = 256  # examples decoded together when reading into memory, or where no batch size was asked for
+_READ_BATCH = 256  # examples decoded together where no batch size was asked for
 _ORDER, _AUGMENTATION = 0, 1  # what a seed is used for
 
 
 Decode = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 Read = Callable[[Any], tuple[tf.Tensor, tf.Tensor]]  # a batch of items to uint8 images and int32 labels
-
-
-def read_all(elements: tf.data.Dataset, decode: Decode, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Reads and decodes every element.
-
-    Args:
-      elements: Finite dataset of raw elements of known cardinality; see `sources.Source.elements`.
-      decode: Decodes a batch of them.
-      shape: Height, width and channels of an image.
-
-    Returns:
-      uint8 images `[count, *shape]` and int64 labels `[count]`, as stored: nothing has checked the labels' range.
-
-    Raises:
-      tf.errors.OpError: If an element cannot be read or decoded.
-      ValueError: If there are fewer elements than there should be.
-    """
-    count = int(elements.cardinality())
-    images: np.ndarray = np.empty((count, *shape), np.uint8)
-    labels: np.ndarray = np.empty((count,), np.int64)
-    batches = elements.batch(_READ_BATCH).map(lambda e: (decode(e), e["label"]), num_parallel_calls=tf.data.AUTOTUNE)
-    position = 0
-    for image_batch, label_batch in batches.prefetch(tf.data.AUTOTUNE):
-        stop = position + len(label_batch)
-        images[position:stop], labels[position:stop] = image_batch.numpy(), label_batch.numpy()
-        position = stop
-    if position != count:
-        raise ValueError(f"wanted {count} examples, got only {position}: the files do not hold what they promise.")
-    return images, labels
 
 
 def from_memory(

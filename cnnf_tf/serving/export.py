@@ -15,6 +15,7 @@ from cnnf_tf.serving.server_files import warmup_records, write_config_files
 from cnnf_tf.serving.signatures import ServingOptions, write_module
 from cnnf_tf.serving.verification import expected_cases, verify
 from cnnf_tf.serving.versions import new_version
+from cnnf_tf.utils.files import plainly_named
 from cnnf_tf.version import __version__
 
 
@@ -66,7 +67,7 @@ def export_model(
     images = np.asarray(images)
     _check(model, name, images, class_names)
     records = warmup_records(name, images, options)
-    with new_version(base, version=version, overwrite=overwrite) as (temporary, target):
+    with new_version(base, version=version, overwrite=overwrite) as (new, target), plainly_named(new) as temporary:
         write_module(model, temporary, options, class_names)
         extra = temporary / "assets.extra"
         extra.mkdir()

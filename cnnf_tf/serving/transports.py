@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from cnnf_tf.serving.client import ServingError
 from cnnf_tf.serving.versions import existing_versions
+from cnnf_tf.utils.files import plainly_named
 
 
 @contextlib.contextmanager
@@ -159,7 +160,8 @@ class SavedModelTransport:
             raise FileNotFoundError(
                 f"no SavedModel in {str(directory)!r}; wanted a folder that bin/export.py wrote, or a version in it."
             )
-        self._model = tf.saved_model.load(str(path))
+        with plainly_named(path) as plain:
+            self._model = tf.saved_model.load(str(plain))
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
         del timeout

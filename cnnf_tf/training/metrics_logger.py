@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import time
 import types
 from collections.abc import Callable, Mapping
@@ -39,7 +40,8 @@ class MetricsLogger:
             smoothing=0.1,
         )
         self._train, self._validation = (
-            tf.summary.create_file_writer(str(self.folder.tensorboard / name)) for name in ("train", "validation")
+            tf.summary.create_file_writer(os.fsencode(self.folder.tensorboard / name))
+            for name in ("train", "validation")
         )
         # Lines after the checkpoint are of steps that are now done again.
         self.history = [entry for entry in self.folder.history() if entry["step"] <= done]

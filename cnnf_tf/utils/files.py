@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -28,6 +29,26 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def plainly_named(folder: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Yields a path to an existing folder that TensorFlow can load from and save to: itself, or a link for the while.
+
+    TensorFlow takes the path of a SavedModel for a pattern, and it wants it in UTF-8.
+    """
+    if not re.search(r"[\[*?\\\ud800-\udfff]", os.fspath(folder)):
+        yield pathlib.Path(folder)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = pathlib.Path(place) / "folder"
+        link.symlink_to(pathlib.Path(folder).absolute(), target_is_directory=True)
+        yield link
+
+
+def text_of(path: str | os.PathLike[str]) -> str:
+    """A path or name as text that is the same in every locale; bytes that are not UTF-8 stay surrogates."""
+    return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes a file atomically."""
     with atomic_path(path) as temporary:
@@ -35,8 +56,8 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Writes a text file atomically."""
-    write_bytes(path, text.encode())
+    """Writes a text file atomically, in UTF-8; names of files that are none stay as they are."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -8,11 +8,23 @@ from cnnf_tf.utils.files import atomic_path
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A figure of `width` x `height` inches, drawn by Agg whatever the user's backend is; matplotlib loads here."""
+    """A figure of `width` x `height` inches, drawn by Agg whatever the user's backend is; matplotlib loads here.
+
+    Its texts are no formulas, for they name files and classes of users, which may hold dollars; ticks may be.
+    """
+    from matplotlib.axis import Tick
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    class PlainFigure(Figure):
+        def draw(self, renderer: Any) -> None:
+            ticks = {label for tick in self.findobj(Tick) for label in (tick.label1, tick.label2)}
+            for text in {*self.findobj(Text)} - ticks:
+                text.set_parse_math(False)
+            super().draw(renderer)
+
+    figure = PlainFigure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

@@ -78,19 +78,21 @@ class RestoreTest(binaries.BinaryTestCase):
         self.assertTrue((output / "all.png").exists())
 
     def test_size_of_own_images(self):
-        folder, output = self.folder(), self.folder() / "out"
-        for name in ("a", "b"):  # two files of one name
+        folder, output = self.folder(), self.folder() / "out [1]"
+        file = f"x, é{'x' * 240}.png"
+        for name in ("a", "b"):  # two files of one name, as long as names can be
             (folder / name).mkdir()
-            (folder / name / "x.png").write_bytes(tf.io.encode_png(picture(9, 20, 1)).numpy())
+            (folder / name / file).write_bytes(tf.io.encode_png(picture(9, 20, 1)).numpy())
         arguments = (f"--model={self.saved((8, 8, 3))}", f"--images={folder / 'a'},{folder / 'b'}", "--iterations=1")
         arguments += (f"--output={output}", "--corruption=none")  # too small to be scored, but nothing is
         self.assert_fails(
-            run_forked("restore", *arguments), 1, "a/x.png: the model takes 8x8 colour.*9x20 grey; .*--fit"
+            run_forked("restore", *arguments), 1, "a/x, .*.png: the model takes 8x8 colour.*9x20 grey; .*--fit"
         )
         self.assertFalse(output.exists())
         self.assert_runs(run_forked("restore", *arguments, "--fit"))
         restored = sorted((output / "restored").iterdir())
-        self.assertEqual([path.name for path in restored], ["001_x_iteration1.png", "002_x_iteration1.png"])
+        stem = f"x, é{'x' * 145}"
+        self.assertEqual([path.name for path in restored], [f"00{i}_{stem}_iteration1.png" for i in (1, 2)])
         self.assertEqual(tf.io.decode_png(restored[0].read_bytes()).shape, (8, 8, 3))
         scored = run_forked("restore", *arguments[:-1], "--fit", "--corruption=contrast")
         self.assert_fails(scored, 1, "at least 11x11 pixels, the window of SSIM; got 8x8")
@@ -130,6 +132,8 @@ class RestoreTest(binaries.BinaryTestCase):
                 "--corruption wants some of brightness, contrast.*got 'fog'",
             ),
             ((*arguments, f"--images={broken}"), 1, "text.png: is not a readable image"),
+            ((*arguments, f"--images={broken}", "--skip_bad"), 1, "all of the 1 images are bad. First: .*text.png: is"),
+            ((*arguments, "--images="), 2, "--images wants files or folders, got nothing"),
             (with_encoder, 1, "whose h is the image .encoder_blocks = 0."),
             (under_a_file, 2, "--output wants a folder that can be written, got .*: Not a directory"),
         )

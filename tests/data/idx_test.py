@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from cnnf_tf import data
 from cnnf_tf.data.sources import idx
 
 MINI = pathlib.Path(__file__).resolve().parents[1] / "testdata" / "fashion_mnist_mini"
@@ -103,6 +104,21 @@ class IdxTest(parameterized.TestCase, tf.test.TestCase):
         self.write("train-labels-idx1-ubyte", idx.encode(self.labels[:2]))
         with self.assertRaisesRegex(ValueError, "wanted 3 labels, one per image of .*, got 2"):
             idx.read_split(self.folder, "train")
+
+    @parameterized.parameters("train-images-idx3-ubyte", "train-images.idx3-ubyte")
+    def test_names_with_a_hyphen_or_a_dot(self, images):
+        for pack, ending in ((gzip.compress, ".gz"), (bytes, "")):
+            folder = self.folder / f"[1], é{ending}"
+            folder.mkdir()
+            (folder / f"{images}{ending}").write_bytes(pack(idx.encode(self.images)))
+            (folder / f"{images}{ending}".replace("images", "labels").replace("idx3", "idx1")).write_bytes(
+                pack(idx.encode(self.labels))
+            )
+            (folder / "label.labels.txt").write_text("".join(f"{i}\n" for i in range(10)), encoding="utf-8-sig")
+            loaded, labels = data.load_arrays(f"idx:{folder}", "train")
+            self.assertAllClose(loaded[..., 0] * 255, self.images)
+            self.assertAllEqual(labels, self.labels)
+            self.assertEqual(data.info(f"idx:{folder}").class_names[0], "0")
 
     def test_restored_header_is_what_gzip_writes(self):
         content = idx.encode(self.labels)

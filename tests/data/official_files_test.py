@@ -52,6 +52,12 @@ class OfficialFilesTest(tf.test.TestCase):
         self.stage()
         self.assertEqual({path.name: path.read_bytes() for path in self.target.iterdir()}, self.official)
 
+    def test_names_with_dots(self):
+        for path in list(self.source.iterdir()):
+            path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+        self.stage()
+        self.assertEqual({path.name: path.read_bytes() for path in self.target.iterdir()}, self.official)
+
     def test_links_official_files(self):
         for name, content in self.official.items():
             (self.source / name).write_bytes(content)

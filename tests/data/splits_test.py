@@ -32,6 +32,21 @@ class SplitsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(first.stop, 10)
         self.assertEqual(second.start, 10)
 
+    def test_names_of_any_kind(self):
+        counts = {"my train": 5, "te+st": 6, "te": 7, "v[1:]": 8, "a ": 9, "\N{LATIN SMALL LETTER E WITH ACUTE}": 10}
+        for name in counts:
+            (part,) = splits.parse_split(name, counts)
+            self.assertEqual(part, splits.SplitRange(name, 0, counts[name]))
+            parts = splits.parse_split(f"{name}[:3] + {name}[3:]+te", counts)
+            wanted = (
+                splits.SplitRange(name, 0, 3),
+                splits.SplitRange(name, 3, counts[name]),
+                splits.SplitRange("te", 0, 7),
+            )
+            self.assertEqual(parts, wanted)
+        self.assertEqual(splits.parse_split("e\N{COMBINING ACUTE ACCENT}", counts)[0].count, 10)
+        self.assertEqual(splits.parse_split("\udcc3\udca9", counts)[0].count, 10)  # as a locale of C has it
+
     @parameterized.parameters(
         ("", "wanted a name"),
         (None, "wanted a name"),

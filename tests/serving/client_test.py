@@ -2,15 +2,12 @@
 
 import concurrent.futures
 import json
-import pathlib
 import threading
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
-from PIL import Image
 
-from cnnf_tf.data import image_files
 from cnnf_tf.serving import client, transports
 from tests.limits import HANGING
 
@@ -195,60 +192,6 @@ class GrpcTest(tf.test.TestCase):
         folder = self.create_tempdir().full_path
         with self.assertRaisesRegex(FileNotFoundError, "no SavedModel in .*wanted a folder that bin/export.py wrote"):
             transports.SavedModelTransport(folder)
-
-
-class ImageFilesTest(tf.test.TestCase, parameterized.TestCase):
-    def folder(self):
-        return pathlib.Path(self.create_tempdir().full_path)
-
-    def save(self, values, name="x.png", mode=None):
-        path = self.folder() / name
-        Image.fromarray(np.asarray(values, np.uint8), mode).save(path)
-        return path
-
-    def test_finds_files_in_order(self):
-        folder = self.folder()
-        (folder / "deep").mkdir()
-        for name in ("b.png", "a.JPG", "deep/c.jpeg", "notes.txt"):
-            (folder / name).write_bytes(b"")
-        found = image_files.find_images([folder / "notes.txt", folder])
-        self.assertEqual([path.name for path in found], ["notes.txt", "a.JPG", "b.png", "c.jpeg"])
-
-    def test_nothing_there(self):
-        with self.assertRaisesRegex(FileNotFoundError, "there is no file or folder 'none.png'"):
-            image_files.find_images(["none.png"])
-        with self.assertRaisesRegex(FileNotFoundError, "no image in the folder .*wanted files .png, .jpg, .jpeg"):
-            image_files.find_images([self.folder()])
-
-    def test_pixels_are_those_of_the_file(self):
-        values = np.random.default_rng(0).integers(0, 256, (6, 5), np.uint8)
-        self.assertAllEqual(image_files.read_image(self.save(values), (6, 5, 1))[..., 0], values)
-        colour = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
-        self.assertAllEqual(image_files.read_image(self.save(colour), (6, 5, 3)), colour)
-        opaque = np.concatenate([colour, np.full((6, 5, 1), 9, np.uint8)], -1)
-        self.assertAllEqual(image_files.read_image(self.save(opaque), (6, 5, 3)), colour)
-
-    def test_fits_only_when_asked(self):
-        colour = self.save(np.full((6, 5, 3), 200))
-        with self.assertRaisesRegex(ValueError, "takes 8x8 grey images, this one is 6x5 colour; ask .*--fit"):
-            image_files.read_image(colour, (8, 8, 1))
-        with self.assertRaisesRegex(ValueError, "takes 6x5 grey images, this one is 6x5 colour"):
-            image_files.read_image(colour, (6, 5, 1))
-        self.assertAllEqual(image_files.read_image(colour, (8, 8, 1), fit=True), np.full((8, 8, 1), 200))
-        grey = self.save(np.full((6, 5), 7))
-        self.assertAllEqual(image_files.read_image(grey, (6, 5, 3), fit=True), np.full((6, 5, 3), 7))
-
-    def test_no_image(self):
-        broken = self.folder() / "x.png"
-        broken.write_bytes(b"\x89PNG broken")
-        with self.assertRaisesRegex(ValueError, "x.png: is not a readable image"):
-            image_files.read_image(broken, (8, 8, 1))
-        deep = self.folder() / "deep.png"
-        Image.fromarray(np.zeros((8, 8), np.uint16)).save(deep)
-        with self.assertRaisesRegex(ValueError, "deep.png: pixels of the kind 'I;16' are not read"):
-            image_files.read_image(deep, (8, 8, 1))
-        with self.assertRaisesRegex(ValueError, "images of 2 channels, which files cannot give"):
-            image_files.read_image(deep, (8, 8, 2))
 
 
 if __name__ == "__main__":

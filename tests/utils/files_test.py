@@ -5,7 +5,7 @@ import pathlib
 
 import tensorflow as tf
 
-from cnnf_tf.utils.files import atomic_path, write_json, write_text
+from cnnf_tf.utils.files import atomic_path, plainly_named, text_of, write_json, write_text
 
 
 class FilesTest(tf.test.TestCase):
@@ -36,6 +36,20 @@ class FilesTest(tf.test.TestCase):
         write_json(path, {"psnr": [float("inf"), 2.5], "rows": ({"x": float("nan"), 3: None},), "name": "inf"})
         found = json.loads(path.read_text(), parse_constant=refuse)
         self.assertEqual(found, {"psnr": [None, 2.5], "rows": [{"x": None, "3": None}], "name": "inf"})
+
+    def test_names_that_are_no_text(self):
+        name = b"caf\xe9 [1]".decode("utf-8", "surrogateescape")
+        write_text(self.folder / "names.txt", name)
+        self.assertEqual((self.folder / "names.txt").read_bytes(), b"caf\xe9 [1]")
+        self.assertEqual(text_of("caf\udcc3\udca9"), "café")
+        folder = self.folder / name
+        folder.mkdir()
+        with plainly_named(folder) as plain, plainly_named(self.folder) as same:
+            self.assertEqual(same, self.folder)
+            self.assertRegex(str(plain), r"^[\w/.]+$")
+            (plain / "x").touch()
+        self.assertTrue((folder / "x").exists())
+        self.assertFalse(plain.exists())
 
     def test_json_refuses_what_it_has_no_form_for(self):
         path = self.folder / "a.json"

@@ -45,7 +45,8 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
       ValueError: If a file is damaged or is not the official one.
     """
     wanted = {info.filename: info for info in url_infos.values()}
-    missing = [filename for filename in wanted if not (source / filename).is_file()]
+    paths = {filename: path for filename in wanted if (path := _find(source, filename))}
+    missing = [filename for filename in wanted if filename not in paths]
     if missing:
         raise FileNotFoundError(
             f"{source}: wanted the official files of {name}, {' '.join(sorted(wanted))}; missing: {' '.join(missing)}."
@@ -53,13 +54,13 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
     from tensorflow_datasets.core.download.checksums import compute_url_info
 
     # The checksum is looked at first: it proves a file sound; what fails it is then examined for a telling error.
-    found = {filename: compute_url_info(source / filename) for filename in wanted}
+    found = {filename: compute_url_info(path) for filename, path in paths.items()}
     strays = [filename for filename, info in wanted.items() if found[filename].checksum != info.checksum]
     if strays and name in IDX_MTIMES:
         for split in idx.FILE_STEMS:
             idx.read_split(source, split)
     for filename, info in wanted.items():
-        path = source / filename
+        path = paths[filename]
         if filename not in strays:
             (target / filename).symlink_to(path.absolute())
             continue
@@ -74,6 +75,12 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
                 "of the authors or of Debian."
             )
         (target / filename).write_bytes(data)
+
+
+def _find(folder: pathlib.Path, filename: str) -> pathlib.Path | None:
+    """Copies of the MNIST family may have a dot in their names: `train-images.idx3-ubyte.gz`."""
+    paths = (folder / filename, folder / filename.replace("-idx", ".idx"))
+    return next(filter(pathlib.Path.is_file, paths), None)
 
 
 def install_debian_package(report: Callable[[str], None], timeout_s: float = 300.0) -> None:

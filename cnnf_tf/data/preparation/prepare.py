@@ -91,7 +91,7 @@ def _find_files(
 ) -> pathlib.Path | None:
     """Folder with the official files, or None to download them."""
     if idx_dir is not None:
-        folder = pathlib.Path(idx_dir).expanduser()
+        folder = pathlib.Path(os.path.expanduser(idx_dir))
         if not folder.is_dir():
             raise FileNotFoundError(f"idx_dir: there is no folder {folder}.")
         return folder

@@ -34,12 +34,10 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def find_file(folder: str | os.PathLike[str], stem: str) -> pathlib.Path | None:
-    """Path of `stem.gz`, else of `stem`, in `folder`; None where neither is a file."""
-    for name in (f"{stem}.gz", stem):
-        path = pathlib.Path(folder) / name
-        if path.is_file():
-            return path
-    return None
+    """Path of the file `stem` in `folder`, with `.gz` if it has that, and with a dot before `idx`; None for no file."""
+    dotted = stem.replace("-idx", ".idx")
+    paths = (pathlib.Path(folder) / name for name in (f"{stem}.gz", stem, f"{dotted}.gz", dotted))
+    return next(filter(pathlib.Path.is_file, paths), None)
 
 
 def read_images(path: str | os.PathLike[str]) -> np.ndarray:
@@ -74,7 +72,7 @@ def read_split(folder: str | os.PathLike[str], split: str, num_classes: int = 10
     """Reads the images and labels of one split of a folder in MNIST layout.
 
     Args:
-      folder: Folder with the official file names, each with or without `.gz`.
+      folder: Folder with the official file names, each with or without `.gz`, or with a dot before `idx`.
       split: `train` or `test`.
       num_classes: Labels must be in [0, num_classes).
 
@@ -139,8 +137,9 @@ def restore_gzip_header(data: bytes, name: str, mtime: int) -> bytes:
 class IdxSource(base.Source):
     """The splits `train` (files `train-*`) and `test` (files `t10k-*`); one of the two may be missing.
 
-    The files have the official names, with or without `.gz`. An optional `label.labels.txt` gives the class names, one
-    per line, and with them the number of classes (at most 256); without it there are ten, called "0" to "9".
+    The files have the official names, with or without `.gz`, or with a dot (`t10k-images.idx3-ubyte`). An optional
+    `label.labels.txt` gives the class names, one per line, and with them the number of classes (at most 256); without
+    it there are ten, called "0" to "9".
     """
 
     def __init__(self, name: str, *, image_size: tuple[int, int] | None = None):
@@ -148,14 +147,14 @@ class IdxSource(base.Source):
         path = name.removeprefix(PREFIX)
         if not path:
             raise ValueError(f"name: wanted idx:PATH with the folder of the IDX files, got {name!r}.")
-        self._folder = pathlib.Path(path).expanduser()
+        self._folder = pathlib.Path(os.path.expanduser(path))
         if not self._folder.is_dir():
             raise FileNotFoundError(f"{name}: there is no folder {self._folder}; wanted one with IDX files.")
         self._size = image_size
         class_names = tuple("0123456789")
         names_file = self._folder / "label.labels.txt"  # the name TFDS gives this file
         if names_file.is_file():
-            lines = names_file.read_text(encoding="utf-8").splitlines()
+            lines = names_file.read_text(encoding="utf-8-sig").splitlines()
             class_names = tuple(line.strip() for line in lines if line.strip())
             if not 1 <= len(class_names) <= 256:
                 raise ValueError(f"{names_file}: wanted 1 to 256 class names, one per line, got {len(class_names)}.")

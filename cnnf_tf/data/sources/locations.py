@@ -20,7 +20,7 @@ def resolve_data_dir(data_dir: str | os.PathLike[str] | None = None) -> pathlib.
       Its absolute path; it need not exist.
     """
     chosen = data_dir or os.environ.get(DATA_DIR_VARIABLE) or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return pathlib.Path(chosen).expanduser().absolute()
+    return pathlib.Path(os.path.expanduser(chosen)).absolute()
 
 
 def prepared_names(data_dir: pathlib.Path) -> list[str]:

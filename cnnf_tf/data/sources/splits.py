@@ -6,9 +6,12 @@ same examples and a mistake gets the same message whether the images come from T
 
 import dataclasses
 import re
+import unicodedata
 from collections.abc import Mapping
 
-_PART = re.compile(r"(?P<name>[^\[\]+\s]+)(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?")
+from cnnf_tf.utils.files import text_of
+
+_SLICE = r"\s*(\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?\s*(?P<end>\+|\Z)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +47,21 @@ def parse_split(spec: str, counts: Mapping[str, int]) -> tuple[SplitRange, ...]:
     allowed = ", ".join(f"{name} ({count:,} examples)" for name, count in sorted(counts.items()))
     if not isinstance(spec, str) or not spec.strip():
         raise ValueError(f"split: wanted a name such as 'train' or 'train[:1000]', got {spec!r}; there are: {allowed}.")
+    # The names that there are may hold anything, as names of folders do; the longest that fits is meant.
+    known = "|".join(map(re.escape, sorted(counts, key=len, reverse=True)))
+    part = re.compile(rf"(?P<name>{known}|(?!\s)[^\[\]+]+?){_SLICE}", re.DOTALL)
     ranges = []
-    for part in map(str.strip, spec.split("+")):
-        match = _PART.fullmatch(part)
+    rest = plain(spec)
+    rest = rest if rest in counts else rest.strip()
+    match = None
+    while match is None or match["end"]:
+        match = part.match(rest)
         if match is None:
             raise ValueError(
                 f"split: wanted NAME, NAME[start:stop] or a sum of these (numbers or percentages, such as "
                 f"'train[:1000]' or 'train[50%:]'), got {spec!r}; there are: {allowed}."
             )
+        rest = rest[match.end() :].lstrip()
         name = match["name"]
         if name not in counts:
             raise ValueError(f"split: no split is called {name!r} (in {spec!r}); there are: {allowed}.")
@@ -60,11 +70,16 @@ def parse_split(spec: str, counts: Mapping[str, int]) -> tuple[SplitRange, ...]:
         stop = _boundary(match["stop"] or "100%", count, spec)
         if not 0 <= start < stop <= count:
             raise ValueError(
-                f"split: {part!r} asks for examples {start} to {stop}; wanted at least one, within the {count:,} of "
-                f"{name!r}."
+                f"split: {match[0].strip(' +')!r} asks for examples {start} to {stop}; wanted at least one, within the "
+                f"{count:,} of {name!r}."
             )
         ranges.append(SplitRange(name, start, stop))
     return tuple(ranges)
+
+
+def plain(name: str) -> str:
+    """A name from the file system or a command line, the same in every locale, and however its accents are written."""
+    return unicodedata.normalize("NFC", text_of(name))
 
 
 def _boundary(text: str, count: int, spec: str) -> int:

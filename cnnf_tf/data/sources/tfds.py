@@ -59,7 +59,7 @@ class TfdsSource(base.Source):
         return dataset.map(lambda example: {"image": example[image], "label": example[label]})
 
     def decode_batch(self, elements: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return decoding.decode_batch(elements["image"], None, shape=self.info.image_shape, resize_to_shape=self._resize)
+        return decoding.decode_batch(elements["image"], shape=self.info.image_shape, resize_to_shape=self._resize)
 
 
 def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:

@@ -22,9 +22,7 @@ cores), names (PGD-40, CIFAR-10), years, targets of links, and the tables that b
 """
 
 import collections
-import glob
 import json
-import os
 import pathlib
 import re
 import statistics
@@ -107,7 +105,7 @@ def _value(source: str, file: str, results: pathlib.Path) -> tuple[float, str]:
         if match is None or match[1] not in (None, *_REDUCE):
             raise ValueError(f"wanted [{'|'.join(_REDUCE)}] FILE#PATH, got {part!r}")
         file = match[2] or file
-        values = _pick(_read(results / file), match[3])
+        values = _pick(_read(results, file), match[3])
         if match[1] is None and len(values) != 1:
             raise ValueError(f"wanted one value, found {len(values)}")
         value = _REDUCE[match[1]](values) if match[1] else values[0]
@@ -115,13 +113,13 @@ def _value(source: str, file: str, results: pathlib.Path) -> tuple[float, str]:
     return float(found), file
 
 
-def _read(path: pathlib.Path) -> list[Any]:
+def _read(folder: pathlib.Path, pattern: str) -> list[Any]:
     """The content of one JSON file, or of all that a pattern fits; JSON lines are a list."""
-    paths = sorted(glob.glob(os.fspath(path)))
+    paths = sorted(folder.glob(pattern))
     if not paths:
-        raise FileNotFoundError(f"no file {path}")
-    texts = [pathlib.Path(name).read_text(encoding="utf-8") for name in paths]
-    lines = path.suffix == ".jsonl"
+        raise FileNotFoundError(f"no file {folder / pattern}")
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    lines = pattern.endswith(".jsonl")
     return [[json.loads(line) for line in text.splitlines()] if lines else json.loads(text) for text in texts]
 
 

@@ -23,8 +23,8 @@ _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
 
 def load(folder: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     """uint8 images `[n, 28, 28, 1]` and int32 labels of "train" or "t10k", from IDX files packed by gzip or xz."""
-    (images,) = (_read_idx(path) for path in pathlib.Path(folder).glob(f"{split}-images-idx3-ubyte.*z"))
-    (labels,) = (_read_idx(path) for path in pathlib.Path(folder).glob(f"{split}-labels-idx1-ubyte.*z"))
+    (images,) = (_read_idx(path) for path in pathlib.Path(folder).glob(f"{split}-images?idx3-ubyte.*z"))
+    (labels,) = (_read_idx(path) for path in pathlib.Path(folder).glob(f"{split}-labels?idx1-ubyte.*z"))
     return images[..., None], labels.astype(np.int32)
 
 
