@@ -1,4 +1,4 @@
-"""What every binary shares: flag parsing, one-paragraph errors, exit codes.
+"""What every binary shares: flags, one-paragraph errors, exit codes.
 
 A binary defines its flags at import time, imports TensorFlow only inside `main`, and ends with
 
@@ -7,20 +7,21 @@ A binary defines its flags at import time, imports TensorFlow only inside `main`
 
 Exit codes: 0 success; 1 the work failed (bad data, missing file, ...); 2 the command line was wrong. Errors are one
 paragraph on stderr that names what was wanted, what came and what is allowed; `--debug` shows the traceback instead.
+What can be wrong with a command line is found before any work: outputs and numbers of passes before `main`, the rest by
+what stands in `_checks`, which is to be had from here.
 """
 
 import contextlib
-import fractions
-import math
 import os
 import pathlib
 import re
 import shlex
 import sys
 import tempfile
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from _messages import fail, help_text
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -29,13 +30,32 @@ sys.path.insert(0, str(ROOT))
 # TensorFlow's C++ chatter hides our own messages; an explicit setting of the user wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app, flags, logging  # noqa: E402
+try:
+    import _checks
+    from _checks import UsageError, check_data, integers, limit_iterations, pixel_length, require, writing_to
+    from absl import app, flags, logging
 
-import cnnf_tf  # noqa: E402 - loads no TensorFlow before it is used
-from cnnf_tf.utils.files import write_json, write_text  # noqa: E402
+    import cnnf_tf  # loads no TensorFlow before it is used
+    from cnnf_tf.utils.files import write_json, write_text
+except ModuleNotFoundError as missing:
+    sys.exit(fail(f"{missing} in {sys.executable}; `make demo` installs all that is needed for .venv/bin/python.", 1))
+except ImportError as wrong:
+    sys.exit(fail(str(wrong), 1))
+
+__all__ = [
+    "UsageError",
+    "check_data",
+    "integers",
+    "limit_iterations",
+    "pixel_length",
+    "require",
+    "writing_to",
+]  # beside what is here
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
 flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
+_BEFORE_MAIN: list[Callable[[], None]] = []
+"""Checks of flags that need nothing but their values."""
 
 
 PRETRAINED = ROOT / "cnnf_tf" / "zoo" / "weights"
@@ -57,6 +77,35 @@ def define_model(name: str = "model", what: str = "The model") -> flags.FlagHold
         f"{what}: a .keras file, for example best.keras in the workdir of bin/train.py; or {_PREFIX}NAME, one that "
         f"comes with the package ({known}).",
     )
+
+
+def define_output(
+    what: str, *, name: str = "output", default: str | None = None, suffix: str = "", replaces: bool = True
+) -> flags.FlagHolder:
+    """Defines --output, or another flag that names what is written, and has it checked before `main` runs.
+
+    Args:
+      what: goes there, in the help text.
+      name: of the flag.
+      default: its value where it is not given.
+      suffix: of the file; by default the flag names a folder.
+      replaces: whether a file that exists is replaced; if not, --overwrite is defined, which asks for it.
+    """
+    holder = flags.DEFINE_string(name, default, what)
+    overwrite = None if replaces else flags.DEFINE_bool("overwrite", False, f"Replace --{name} if it exists.")
+
+    def check() -> None:
+        if holder.value == "" and holder.default:
+            raise UsageError(f"--{name} wants a {'file' if suffix else 'folder'}, got nothing; by default {default}.")
+        if not holder.value or "TF_CONFIG" in os.environ:  # of several machines the first alone writes
+            return
+        if suffix:
+            _checks.check_file(name, holder.value, suffix, replaces or bool(overwrite and overwrite.value))
+        else:
+            _checks.check_folder(name, holder.value)
+
+    _BEFORE_MAIN.append(check)
+    return holder
 
 
 def folder_beside(model: str) -> pathlib.Path:
@@ -101,9 +150,11 @@ def define_config() -> flags.FlagHolder:
     """Defines --config, and --config.NAME for each of its values."""
     from ml_collections import config_flags
 
-    return config_flags.DEFINE_config_file(
+    holder = config_flags.DEFINE_config_file(
         "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
     )
+    _BEFORE_MAIN.append(lambda: _checks.check_config(holder.value or {}))
+    return holder
 
 
 def define_seed(what: str) -> flags.FlagHolder:
@@ -115,22 +166,15 @@ def define_iterations(
     default: int = -1, what: str = "K', feedback passes to run; may differ from the trained K."
 ) -> flags.FlagHolder:
     """Defines --iterations, K'; see `iterations_of`."""
-    return flags.DEFINE_integer("iterations", default, f"{what} -1: the model's own.", lower_bound=-1)
+    holder = flags.DEFINE_integer("iterations", default, f"{what} -1: the model's own.", lower_bound=-1)
+    limit_iterations("iterations")
+    return holder
 
 
 def iterations_of(model: Any) -> int:
     """K' of --iterations for a model; its own K where there is no such flag of `define_iterations`."""
     chosen = flags.FLAGS.iterations if "iterations" in flags.FLAGS else -1
     return chosen if isinstance(chosen, int) and chosen >= 0 else model.iterations
-
-
-def integers(flag: str, wanted: str = "integers such as 1,3,5") -> tuple[int, ...]:
-    """The value of a list flag as integers; raises UsageError, which says what was wanted, otherwise."""
-    texts: list[str] = flags.FLAGS[flag].value or []
-    try:
-        return tuple(int(text) for text in texts)
-    except ValueError:
-        raise UsageError(f"--{flag} wants {wanted}; got {','.join(texts)!r}.") from None
 
 
 def command() -> str:
@@ -169,50 +213,43 @@ def load_data(split: str | None = None, **options: Any) -> Any:
     return cnnf_tf.data.load(found.dataset, found.split if split is None else split, data_dir=found.data_dir, **options)
 
 
+def load_data_for(
+    model: Any, split: str | None = None, *, labelled: bool = True, gradients: bool = False, **options: Any
+) -> Any:
+    """`load_data` of images that the model takes, in batches that fit into memory; see `_checks.check_data`.
+
+    Args:
+      model: a CNN-F.
+      split: in place of --split.
+      labelled: whether the labels are used.
+      gradients: whether gradients go through all passes.
+      **options: of `cnnf_tf.data.load`.
+    """
+    from cnnf_tf.data.sources.splits import parse_split
+    from cnnf_tf.models.memory import check_memory
+
+    dataset = load_data(split, **options)  # first: it says what to do about data that are not there
+    found, facts = flags.FLAGS, data_info()
+    check_data(model, "dataset", found.dataset, facts, labelled=labelled)
+    count = sum(part.count for part in parse_split(found.split if split is None else split, facts.num_examples))
+    largest = min(count, options.get("limit") or count, options.get("batch_size") or found.batch_size)
+    check_memory(model, largest, iterations=iterations_of(model), gradients=gradients)
+    return dataset
+
+
+def load_other_model(model: Any, flag: str) -> Any:
+    """The model that another flag of `define_model` names, for the same images and classes; None where it is empty."""
+    name = flags.FLAGS[flag].value
+    if not name:
+        return None
+    other = cnnf_tf.load_model(name)
+    _checks.check_models(model, flag, name, other)
+    return other
+
+
 def data_info() -> Any:
     """The facts about --dataset: `cnnf_tf.data.info`."""
     return cnnf_tf.data.info(flags.FLAGS.dataset, data_dir=flags.FLAGS.data_dir)
-
-
-class UsageError(Exception):
-    """The command line asks for something that cannot be: exit code 2."""
-
-
-def _fail(message: str, code: int) -> int:
-    paragraph = " ".join(message.split())
-    print(textwrap.fill(f"Error: {paragraph}", 100, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
-    return code
-
-
-def require(*holders: flags.FlagHolder) -> None:
-    """Raises UsageError naming every flag among `holders` that was not given."""
-    missing = [f"--{holder.name}" for holder in holders if holder.value in (None, "")]
-    if missing:
-        raise UsageError(f"{', '.join(missing)} must be given; see --help for an example.")
-
-
-def pixel_length(flag: str, text: str) -> float:
-    """A length on the [0, 1] pixel scale, from text such as 0.1 or 8/255; raises UsageError otherwise."""
-    try:
-        value = float(fractions.Fraction(text)) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise UsageError(
-            f"--{flag} wants a number >= 0 or a fraction such as 8/255, on the [0, 1] pixel scale, got {text!r}."
-        )
-    return value
-
-
-@contextlib.contextmanager
-def writing_to(flag: str, folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns an OSError raised inside into a UsageError that says that nothing can be written to the flag's folder."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"--{flag} wants a folder that can be written, got {str(folder)!r}: {error.strerror or error}."
-        ) from error
 
 
 class Output:
@@ -228,9 +265,7 @@ class Output:
 
     def __init__(self, flag: str, folder: str | os.PathLike[str]):
         self.folder = pathlib.Path(folder)
-        there = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
-        with writing_to(flag, folder), tempfile.TemporaryFile(dir=there):
-            pass
+        _checks.check_folder(flag, folder)
 
     def write(self, name: str, writer: Callable[..., Any], *arguments: Any, **options: Any) -> None:
         """Calls `writer(path, *arguments, **options)` for a file of the folder, and says that it was written."""
@@ -257,6 +292,10 @@ def start_tensorflow() -> None:
     Those lines ("failed call to cuInit", ...) ignore every log level and read like errors where there is no GPU. They
     are shown after all if the import fails or `--debug` is given.
     """
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        raise UsageError(
+            f"this program runs on TensorFlow, but KERAS_BACKEND is {os.environ['KERAS_BACKEND']!r}; unset it."
+        )
     if _DEBUG.value:
         return
     sys.stderr.flush()
@@ -297,7 +336,7 @@ def _parse_flags(argv: list[str]) -> list[str]:
         message = _without_traceback(str(error)).replace("\\n", " ")
         if message[:1] == message[-1:] == "'":  # a KeyError's message, quoted
             message = message[1:-1].replace("\\'", "'")
-        sys.exit(_fail(message + hint, 2))
+        sys.exit(fail(message + hint, 2))
 
 
 def _without_traceback(message: str) -> str:
@@ -312,27 +351,47 @@ def run(main: Callable[[], int | None]) -> None:
     """Parses the flags, calls `main()` and exits with its code; see the module docstring for errors."""
 
     def guarded(argv: list[str]) -> int:
+        for stream in (sys.stdout, sys.stderr):  # a locale that lacks a letter, or a name that is no text
+            getattr(stream, "reconfigure", dict)(errors="backslashreplace")
         try:
             if not flags.FLAGS["verbosity"].present and not _DEBUG.value:
                 logging.set_verbosity(logging.ERROR)
             if len(argv) > 1:
                 raise UsageError(f"no positional arguments are taken, got {argv[1:]}; write flags as --name=value.")
-            return main() or 0
+            for check in _BEFORE_MAIN:
+                check()
+            with _quiet_pipe():
+                code = main() or 0
+                sys.stdout.flush()
+                return code
+            return 1
         except KeyboardInterrupt:
-            return _fail("interrupted.", 130)
+            return fail("interrupted.", 130)
         except Exception as error:  # noqa: BLE001 - the last line of defence before the user
             if _DEBUG.value:
                 raise
             if isinstance(error, UsageError):
-                return _fail(str(error), 2)
+                return fail(str(error), 2)
             if isinstance(error, (ValueError, OSError, ImportError)):
-                return _fail(_explain(error), 1)
-            return _fail(f"{type(error).__name__}: {_explain(error)} (run again with --debug for the traceback)", 1)
+                return fail(_explain(error), 1)
+            return fail(f"{type(error).__name__}: {_explain(error)} (run again with --debug for the traceback)", 1)
 
-    # `--help` is absl's own; flags such as --helpfull keep working through `app.run`.
     app.run(guarded, flags_parser=_parse_help_or_flags)
 
 
+@contextlib.contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    """Lets a reader such as `head` leave before the end."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
+
+
 def _parse_help_or_flags(argv: list[str]) -> list[str]:
-    app.define_help_flags()
+    app.define_help_flags()  # flags such as --helpfull are absl's own
+    if {"--help", "-help", "--helpshort", "-h", "-?"}.intersection(argv[1:]):
+        with _quiet_pipe():
+            print(help_text(sys.modules["__main__"].__doc__ or "", flags.FLAGS.main_module_help()), flush=True)
+        sys.exit()
     return _parse_flags(argv)

@@ -1,14 +1,18 @@
 """Runs the study of the talk's four claims about standard training: CNN against CNN-F, and what iterations do.
 
 Example:
-  python bin/study.py --config=configs/fashion_mnist_study.py --output=runs/study
-  python bin/study.py --config=configs/fashion_mnist_study.py:smoke --output=/tmp/study
+  python bin/study.py --output=runs/study \\
+      --config=configs/fashion_mnist_study.py
+  python bin/study.py --output=/tmp/study \\
+      --config=configs/fashion_mnist_study.py:smoke
 
 Trains the networks of the configuration (each in OUTPUT/models/NAME-seedN, as bin/train.py would), then measures
-  (a) epsilons  CNN against CNN-F under PGD (through the full unroll, and through the first pass), over epsilons
+  (a) epsilons  CNN against CNN-F under PGD (through the full unroll, and
+                through the first pass), over epsilons
   (b) trained   CNN-F trained and tested with K = 0, 1, 2, 3, 5 iterations
   (c) tested    CNN-F tested with K' = 0 ... 10 iterations
-  (d) needed    iterations until the label stays, against attack epsilon, corruption severity and margin
+  (d) needed    iterations until the label stays, against attack epsilon,
+                corruption severity and margin
 and writes results.json and, for each of the four, a table (.csv) and a figure (.png, .svg) into --output. A killed
 study goes on where it was when the same command is given again. Any value of the configuration can be changed on the
 command line as --config.NAME=VALUE.
@@ -19,15 +23,12 @@ import time
 from typing import Any
 
 import _app
-from absl import flags
 from ml_collections import ConfigDict
 
 import cnnf_tf
 
 _CONFIG = _app.define_config()
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string(
-    "output", None, "Folder of the study: its models, record, tables and figures."
-)
+_OUTPUT = _app.define_output("Folder of the study: its models, record, tables and figures.")
 _DATA_DIR = _app.define_data_dir()
 
 
@@ -46,6 +47,8 @@ def main() -> None:
         "study": "standard training: CNN against CNN-F under attack, and what iterations do",
         **_app.provenance(),
     }
+    for split in (config.study.clean_split, "test"):  # found now, not after the trainings
+        cnnf_tf.data.load(config.data.name, split, limit=1, data_dir=_DATA_DIR.value)
     record = ResumableResults(_OUTPUT.value, config.to_dict(), about)
     done = {cell["job"] for cell in record.cells}
     jobs = {name: (model, seed, measure) for name, model, seed, measure in measures.jobs(config, _DATA_DIR.value)}
