@@ -8,7 +8,7 @@ A binary defines its flags at import time, imports TensorFlow only inside `main`
 Exit codes: 0 success; 1 the work failed (bad data, missing file, ...); 2 the command line was wrong. Errors are one
 paragraph on stderr that names what was wanted, what came and what is allowed; `--debug` shows the traceback instead.
 What can be wrong with a command line is found before any work: outputs and numbers of passes before `main`, the rest by
-what stands in `_checks`, which is to be had from here.
+what stands in `_checks` and `_outputs`, which is to be had from here.
 """
 
 import contextlib
@@ -32,30 +32,31 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 try:
     import _checks
-    from _checks import UsageError, check_data, integers, limit_iterations, pixel_length, require, writing_to
+    from _checks import (
+        BEFORE_MAIN,
+        UsageError,
+        check_data,
+        integers,
+        limit_iterations,
+        need_extra,
+        pixel_length,
+        require,
+    )
+    from _outputs import Output, define_output, writing_to
     from absl import app, flags, logging
 
     import cnnf_tf  # loads no TensorFlow before it is used
-    from cnnf_tf.utils.files import write_json, write_text
 except ModuleNotFoundError as missing:
     sys.exit(fail(f"{missing} in {sys.executable}; `make demo` installs all that is needed for .venv/bin/python.", 1))
 except ImportError as wrong:
     sys.exit(fail(str(wrong), 1))
 
-__all__ = [
-    "UsageError",
-    "check_data",
-    "integers",
-    "limit_iterations",
-    "pixel_length",
-    "require",
-    "writing_to",
-]  # beside what is here
+# Beside what is here.
+__all__ = ["Output", "UsageError", "check_data", "define_output", "integers", "limit_iterations", "need_extra"]
+__all__ += ["pixel_length", "require", "writing_to"]
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
 flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
-_BEFORE_MAIN: list[Callable[[], None]] = []
-"""Checks of flags that need nothing but their values."""
 
 
 PRETRAINED = ROOT / "cnnf_tf" / "zoo" / "weights"
@@ -77,35 +78,6 @@ def define_model(name: str = "model", what: str = "The model") -> flags.FlagHold
         f"{what}: a .keras file, for example best.keras in the workdir of bin/train.py; or {_PREFIX}NAME, one that "
         f"comes with the package ({known}).",
     )
-
-
-def define_output(
-    what: str, *, name: str = "output", default: str | None = None, suffix: str = "", replaces: bool = True
-) -> flags.FlagHolder:
-    """Defines --output, or another flag that names what is written, and has it checked before `main` runs.
-
-    Args:
-      what: goes there, in the help text.
-      name: of the flag.
-      default: its value where it is not given.
-      suffix: of the file; by default the flag names a folder.
-      replaces: whether a file that exists is replaced; if not, --overwrite is defined, which asks for it.
-    """
-    holder = flags.DEFINE_string(name, default, what)
-    overwrite = None if replaces else flags.DEFINE_bool("overwrite", False, f"Replace --{name} if it exists.")
-
-    def check() -> None:
-        if holder.value == "" and holder.default:
-            raise UsageError(f"--{name} wants a {'file' if suffix else 'folder'}, got nothing; by default {default}.")
-        if not holder.value or "TF_CONFIG" in os.environ:  # of several machines the first alone writes
-            return
-        if suffix:
-            _checks.check_file(name, holder.value, suffix, replaces or bool(overwrite and overwrite.value))
-        else:
-            _checks.check_folder(name, holder.value)
-
-    _BEFORE_MAIN.append(check)
-    return holder
 
 
 def folder_beside(model: str) -> pathlib.Path:
@@ -146,14 +118,20 @@ def define_data(
     return flags.DEFINE_string("dataset", "fashion_mnist", names), flags.DEFINE_string("split", "test", split_help)
 
 
-def define_config() -> flags.FlagHolder:
-    """Defines --config, and --config.NAME for each of its values."""
+def define_config(like: str, *needed: str) -> flags.FlagHolder:
+    """Defines --config, and --config.NAME for each of its values.
+
+    Args:
+      like: a file that shows what it must hold.
+      *needed: of that, such as "study.models".
+    """
     from ml_collections import config_flags
 
     holder = config_flags.DEFINE_config_file(
         "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
     )
-    _BEFORE_MAIN.append(lambda: _checks.check_config(holder.value or {}))
+
+    BEFORE_MAIN.append(lambda: _checks.check_config(holder.value, needed, like))
     return holder
 
 
@@ -232,7 +210,8 @@ def load_data_for(
     found, facts = flags.FLAGS, data_info()
     check_data(model, "dataset", found.dataset, facts, labelled=labelled)
     count = sum(part.count for part in parse_split(found.split if split is None else split, facts.num_examples))
-    largest = min(count, options.get("limit") or count, options.get("batch_size") or found.batch_size)
+    sizes = options.get("limit"), options.get("batch_size") or getattr(found, "batch_size", 1)
+    largest = min(count, *(size for size in sizes if size))
     check_memory(model, largest, iterations=iterations_of(model), gradients=gradients)
     return dataset
 
@@ -250,40 +229,6 @@ def load_other_model(model: Any, flag: str) -> Any:
 def data_info() -> Any:
     """The facts about --dataset: `cnnf_tf.data.info`."""
     return cnnf_tf.data.info(flags.FLAGS.dataset, data_dir=flags.FLAGS.data_dir)
-
-
-class Output:
-    """The folder that a flag names, known to be writable before any work begins; made with its first file.
-
-    Args:
-      flag: its name.
-      folder: its value, or the default.
-
-    Raises:
-      UsageError: nothing can be written there.
-    """
-
-    def __init__(self, flag: str, folder: str | os.PathLike[str]):
-        self.folder = pathlib.Path(folder)
-        _checks.check_folder(flag, folder)
-
-    def write(self, name: str, writer: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """Calls `writer(path, *arguments, **options)` for a file of the folder, and says that it was written."""
-        writer(self.folder / name, *arguments, **options)
-        print(f"wrote {self.folder / name}")
-
-    def json(self, name: str, value: Any) -> None:
-        """Writes a JSON file."""
-        self.write(name, write_json, value)
-
-    def text(self, name: str, text: str) -> None:
-        """Writes a text file."""
-        self.write(name, write_text, text)
-
-    def figures(self, stem: str, draw: Callable[..., list[pathlib.Path]], *arguments: Any, **options: Any) -> None:
-        """Calls `draw(path without suffix, *arguments, **options)`, and says which files it wrote."""
-        for path in draw(self.folder / stem, *arguments, **options):
-            print(f"wrote {path}")
 
 
 def start_tensorflow() -> None:
@@ -317,6 +262,8 @@ def start_tensorflow() -> None:
 
 def _explain(error: Exception) -> str:
     """The message of an error; of a TensorFlow error only its own words, not the graph nodes around them."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
     message = str(getattr(error, "message", error)).split("\n\t [[")[0]
     asserted = re.search(r"assertion failed: (\[.*)", message)  # after the lines of Python that built the graph
     return asserted.group(1) if asserted else message
@@ -332,11 +279,11 @@ def _parse_flags(argv: list[str]) -> list[str]:
     except Exception as error:  # noqa: BLE001 - a config file is executed here and may raise anything
         if "--debug" in argv:
             raise
-        hint = f" Run `python {argv[0]} --help` for all flags."
+        hint = f"Run `python {argv[0]} --help` for all flags."
         message = _without_traceback(str(error)).replace("\\n", " ")
         if message[:1] == message[-1:] == "'":  # a KeyError's message, quoted
             message = message[1:-1].replace("\\'", "'")
-        sys.exit(fail(message + hint, 2))
+        sys.exit(fail(f"{message.strip().removesuffix('.')}. {hint}", 2))
 
 
 def _without_traceback(message: str) -> str:
@@ -358,7 +305,7 @@ def run(main: Callable[[], int | None]) -> None:
                 logging.set_verbosity(logging.ERROR)
             if len(argv) > 1:
                 raise UsageError(f"no positional arguments are taken, got {argv[1:]}; write flags as --name=value.")
-            for check in _BEFORE_MAIN:
+            for check in BEFORE_MAIN:
                 check()
             with _quiet_pipe():
                 code = main() or 0
@@ -372,6 +319,10 @@ def run(main: Callable[[], int | None]) -> None:
                 raise
             if isinstance(error, UsageError):
                 return fail(str(error), 2)
+            if type(error).__name__ in ("MemoryError", "ResourceExhaustedError"):
+                shape = re.search(r"shape(\[[\d,]*\])", str(error))
+                what = f", for a tensor of shape {shape[1]}" if shape else ""
+                return fail(f"out of memory{what}; a smaller batch, or fewer or smaller images at once, takes less.", 1)
             if isinstance(error, (ValueError, OSError, ImportError)):
                 return fail(_explain(error), 1)
             return fail(f"{type(error).__name__}: {_explain(error)} (run again with --debug for the traceback)", 1)

@@ -1,12 +1,9 @@
 """What a command line must get right before any work starts; `_app` has them for the binaries."""
 
-import contextlib
 import fractions
+import importlib.util
 import math
-import os
-import pathlib
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -51,7 +48,19 @@ def pixel_length(flag: str, text: str) -> float:
     return value
 
 
+def need_extra(flag: str, package: str, extra: str) -> None:
+    """Raises ImportError unless the package of an extra, which a flag needs, is installed."""
+    if importlib.util.find_spec(package) is None:
+        raise ImportError(
+            f"{flag} needs the extra `{extra}`: pip install 'cnnf_tf[{extra}]'; no package {package} here."
+        )
+
+
 # Numbers of feedback passes.
+
+
+BEFORE_MAIN: list[Callable[[], None]] = []
+"""Checks that need nothing but the values of flags; `_app.run` makes them."""
 
 
 def limit_iterations(flag: str) -> None:
@@ -64,50 +73,30 @@ def limit_iterations(flag: str) -> None:
     flags.register_validator(flag, few, _TOO_MANY)
 
 
-def check_config(config: Mapping[str, Any], prefix: str = "config") -> None:
-    """Raises UsageError for a number of feedback passes above `MOST_ITERATIONS`, anywhere in a configuration."""
+def check_config(config: Any, needed: Sequence[str], like: str) -> None:
+    """Raises UsageError for a configuration without what it needs, or with more than `MOST_ITERATIONS` passes.
+
+    Args:
+      config: a `ConfigDict`, or None where none was given.
+      needed: what it must hold, such as "study.models".
+      like: a file that shows one.
+    """
+    missing = [name for name in needed if _lacks(config, name.split("."))]
+    if config is not None and missing:
+        raise UsageError(f"--config has no `{missing[0]}` in it; {like} shows one.")
+    _few_passes(config or {}, "config")
+
+
+def _lacks(config: Any, names: Sequence[str]) -> bool:
+    return bool(names) and (names[0] not in (config or {}) or _lacks(config[names[0]], names[1:]))
+
+
+def _few_passes(config: Any, prefix: str) -> None:
     for name, value in config.items():
         if hasattr(value, "items"):
-            check_config(value, f"{prefix}.{name}")
+            _few_passes(value, f"{prefix}.{name}")
         elif isinstance(value, int) and value > MOST_ITERATIONS and name.endswith(("iterations", "horizon")):
             raise UsageError(f"--{prefix}.{name}={value}: {_TOO_MANY}.")
-
-
-# Where results go.
-
-
-@contextlib.contextmanager
-def writing_to(flag: str, path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns an OSError raised inside into a UsageError that says that nothing can be written to the flag's path."""
-    what = "file" if pathlib.Path(path).suffix in (".keras", ".png") else "folder"
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"--{flag} wants a {what} that can be written, got {str(path)!r}: {error.strerror or error}."
-        ) from error
-
-
-def check_folder(flag: str, folder: str | os.PathLike[str]) -> None:
-    """Raises UsageError unless files can be written to a folder, which need not exist yet."""
-    with writing_to(flag, folder):
-        place = pathlib.Path(folder).absolute()
-        there = next(path for path in (place, *place.parents) if path.exists())
-        with tempfile.TemporaryFile(dir=there):
-            pass
-
-
-def check_file(flag: str, path: str, suffix: str, replace: bool) -> None:
-    """Raises UsageError unless a file of that ending can be written, over one that exists only with `replace`."""
-    file = pathlib.Path(path)
-    if file.suffix != suffix:
-        raise UsageError(f"--{flag} must end in {suffix}, got {path!r}.")
-    with writing_to(flag, path):
-        if file.is_dir():
-            raise IsADirectoryError("it is a folder")
-        if file.exists() and not replace:
-            raise UsageError(f"--{flag} {path!r} exists; give --overwrite to replace it.")
-    check_folder(flag, file.parent)
 
 
 # Whether what was given goes together.

@@ -141,6 +141,10 @@ def _attack_options() -> dict[str, Any]:
         if flag not in taken and flags.FLAGS[flag].present:
             allowed = ", ".join(f"--{other}" for other in taken)
             raise _app.UsageError(f"--attack={name} takes no --{flag}; it takes --epsilon, {allowed}.")
+    if given["step_size"] == 0:
+        raise _app.UsageError("--step_size wants a length above 0, got 0: the attack would stand still.")
+    if name == "autoattack":
+        _app.need_extra("--attack=autoattack", "art", "autoattack")
     if name == "autoattack" and _TARGETED.value:
         raise _app.UsageError("--attack=autoattack is untargeted; leave out --targeted.")
     options = {flag: given[flag] for flag in taken if given[flag] not in ("", None)}

@@ -15,6 +15,7 @@ converts, what to do about the rest, and what to expect.
 
 import collections
 import pathlib
+import zipfile
 from typing import Any
 
 import _app
@@ -142,6 +143,11 @@ def _load() -> Any:
     if not path.is_file():
         raise FileNotFoundError(
             f"--keras wants a .keras file or a network of keras.applications, no file {str(path)!r}."
+        )
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{str(path)!r} is not a readable .keras file: it is no zip archive, or one that was cut short; write or "
+            "copy it again."
         )
     try:
         model = keras.saving.load_model(path, compile=False)

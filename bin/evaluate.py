@@ -60,6 +60,8 @@ def main() -> None:
     _app.require(_MODEL)
     output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value))
     epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
+    if epsilon is not None and _AUTOATTACK.value:
+        _app.need_extra("--autoattack", "art", "autoattack")
 
     _app.start_tensorflow()
     evaluation = cnnf_tf.evaluation

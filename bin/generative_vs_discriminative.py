@@ -24,7 +24,7 @@ from ml_collections import ConfigDict
 
 import cnnf_tf
 
-_CONFIG = _app.define_config()
+_CONFIG = _app.define_config("configs/generative_vs_discriminative.py", "study.methods", "model", "data", "train")
 _OUTPUT = _app.define_output("Folder of the study: its record, table and figure.")
 _DATA_DIR = _app.define_data_dir()
 
@@ -142,13 +142,14 @@ def _network(
 
 
 def _check(config: ConfigDict) -> None:
-    if "study" not in config:
-        raise _app.UsageError("--config has no `study` in it; configs/generative_vs_discriminative.py shows one.")
     unknown = [method for method in config.study.methods if method not in NAMES]
     if unknown:
         raise _app.UsageError(f"config.study.methods: wanted some of {list(NAMES)}, got {unknown}.")
     if not config.study.seeds or not config.study.methods:
         raise _app.UsageError("config.study.methods and config.study.seeds must not be empty.")
+    for name, count in {"data.batch_size": config.data.batch_size, "study.min_steps": config.study.min_steps}.items():
+        if count < 1:
+            raise _app.UsageError(f"config.{name} must be at least 1, got {count}.")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def main() -> None:
     import tensorflow as tf
 
     from cnnf_tf.evaluation import sampling
+    from cnnf_tf.models.memory import check_memory
 
     # Equal seeds give equal files: sums split over threads differ in their last bits, and these can flip latents.
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -75,6 +76,7 @@ def main() -> None:
             f"--label must be a class id of the model, 0 to {model.num_classes - 1}, or -1, got {_LABEL.value}."
         )
     dataset = _app.load_data_for(model, limit=_NUM_IMAGES.value, batch_size=_NUM_AVERAGED.value).unbatch()
+    check_memory(model, _NUM_AVERAGED.value, iterations=0, gradients=False)
     generative, notes = sampling.generative_model(model)
     site = sampling.latent_site(generative, _LAYER.value or None)
     classes = list(range(model.num_classes)) if _LABEL.value < 0 else [_LABEL.value]

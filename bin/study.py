@@ -27,7 +27,7 @@ from ml_collections import ConfigDict
 
 import cnnf_tf
 
-_CONFIG = _app.define_config()
+_CONFIG = _app.define_config("configs/fashion_mnist_study.py", "study.models", "model", "data", "train")
 _OUTPUT = _app.define_output("Folder of the study: its models, record, tables and figures.")
 _DATA_DIR = _app.define_data_dir()
 
@@ -47,6 +47,11 @@ def main() -> None:
         "study": "standard training: CNN against CNN-F under attack, and what iterations do",
         **_app.provenance(),
     }
+    strange = set(config.study.needed.corruptions) - set(cnnf_tf.data.CORRUPTIONS)
+    if strange:
+        raise _app.UsageError(
+            f"config.study.needed.corruptions: wanted some of {list(cnnf_tf.data.CORRUPTIONS)}, got {sorted(strange)}."
+        )
     for split in (config.study.clean_split, "test"):  # found now, not after the trainings
         cnnf_tf.data.load(config.data.name, split, limit=1, data_dir=_DATA_DIR.value)
     record = ResumableResults(_OUTPUT.value, config.to_dict(), about)
@@ -93,16 +98,23 @@ def _training_config(config: ConfigDict, name: str, seed: int) -> ConfigDict:
 
 
 def _check(config: ConfigDict) -> None:
-    if "study" not in config or "models" not in config.study:
-        raise _app.UsageError("--config has no `study.models` in it; configs/fashion_mnist_study.py shows one.")
     known = set(config.study.models)
-    for part in ("epsilons", "trained", "tested", "needed"):
+    parts = ("epsilons", "trained", "tested", "needed")
+    for part in parts:
         unknown = [name for name in config.study[part].models if name not in known]
         if unknown:
             raise _app.UsageError(f"config.study.{part}.models: wanted some of {sorted(known)}, got {unknown}.")
     for name, options in config.study.models.items():
-        if not options.seeds or options.epochs < 1:
-            raise _app.UsageError(f"config.study.models.{name}: wanted at least one seed and one epoch, got {options}.")
+        if not options.seeds or options.epochs < 1 or options.iterations < 0:
+            raise _app.UsageError(
+                f"config.study.models.{name}: wanted at least one seed and one epoch, and iterations >= 0, got "
+                f"{options.to_dict()}."
+            )
+    counts = {f"{part}.num_images": config.study[part].num_images for part in parts}
+    counts |= {"attack.steps": config.study.attack.steps, "needed.margin_bins": config.study.needed.margin_bins}
+    for name, count in counts.items():
+        if count < 1:
+            raise _app.UsageError(f"config.study.{name} must be at least 1, got {count}.")
 
 
 if __name__ == "__main__":

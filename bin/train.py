@@ -24,7 +24,7 @@ from absl import flags
 
 import cnnf_tf
 
-_CONFIG = _app.define_config()
+_CONFIG = _app.define_config("configs/fashion_mnist_standard.py", "seed", "model", "data", "train")
 _WORKDIR = _app.define_output("Folder for checkpoints, metrics and TensorBoard files of this run.", name="workdir")
 _STRATEGY: flags.FlagHolder = flags.DEFINE_enum(
     "strategy",

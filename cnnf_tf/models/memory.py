@@ -30,8 +30,8 @@ def check_memory(model: CNNF, batch_size: int, *, iterations: int, gradients: bo
     if needed > free and not tf.config.list_physical_devices("GPU"):
         fits = max(1, math.floor(0.8 * batch_size * free / needed))
         raise ValueError(
-            f"a batch of {batch_size:,} images takes about {_gib(needed)}, but {_gib(free)} of memory are free: give a "
-            f"batch_size of at most {fits:,}."
+            f"{batch_size:,} images at once, as in a batch of that size, take about {_gib(needed)} of memory, and "
+            f"{_gib(free)} are free; give a batch size of at most {fits:,}."
         )
 
 
