@@ -154,7 +154,8 @@ class BuildFileTest(unittest.TestCase):
         found = collections.Counter(target.rule for target in self.build.targets.values())
         tests = [path for path in self.build.sources if path.endswith("_test.py")]
         self.assertEqual(found["py_test"], len(tests))
-        self.assertEqual(found["py_binary"], sum(matches(path, ["bin/*.py"]) for path in self.build.sources) - 1)
+        binaries = [path for path in self.build.sources if re.fullmatch(r"bin/[^_/][^/]*\.py", path)]
+        self.assertEqual(found["py_binary"], len(binaries))
 
     def test_test_files_run_by_themselves(self) -> None:
         """Bazel runs a test file as a program: without a call of `main()` at its end it would pass without testing."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import psutil
 import tensorflow as tf
 
 from cnnf_tf.version import __version__
@@ -43,6 +42,8 @@ def hardware() -> dict[str, Any]:
 
 def free_memory() -> int:
     """Bytes that this process can still take: what the machine has left, within the limit of a container."""
+    import psutil
+
     free = psutil.virtual_memory().available
     used = psutil.Process().memory_info().rss
     for path in map(pathlib.Path, _MEMORY_LIMITS):

@@ -45,7 +45,7 @@ def locked(path: str | os.PathLike[str], *, waiting: Callable[[], None] | None =
     """Holds the lock that is this file, which stays; the system gives the lock back when the process dies.
 
     Args:
-      path: of the file; made if need be, but not its folder.
+      path: of the file; made if need be.
       waiting: called once where another holds the lock, before waiting for it; None: nobody waits.
 
     Raises:
