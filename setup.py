@@ -31,6 +31,8 @@ INSTALL_REQUIRES = [
     "absl-py>=2.1",
     # TensorFlow Datasets 4.9 imports this at run time, but declares it only for Python < 3.9.
     "importlib_resources>=6.0",
+    # Locks on Linux, macOS and Windows.
+    "filelock>=3.16",
     # The first release that TensorFlow 2.21 accepts, and the last for Python 3.10.
     "keras>=3.12,<4",
     "matplotlib>=3.8",
@@ -38,6 +40,8 @@ INSTALL_REQUIRES = [
     "ml_collections>=1.1",
     "numpy>=1.26",
     "pillow>=10.0",
+    # How much memory there is; TensorFlow Datasets needs it too.
+    "psutil>=5.9",
     # tensorflow-metadata, under TensorFlow Datasets, needs it without saying so; TensorFlow 2.20 would take less.
     "protobuf>=6.31",
     # ROC curves in cnnf_tf.evaluation and the baselines of the learning curves: 40 MB beside TensorFlow's 600, and no

@@ -1,4 +1,4 @@
-"""What every binary shares: flag parsing, one-paragraph errors, exit codes.
+"""What every binary shares: flags, one-paragraph errors, exit codes.
 
 A binary defines its flags at import time, imports TensorFlow only inside `main`, and ends with
 
@@ -7,22 +7,23 @@ A binary defines its flags at import time, imports TensorFlow only inside `main`
 
 Exit codes: 0 success; 1 the work failed (bad data, missing file, ...); 2 the command line was wrong. Errors are one
 paragraph on stderr that names what was wanted, what came and what is allowed; `--debug` shows the traceback instead.
+What can be wrong with a command line is found before any work: outputs and numbers of passes before `main`, the rest by
+what stands in `_checks` and `_outputs`, which is to be had from here.
 """
 
 import codecs
 import contextlib
-import fractions
 import io
-import math
 import os
 import pathlib
 import re
 import shlex
 import sys
 import tempfile
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from _messages import fail, help_text
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -31,10 +32,30 @@ sys.path.insert(0, str(ROOT))
 # TensorFlow's C++ chatter hides our own messages; an explicit setting of the user wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from absl import app, flags, logging  # noqa: E402
+try:
+    import _checks
+    from _checks import (
+        BEFORE_MAIN,
+        UsageError,
+        check_data,
+        integers,
+        limit_iterations,
+        need_extra,
+        pixel_length,
+        require,
+    )
+    from _outputs import Output, define_output, writing_to
+    from absl import app, flags, logging
 
-import cnnf_tf  # noqa: E402 - loads no TensorFlow before it is used
-from cnnf_tf.utils.files import write_json, write_text  # noqa: E402
+    import cnnf_tf  # loads no TensorFlow before it is used
+except ModuleNotFoundError as missing:
+    sys.exit(fail(f"{missing} in {sys.executable}; `make demo` installs all that is needed for .venv/bin/python.", 1))
+except ImportError as wrong:
+    sys.exit(fail(str(wrong), 1))
+
+# Beside what is here.
+__all__ = ["Output", "UsageError", "check_data", "define_output", "integers", "limit_iterations", "need_extra"]
+__all__ += ["pixel_length", "require", "writing_to"]
 
 _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python traceback instead of one paragraph.")
 flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
@@ -99,13 +120,21 @@ def define_data(
     return flags.DEFINE_string("dataset", "fashion_mnist", names), flags.DEFINE_string("split", "test", split_help)
 
 
-def define_config() -> flags.FlagHolder:
-    """Defines --config, and --config.NAME for each of its values."""
+def define_config(like: str, *needed: str) -> flags.FlagHolder:
+    """Defines --config, and --config.NAME for each of its values.
+
+    Args:
+      like: a file that shows what it must hold.
+      *needed: of that, such as "study.models".
+    """
     from ml_collections import config_flags
 
-    return config_flags.DEFINE_config_file(
+    holder = config_flags.DEFINE_config_file(
         "config", None, "Configuration file, FILE or FILE:VARIANT; see configs/.", lock_config=True
     )
+
+    BEFORE_MAIN.append(lambda: _checks.check_config(holder.value, needed, like))
+    return holder
 
 
 def define_seed(what: str) -> flags.FlagHolder:
@@ -117,22 +146,15 @@ def define_iterations(
     default: int = -1, what: str = "K', feedback passes to run; may differ from the trained K."
 ) -> flags.FlagHolder:
     """Defines --iterations, K'; see `iterations_of`."""
-    return flags.DEFINE_integer("iterations", default, f"{what} -1: the model's own.", lower_bound=-1)
+    holder = flags.DEFINE_integer("iterations", default, f"{what} -1: the model's own.", lower_bound=-1)
+    limit_iterations("iterations")
+    return holder
 
 
 def iterations_of(model: Any) -> int:
     """K' of --iterations for a model; its own K where there is no such flag of `define_iterations`."""
     chosen = flags.FLAGS.iterations if "iterations" in flags.FLAGS else -1
     return chosen if isinstance(chosen, int) and chosen >= 0 else model.iterations
-
-
-def integers(flag: str, wanted: str = "integers such as 1,3,5") -> tuple[int, ...]:
-    """The value of a list flag as integers; raises UsageError, which says what was wanted, otherwise."""
-    texts: list[str] = flags.FLAGS[flag].value or []
-    try:
-        return tuple(int(text) for text in texts)
-    except ValueError:
-        raise UsageError(f"--{flag} wants {wanted}; got {','.join(texts)!r}.") from None
 
 
 def command() -> str:
@@ -171,86 +193,44 @@ def load_data(split: str | None = None, **options: Any) -> Any:
     return cnnf_tf.data.load(found.dataset, found.split if split is None else split, data_dir=found.data_dir, **options)
 
 
+def load_data_for(
+    model: Any, split: str | None = None, *, labelled: bool = True, gradients: bool = False, **options: Any
+) -> Any:
+    """`load_data` of images that the model takes, in batches that fit into memory; see `_checks.check_data`.
+
+    Args:
+      model: a CNN-F.
+      split: in place of --split.
+      labelled: whether the labels are used.
+      gradients: whether gradients go through all passes.
+      **options: of `cnnf_tf.data.load`.
+    """
+    from cnnf_tf.data.sources.splits import parse_split
+    from cnnf_tf.models.memory import check_memory
+
+    dataset = load_data(split, **options)  # first: it says what to do about data that are not there
+    found, facts = flags.FLAGS, data_info()
+    check_data(model, "dataset", found.dataset, facts, labelled=labelled)
+    count = sum(part.count for part in parse_split(found.split if split is None else split, facts.num_examples))
+    sizes = options.get("limit"), options.get("batch_size") or getattr(found, "batch_size", 1)
+    largest = min(count, *(size for size in sizes if size))
+    check_memory(model, largest, iterations=iterations_of(model), gradients=gradients)
+    return dataset
+
+
+def load_other_model(model: Any, flag: str) -> Any:
+    """The model that another flag of `define_model` names, for the same images and classes; None where it is empty."""
+    name = flags.FLAGS[flag].value
+    if not name:
+        return None
+    other = cnnf_tf.load_model(name)
+    _checks.check_models(model, flag, name, other)
+    return other
+
+
 def data_info() -> Any:
     """The facts about --dataset: `cnnf_tf.data.info`."""
     return cnnf_tf.data.info(flags.FLAGS.dataset, data_dir=flags.FLAGS.data_dir)
-
-
-class UsageError(Exception):
-    """The command line asks for something that cannot be: exit code 2."""
-
-
-def _fail(message: str, code: int) -> int:
-    paragraph = " ".join(message.split())
-    print(textwrap.fill(f"Error: {paragraph}", 100, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
-    return code
-
-
-def require(*holders: flags.FlagHolder) -> None:
-    """Raises UsageError naming every flag among `holders` that was not given."""
-    missing = [f"--{holder.name}" for holder in holders if holder.value in (None, "")]
-    if missing:
-        raise UsageError(f"{', '.join(missing)} must be given; see --help for an example.")
-
-
-def pixel_length(flag: str, text: str) -> float:
-    """A length on the [0, 1] pixel scale, from text such as 0.1 or 8/255; raises UsageError otherwise."""
-    try:
-        value = float(fractions.Fraction(text)) if "/" in text else float(text)
-    except (ValueError, ZeroDivisionError):
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise UsageError(
-            f"--{flag} wants a number >= 0 or a fraction such as 8/255, on the [0, 1] pixel scale, got {text!r}."
-        )
-    return value
-
-
-@contextlib.contextmanager
-def writing_to(flag: str, folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns an OSError raised inside into a UsageError that says that nothing can be written to the flag's folder."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"--{flag} wants a folder that can be written, got {str(folder)!r}: {error.strerror or error}."
-        ) from error
-
-
-class Output:
-    """The folder that a flag names, known to be writable before any work begins; made with its first file.
-
-    Args:
-      flag: its name.
-      folder: its value, or the default.
-
-    Raises:
-      UsageError: nothing can be written there.
-    """
-
-    def __init__(self, flag: str, folder: str | os.PathLike[str]):
-        self.folder = pathlib.Path(folder)
-        there = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
-        with writing_to(flag, folder), tempfile.TemporaryFile(dir=there):
-            pass
-
-    def write(self, name: str, writer: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """Calls `writer(path, *arguments, **options)` for a file of the folder, and says that it was written."""
-        writer(self.folder / name, *arguments, **options)
-        print(f"wrote {self.folder / name}")
-
-    def json(self, name: str, value: Any) -> None:
-        """Writes a JSON file."""
-        self.write(name, write_json, value)
-
-    def text(self, name: str, text: str) -> None:
-        """Writes a text file."""
-        self.write(name, write_text, text)
-
-    def figures(self, stem: str, draw: Callable[..., list[pathlib.Path]], *arguments: Any, **options: Any) -> None:
-        """Calls `draw(path without suffix, *arguments, **options)`, and says which files it wrote."""
-        for path in draw(self.folder / stem, *arguments, **options):
-            print(f"wrote {path}")
 
 
 def start_tensorflow() -> None:
@@ -259,6 +239,10 @@ def start_tensorflow() -> None:
     Those lines ("failed call to cuInit", ...) ignore every log level and read like errors where there is no GPU. They
     are shown after all if the import fails or `--debug` is given.
     """
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        raise UsageError(
+            f"this program runs on TensorFlow, but KERAS_BACKEND is {os.environ['KERAS_BACKEND']!r}; unset it."
+        )
     if _DEBUG.value:
         return
     sys.stderr.flush()
@@ -280,6 +264,8 @@ def start_tensorflow() -> None:
 
 def _explain(error: Exception) -> str:
     """The message of an error; of a TensorFlow error only its own words, not the graph nodes around them."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}."
     message = str(getattr(error, "message", error)).split("\n\t [[")[0]
     asserted = re.search(r"assertion failed: (\[.*)", message)  # after the lines of Python that built the graph
     return asserted.group(1) if asserted else message
@@ -295,11 +281,11 @@ def _parse_flags(argv: list[str]) -> list[str]:
     except Exception as error:  # noqa: BLE001 - a config file is executed here and may raise anything
         if "--debug" in argv:
             raise
-        hint = f" Run `python {argv[0]} --help` for all flags."
+        hint = f"Run `python {argv[0]} --help` for all flags."
         message = _without_traceback(str(error)).replace("\\n", " ")
         if message[:1] == message[-1:] == "'":  # a KeyError's message, quoted
             message = message[1:-1].replace("\\'", "'")
-        sys.exit(_fail(message + hint, 2))
+        sys.exit(fail(f"{message.strip().removesuffix('.')}. {hint}", 2))
 
 
 def _without_traceback(message: str) -> str:
@@ -319,25 +305,49 @@ def run(main: Callable[[], int | None]) -> None:
                 logging.set_verbosity(logging.ERROR)
             if len(argv) > 1:
                 raise UsageError(f"no positional arguments are taken, got {argv[1:]}; write flags as --name=value.")
-            return main() or 0
+            for check in BEFORE_MAIN:
+                check()
+            with _quiet_pipe():
+                code = main() or 0
+                sys.stdout.flush()
+                return code
+            return 1
         except KeyboardInterrupt:
-            return _fail("interrupted.", 130)
+            return fail("interrupted.", 130)
         except Exception as error:  # noqa: BLE001 - the last line of defence before the user
             if _DEBUG.value:
                 raise
             if isinstance(error, UsageError):
-                return _fail(str(error), 2)
+                return fail(str(error), 2)
+            if type(error).__name__ in ("MemoryError", "ResourceExhaustedError"):
+                shape = re.search(r"shape(\[[\d,]*\])", str(error))
+                what = f", for a tensor of shape {shape[1]}" if shape else ""
+                return fail(f"out of memory{what}; a smaller batch, or fewer or smaller images at once, takes less.", 1)
             if isinstance(error, (ValueError, OSError, ImportError)):
-                return _fail(_explain(error), 1)
-            return _fail(f"{type(error).__name__}: {_explain(error)} (run again with --debug for the traceback)", 1)
+                return fail(_explain(error), 1)
+            return fail(f"{type(error).__name__}: {_explain(error)} (run again with --debug for the traceback)", 1)
 
-    for stream in (sys.stdout, sys.stderr):  # names of files are printed as they are, in a locale of C too
-        if isinstance(stream, io.TextIOWrapper) and codecs.lookup(stream.encoding).name in ("ascii", "utf-8"):
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
-    # `--help` is absl's own; flags such as --helpfull keep working through `app.run`.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files as they are, in a locale of C too
+            plain = codecs.lookup(stream.encoding).name in ("ascii", "utf-8")
+            options = {"encoding": "utf-8", "errors": "surrogateescape"} if plain else {"errors": "backslashreplace"}
+            stream.reconfigure(**options)
     app.run(guarded, flags_parser=_parse_help_or_flags)
 
 
+@contextlib.contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    """Lets a reader such as `head` leave before the end."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
+
+
 def _parse_help_or_flags(argv: list[str]) -> list[str]:
-    app.define_help_flags()
+    app.define_help_flags()  # flags such as --helpfull are absl's own
+    if {"--help", "-help", "--helpshort", "-h", "-?"}.intersection(argv[1:]):
+        with _quiet_pipe():
+            print(help_text(sys.modules["__main__"].__doc__ or "", flags.FLAGS.main_module_help()), flush=True)
+        sys.exit()
     return _parse_flags(argv)

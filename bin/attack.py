@@ -1,17 +1,19 @@
 """Attacks a trained model and reports the accuracy that is left.
 
 Example:
-  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --epsilon=0.1 --steps=40 \
-      --gradient_path=full_unroll --num_images=1000 --output=runs/standard/pgd
-  python bin/attack.py --model=runs/standard/best.keras --attack=pgd --epsilon=8/255 --steps=20 \
+  python bin/attack.py --model=runs/standard/best.keras --epsilon=0.1 \\
+      --steps=40 --num_images=1000 --output=runs/standard/pgd
+  python bin/attack.py --model=runs/standard/best.keras --epsilon=8/255 \\
       --surrogate=runs/cnn/best.keras --output=/tmp/transfer
 
 Attacks are fgsm, pgd (with --norm=l2 too), pgd_l2, spsa (no gradients) and autoattack (extra `autoattack`). Success is
 always judged by the full model: K' feedback passes, its readout. --epsilon is on the [0, 1] pixel scale. Writes into
 --output
-  attack.json       settings, accuracy before and after, distances, seconds, versions, command
-  adversarial.npz   adversarial images (float32 in [0, 1]), indices of the clean images in the split, labels, ...
-  attack.png        clean image, perturbation, adversarial image, and what the model reconstructs of it
+  attack.json       settings, accuracy before and after, distances, versions
+  adversarial.npz   adversarial images (float32 in [0, 1]), their indices in the
+                    split, labels, predictions, distances
+  attack.png        clean image, perturbation, adversarial image, and what the
+                    model reconstructs of it
 """
 
 import time
@@ -52,13 +54,14 @@ _app.define_iterations()
 _READOUT = flags.DEFINE_enum("readout", "", ["", "last", "average"], "Readout of the passes; default: the model's own.")
 _DATASET, _SPLIT = _app.define_data("Split to attack; slices such as test[:1000] are allowed.", batch_size=250)
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "The first so many images; 0: all.", lower_bound=0)
-_NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
+_NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", 0, 64)
+_OUTPUT = _app.define_output("Folder for the files.")
 
 
 def main() -> None:
     _app.require(_MODEL, _EPSILON, _OUTPUT)
     options = _attack_options()
+    output = _app.Output("output", _OUTPUT.value)
 
     _app.start_tensorflow()
 
@@ -71,10 +74,10 @@ def main() -> None:
     }
     predict = attacks.predictor(model, **settings)
     surrogate = attacks.gradient_source(model, _GRADIENT_PATH.value, **settings)
-    if _SURROGATE.value:
-        surrogate = attacks.gradient_source(cnnf_tf.load_model(_SURROGATE.value), _GRADIENT_PATH.value)
-    dataset = _app.load_data(limit=_NUM_IMAGES.value or None)
-    output = _app.Output("output", _OUTPUT.value)
+    other = _app.load_other_model(model, "surrogate")
+    if other is not None:
+        surrogate = attacks.gradient_source(other, _GRADIENT_PATH.value)
+    dataset = _app.load_data_for(model, gradients=True, limit=_NUM_IMAGES.value or None)
 
     start = time.perf_counter()
     with tqdm(desc="attacking", unit=" images") as bar:
@@ -138,6 +141,10 @@ def _attack_options() -> dict[str, Any]:
         if flag not in taken and flags.FLAGS[flag].present:
             allowed = ", ".join(f"--{other}" for other in taken)
             raise _app.UsageError(f"--attack={name} takes no --{flag}; it takes --epsilon, {allowed}.")
+    if given["step_size"] == 0:
+        raise _app.UsageError("--step_size wants a length above 0, got 0: the attack would stand still.")
+    if name == "autoattack":
+        _app.need_extra("--attack=autoattack", "art", "autoattack")
     if name == "autoattack" and _TARGETED.value:
         raise _app.UsageError("--attack=autoattack is untargeted; leave out --targeted.")
     options = {flag: given[flag] for flag in taken if given[flag] not in ("", None)}

@@ -2,15 +2,17 @@
 
 Example:
   python bin/benchmark.py
-  python bin/benchmark.py --networks=fashion_cnn --cases=inference,training --dtypes=float32 --modes=function
-  python bin/benchmark.py --reference=CNNF         (CNNF: a clone of https://github.com/yjhuangcd/CNNF; needs PyTorch)
-  python bin/benchmark.py --smoke                  (tiny networks, to see that everything runs)
+  python bin/benchmark.py --networks=fashion_cnn --cases=inference,training
+  python bin/benchmark.py --reference=CNNF     # a clone of the authors' code
+  python bin/benchmark.py --smoke              # to see that everything runs
 
 A row compares a median time with
-  floor     the convolutions and matrix products that the case cannot do without, timed alone: time / floor
+  floor     the convolutions and matrix products that the case cannot do
+            without, timed alone: time / floor
   line      for K = 10: the straight line through the smaller K: time / line
   float32   the same case in float32: how much faster half precision is
-  authors   the authors' PyTorch code on the same case, in turns with ours: how much faster ours is
+  authors   the authors' PyTorch code (https://github.com/yjhuangcd/CNNF) on the
+            same case, in turns with ours: how much faster ours is
 and says whether the target is met. Rows in MiB are the peak memory of the case in a process of its own. Read the
 ratios, not the milliseconds: machines differ and are shared. Writes benchmark.json, benchmark.txt, benchmark.png and
 benchmark.svg into --output. The short plan is meant for some ten minutes on two cores; --full takes far longer.
@@ -42,7 +44,8 @@ _FULL = flags.DEFINE_bool(
 )
 _SMOKE = flags.DEFINE_bool("smoke", False, "Tiny networks instead: to see that everything runs.")
 _REFERENCE = flags.DEFINE_string("reference", None, "Folder of the authors' code, to time it in turns with ours.")
-_OUTPUT = flags.DEFINE_string("output", "runs/benchmark", "Folder of the report.")
+_OUTPUT = _app.define_output("Folder of the report.", default="runs/benchmark")
+_app.limit_iterations("iterations")
 
 
 def main() -> None:

@@ -2,8 +2,10 @@
 
 Example:
   python bin/convert.py --keras=my_cnn.keras --output=runs/mine/cnnf.keras
-  python bin/convert.py --keras=ResNet50 --output=runs/resnet50/cnnf.keras --start=conv3_block4_out
-  python bin/convert.py --keras=EfficientNetB0 --num_classes=10 --image_size=96 --output=runs/b0/cnnf.keras
+  python bin/convert.py --keras=ResNet50 --start=conv3_block4_out \\
+      --output=runs/resnet50/cnnf.keras
+  python bin/convert.py --keras=EfficientNetB0 --num_classes=10 \\
+      --image_size=96 --output=runs/b0/cnnf.keras
 
 The layers go up as they are and come down transposed, with the weights of the file. Nothing is trained: with
 --iterations=0 the result is the original, which is checked on random images before --output appears. --model of every
@@ -13,6 +15,7 @@ converts, what to do about the rest, and what to expect.
 
 import collections
 import pathlib
+import zipfile
 from typing import Any
 
 import _app
@@ -24,7 +27,7 @@ from cnnf_tf.utils.files import atomic_path
 _KERAS: flags.FlagHolder = flags.DEFINE_string(
     "keras", None, "What to convert: a .keras file, or the name of a network in keras.applications, such as VGG16."
 )
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "The .keras file to write.")
+_OUTPUT = _app.define_output("The .keras file to write.", suffix=".keras", replaces=False)
 _START = flags.DEFINE_string(
     "start", None, "Layer whose output is h; what lies below it runs once, without feedback. Default: h is the image."
 )
@@ -52,17 +55,12 @@ _NUM_CLASSES = flags.DEFINE_integer(
     "num_classes", None, "Of a network in keras.applications: a new, untrained top for so many classes.", lower_bound=2
 )
 _SEED = _app.define_seed("random weights, and of the images of the check")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.")
+_app.limit_iterations("iterations")
 
 
 def main() -> None:
     _app.require(_KERAS, _OUTPUT)
     output = pathlib.Path(_OUTPUT.value)
-    if output.suffix != ".keras":
-        raise _app.UsageError(f"--output must end in .keras, got {_OUTPUT.value!r}.")
-    if output.exists() and not _OVERWRITE.value:
-        raise _app.UsageError(f"--output {_OUTPUT.value!r} exists; give --overwrite to replace it.")
-    _app.Output("output", output.parent)
     image_size, preprocessing = _image_size(), _preprocessing()
 
     _app.start_tensorflow()
@@ -145,6 +143,11 @@ def _load() -> Any:
     if not path.is_file():
         raise FileNotFoundError(
             f"--keras wants a .keras file or a network of keras.applications, no file {str(path)!r}."
+        )
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{str(path)!r} is not a readable .keras file: it is no zip archive, or one that was cut short; write or "
+            "copy it again."
         )
     try:
         model = keras.saving.load_model(path, compile=False)

@@ -1,18 +1,22 @@
 """Accuracy of CNN-F and of a plain CNN under corruptions, pass by pass, and the mean corruption error (mCE).
 
 Example:
-  python bin/corruption_robustness.py --model=runs/standard/best.keras --baseline=runs/cnn/best.keras --output=runs/mce
-  python bin/corruption_robustness.py --model=runs/standard/best.keras --baseline=runs/cnn/best.keras \
-      --corruptions=shot_noise,dotted_line --severities=3,5 --num_images=1000 --output=/tmp/mce
+  python bin/corruption_robustness.py --model=runs/standard/best.keras \\
+      --baseline=runs/cnn/best.keras --output=runs/mce
+  python bin/corruption_robustness.py --model=runs/standard/best.keras \\
+      --baseline=runs/cnn/best.keras --output=/tmp/mce --num_images=1000 \\
+      --corruptions=shot_noise,dotted_line --severities=3,5
 
 The corruptions are brightness, contrast, dotted_line, gaussian_blur, gaussian_noise, impulse_noise, occlusion and
 shot_noise. mCE is the error of --model in % of that of --baseline, summed over severities and averaged over
 corruptions; the relative mCE compares what corruption adds to the error on clean images (Hendrycks and Dietterich
 2019). The baseline runs with the iterations it was saved with (0 for a plain CNN) and counts with its last pass.
 Prints the table in Markdown and writes into --output
-  results.json                        settings, models, every cell, mCE of every pass for both readouts
-  corruption_robustness.csv           a row for each model, corruption, severity, readout and pass
-  corruption_robustness.png, .svg     accuracy against severity, in the readout of --model
+  results.json                settings, models, every cell, mCE of every pass
+  corruption_robustness.csv   a row for each model, corruption, severity,
+                              readout and pass
+  corruption_robustness.png   accuracy against severity, in the readout of
+                              --model; the same as .svg
 A killed run goes on after its last finished cell (corruption, severity and model) when the same command is given
 again. Equal commands write equal files.
 """
@@ -43,7 +47,7 @@ _DATASET, _SPLIT = _app.define_data(
     "Split to corrupt and score; slices such as test[:1000] are allowed.", batch_size=250
 )
 _SEED = _app.define_seed("the corruptions")
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the record, the table and the figure.")
+_OUTPUT = _app.define_output("Folder of the record, the table and the figure.")
 
 _ROLES = ("model", "baseline")
 _FIELDS = ("model", "corruption", "severity", "readout", "pass", "num_images", "correct", "accuracy")
@@ -61,9 +65,9 @@ def main() -> None:
         corruptions, severities = lib.check_grid(_CORRUPTIONS.value or tuple(cnnf_tf.data.CORRUPTIONS), severities)
     except ValueError as error:
         raise _app.UsageError(f"--{error}") from error
-    models = {"model": cnnf_tf.load_model(_MODEL.value), "baseline": cnnf_tf.load_model(_BASELINE.value)}
-    _check_models(models)
-    dataset = _load(models["model"])
+    model = cnnf_tf.load_model(_MODEL.value)
+    models = {"model": model, "baseline": _app.load_other_model(model, "baseline")}
+    dataset = _app.load_data_for(model, limit=_NUM_IMAGES.value or None)
     iterations = {"model": _app.iterations_of(models["model"]), "baseline": models["baseline"].iterations}
     config = {"corruptions": corruptions, "severities": severities, "seed": _SEED.value, "iterations": iterations}
     record = _open_record(models, config)
@@ -87,29 +91,6 @@ def main() -> None:
         options = {"iterations": iterations[role], "seed": _SEED.value, "known": known}
         results[role] = lib.evaluate_corruptions(models[role], dataset, corruptions, severities, **options)
     _report(record, results, models["model"].readout)
-
-
-def _check_models(models: Mapping[str, Any]) -> None:
-    """Refuses a baseline that cannot see the images or know the classes of the model."""
-    for what, attribute in (("images of the shape", "image_shape"), ("number of classes", "num_classes")):
-        wanted, found = (getattr(models[role], attribute) for role in _ROLES)
-        if found != wanted:
-            raise _app.UsageError(
-                f"--baseline wants the {what} that --model has, {wanted}; {_BASELINE.value!r} has {found}."
-            )
-
-
-def _load(model: Any) -> Any:
-    """The images as batches, if they fit the model."""
-    dataset = _app.load_data(limit=_NUM_IMAGES.value or None)
-    shape = tuple(dataset.element_spec[0].shape[1:])
-    classes = _app.data_info().num_classes
-    if not model.accepts(shape) or classes > model.num_classes:
-        raise _app.UsageError(
-            f"--dataset wants images {model.image_shape} of at most {model.num_classes} classes, as --model takes "
-            f"them; {_DATASET.value!r} has images {shape} of {classes} classes."
-        )
-    return dataset
 
 
 def _open_record(models: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:

@@ -2,13 +2,14 @@
 
 Example:
   python bin/demo.py
-  python bin/demo.py --output=/tmp/demo --attacked_images=500 --num_images=2000 --steps=200
-  python bin/demo.py --models=standard=runs/standard/best.keras,standard_cnn=runs/cnn/best.keras
+  python bin/demo.py --output=/tmp/demo --attacked_images=500 --steps=200
+  python bin/demo.py --models=standard=my.keras,standard_cnn=my_cnn.keras
 
 Repairs images with shot noise, Gaussian noise and a dotted line; attacks CNN-F and the plain CNN, both trained clean
 and both trained adversarially, by PGD-40 through the first pass and through the whole loop; scores every pass; and
 fine-tunes a network for some steps, so that training is seen to work. Writes into --output
-  index.html      all of it on one page, pictures included: a browser opens it, also on a phone, without a network
+  index.html      all of it on one page, pictures included: a browser opens it,
+                  also on a phone, without a network
   demo.json       the numbers
   *.png           pictures and charts
 Models have five roles: restore (its h is the image), standard, standard_cnn, adversarial, adversarial_cnn. Without
@@ -36,7 +37,7 @@ _MOST_ITERATIONS = 5  # passes to score
 _TRAINING_IMAGES = 10_000
 _TRAINING_BATCH = 64
 
-_OUTPUT = flags.DEFINE_string("output", "runs/demo", "Folder for the page, its pictures and the numbers.")
+_OUTPUT = _app.define_output("Folder for the page, its pictures and the numbers.", default="runs/demo")
 _NUM_IMAGES = flags.DEFINE_integer(
     "num_images", 500, "Repair, and score every pass, on the first so many images.", lower_bound=2
 )
@@ -72,8 +73,8 @@ def main() -> None:
 
     keras.utils.set_random_seed(_SEED.value)
     models = _load_models(names)
-    _app.Output("output", output)  # refuses a folder that cannot be written, before any work
     images = _app.load_data(batch_size=50, limit=_NUM_IMAGES.value)
+    _app.load_data(_TRAIN_SPLIT.value, limit=1)  # found now, not after minutes
     found = demo.Demo(
         models=names,
         dataset=_DATASET.value,
@@ -124,12 +125,7 @@ def _load_models(names: dict[str, str]) -> dict[str, Any]:
                 models[role] = load_model(name)
             except (OSError, ValueError) as error:
                 raise ValueError(f"no model for {role}: {error} Give another with --models={role}=...") from error
-            wanted, came = (facts.image_shape, facts.num_classes), (models[role].image_shape, models[role].num_classes)
-            if wanted != came:
-                raise ValueError(
-                    f"the model for {role}, {name!r}, takes images {came[0]} of {came[1]} classes, but those of "
-                    f"{_DATASET.value!r} are {wanted[0]} of {wanted[1]}; give other --models, or another --dataset."
-                )
+            _app.check_data(models[role], "dataset", _DATASET.value, facts, flag_of_model=f"models={role}")
             advance(1)
     restoration.check_model(models["restore"])
     restoration.check_size(models["restore"].image_shape)

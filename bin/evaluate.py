@@ -1,9 +1,11 @@
 """Scores a trained model after every pass of its loop, and draws its reconstructions.
 
 Example:
-  python bin/evaluate.py --model=runs/standard/best.keras --output=runs/standard/evaluation
-  python bin/evaluate.py --model=runs/standard/best.keras --iterations=10 --num_images=1000 --self_consistency
-  python bin/evaluate.py --model=runs/standard/best.keras --robustness=0.05 --surrogate=runs/standard_cnn/best.keras
+  python bin/evaluate.py --model=runs/standard/best.keras --output=runs/scores
+  python bin/evaluate.py --model=runs/standard/best.keras --iterations=10 \\
+      --num_images=1000 --self_consistency
+  python bin/evaluate.py --model=runs/standard/best.keras --robustness=0.05 \\
+      --surrogate=runs/cnn/best.keras
 
 Prints a table (accuracy after pass 0, which is the plain CNN, 1, ..., K', for the readouts "last" and "average") and
 writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions.png into --output. With
@@ -27,7 +29,7 @@ _MODEL = _app.define_model()
 _DATASET, _SPLIT = _app.define_data("Split to score on; slices such as test[:1000] are allowed.", batch_size=256)
 _app.define_iterations()
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "Score only the first so many images; 0: all.", lower_bound=0)
-_NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", lower_bound=0)
+_NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", 0, 64)
 _SELF_CONSISTENCY = flags.DEFINE_bool(
     "self_consistency", False, "Also report what each iteration changes: label, latents, features. Needs K' >= 1."
 )
@@ -51,25 +53,27 @@ _AUTOATTACK = flags.DEFINE_bool(
     "With --robustness: also run AutoAttack on the first --spsa_images; pip install '.[autoattack]'.",
 )
 _SEED = _app.define_seed("the attacks")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: beside --model, or runs/NAME.")
+_OUTPUT = _app.define_output("Folder for the files; default: beside --model, or runs/NAME.")
 
 
 def main() -> None:
     _app.require(_MODEL)
+    output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value))
+    epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
+    if epsilon is not None and _AUTOATTACK.value:
+        _app.need_extra("--autoattack", "art", "autoattack")
 
     _app.start_tensorflow()
     evaluation = cnnf_tf.evaluation
-    epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
     model = cnnf_tf.load_model(_MODEL.value)
-    surrogate = cnnf_tf.load_model(_SURROGATE.value) if _SURROGATE.value else None
+    surrogate = _app.load_other_model(model, "surrogate")
     iterations = _app.iterations_of(model)
     if _SELF_CONSISTENCY.value and iterations == 0:
         raise _app.UsageError(
             f"--self_consistency wants at least 1 feedback pass, got 0 (the model was saved with K = "
             f"{model.iterations}); give --iterations=1 or more, or leave out --self_consistency."
         )
-    dataset = _app.load_data(limit=_NUM_IMAGES.value or None)
-    output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value))
+    dataset = _app.load_data_for(model, gradients=epsilon is not None, limit=_NUM_IMAGES.value or None)
     with tqdm(desc="evaluating", unit=" images") as bar:
         result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
     eta = cnnf_tf.models.step_sizes.eta_text(model.reported_eta())

@@ -1,8 +1,9 @@
 """Writes a trained model as a numbered version for TensorFlow Serving, and checks that it computes the same.
 
 Example:
-  python bin/export.py --model=runs/standard/best.keras --output=/srv/models/cnnf
-  python bin/export.py --model=runs/standard/best.keras --output=/srv/models/cnnf --iterations=5 --tolerance=0.2
+  python bin/export.py --model=runs/standard/best.keras --output=/srv/cnnf
+  python bin/export.py --model=runs/standard/best.keras --output=/srv/cnnf \\
+      --iterations=5 --tolerance=0.2
 
 Writes --output/1 (then 2, 3, ...), a SavedModel with the signatures serving_default, serving_uint8, classify,
 classify_uint8, reconstruct and trajectory, class names and warm-up requests; and, where they do not exist yet,
@@ -19,7 +20,7 @@ from absl import flags
 import cnnf_tf
 
 _MODEL = _app.define_model()
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the versions.")
+_OUTPUT = _app.define_output("Folder of the versions.")
 _NAME = flags.DEFINE_string("name", "", "The model's name in requests; default: the last part of --output.")
 _VERSION = flags.DEFINE_integer("version", 0, "Number of the version; 0: the highest plus one.", lower_bound=0)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --version if it exists.")
@@ -33,6 +34,7 @@ _MAX_ITERATIONS = flags.DEFINE_integer(
     "Most feedback passes a request may ask for; trajectory runs so many. 0: 10, or --iterations if that is more.",
     lower_bound=0,
 )
+_app.limit_iterations("max_iterations")
 _CHUNK_SIZE = flags.DEFINE_integer(
     "chunk_size", 128, "Images in work at once; what more a request holds is done in turn.", lower_bound=1
 )
@@ -62,7 +64,7 @@ def main() -> None:
         )
     except ValueError as error:
         raise _app.UsageError(str(error)) from error
-    dataset = _app.load_data(limit=_NUM_IMAGES.value)
+    dataset = _app.load_data_for(model, labelled=not _CLASS_NAMES.value, limit=_NUM_IMAGES.value)
     exported = cnnf_tf.serving.export_model(
         model,
         _OUTPUT.value,

@@ -1,8 +1,10 @@
 """Compares generative and discriminative classifiers on m = 10 ... 10,000 training images (Ng & Jordan 2002).
 
 Example:
-  python bin/generative_vs_discriminative.py --config=configs/generative_vs_discriminative.py --output=runs/gvd
-  python bin/generative_vs_discriminative.py --config=configs/generative_vs_discriminative.py:smoke --output=/tmp/gvd
+  python bin/generative_vs_discriminative.py --output=runs/gvd \\
+      --config=configs/generative_vs_discriminative.py
+  python bin/generative_vs_discriminative.py --output=/tmp/gvd \\
+      --config=configs/generative_vs_discriminative.py:smoke
 
 Trains Gaussian naive Bayes (variances shared by the classes, and one for each class), logistic regression, the CNN and
 CNN-F on the same nested subsets, scores all on the same test images, prints a table of test errors (mean +- standard
@@ -18,13 +20,12 @@ from collections.abc import Callable
 from typing import Any
 
 import _app
-from absl import flags
 from ml_collections import ConfigDict
 
 import cnnf_tf
 
-_CONFIG = _app.define_config()
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the study: its record, table and figure.")
+_CONFIG = _app.define_config("configs/generative_vs_discriminative.py", "study.methods", "model", "data", "train")
+_OUTPUT = _app.define_output("Folder of the study: its record, table and figure.")
 _DATA_DIR = _app.define_data_dir()
 
 NAMES = {
@@ -114,6 +115,8 @@ def _network(
     import keras
     import tensorflow as tf
 
+    from cnnf_tf.models.memory import check_memory
+
     training = cnnf_tf.training
     options = ConfigDict(config.to_dict())
     if method == "cnn":
@@ -123,6 +126,7 @@ def _network(
     keras.utils.clear_session()  # or else the models of all cells stay in memory
     keras.utils.set_random_seed(seed)
     model = training.build_model(options, facts.image_shape, facts.num_classes)
+    check_memory(model, batch_size, iterations=model.iterations, gradients=True)
     clip_norm = config.train.optimizer.clip_norm or None
     model.compile(optimizer=training.build_optimizer(config.train.optimizer, steps, global_clipnorm=clip_norm))
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(labels), seed=seed).repeat()
@@ -138,13 +142,14 @@ def _network(
 
 
 def _check(config: ConfigDict) -> None:
-    if "study" not in config:
-        raise _app.UsageError("--config has no `study` in it; configs/generative_vs_discriminative.py shows one.")
     unknown = [method for method in config.study.methods if method not in NAMES]
     if unknown:
         raise _app.UsageError(f"config.study.methods: wanted some of {list(NAMES)}, got {unknown}.")
     if not config.study.seeds or not config.study.methods:
         raise _app.UsageError("config.study.methods and config.study.seeds must not be empty.")
+    for name, count in {"data.batch_size": config.data.batch_size, "study.min_steps": config.study.min_steps}.items():
+        if count < 1:
+            raise _app.UsageError(f"config.{name} must be at least 1, got {count}.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Turns a state dict of the authors' PyTorch code (a .pt file) into a .keras model of ours.
 
 Example:
-  python bin/import_reference.py --input=CNNF_1_fmnist.pt --output=cnnf_1_fmnist.keras --ind=2 --iterations=1
-  python bin/import_reference.py --input=CNNF_2_cifar.pt --output=cnnf_2_cifar.keras --ind=5 --iterations=2
+  python bin/import_reference.py --input=CNNF_1_fmnist.pt \\
+      --output=cnnf_1_fmnist.keras --ind=2 --iterations=1
+  python bin/import_reference.py --input=CNNF_2_cifar.pt \\
+      --output=cnnf_2_cifar.keras --ind=5 --iterations=2
 
 The network (Fashion-MNIST CNN or WideResNet-d-k) and its sizes are read off the file; --ind and --iterations are not in
 it and must be given. Needs PyTorch: pip install 'cnnf_tf[torch]'.
@@ -16,25 +18,22 @@ from absl import flags
 from cnnf_tf.utils.files import atomic_path
 
 _INPUT: flags.FlagHolder = flags.DEFINE_string("input", None, "The .pt file, a state dict.")
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "The .keras file to write.")
+_OUTPUT = _app.define_output("The .keras file to write.", suffix=".keras", replaces=False)
 _IND: flags.FlagHolder = flags.DEFINE_integer(
     "ind",
     None,
-    "Blocks left out of the loop: 0 to 2 (Fashion-MNIST), 0 to (depth - 4) / 6 (WideResNet).",
+    "The authors' name of encoder_blocks, blocks left out of the loop: 0 to 2 (Fashion-MNIST), 0 to (depth - 4) / 6 "
+    "(WideResNet).",
     lower_bound=0,
 )
 _ITERATIONS: flags.FlagHolder = flags.DEFINE_integer("iterations", None, "K, feedback passes.", lower_bound=0)
 _ETA = flags.DEFINE_float("eta", 0.1, "Step size of the loop.", lower_bound=0.0, upper_bound=1.0)
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace --output if it exists.")
+_app.limit_iterations("iterations")
 
 
 def main() -> None:
     _app.require(_INPUT, _OUTPUT, _IND, _ITERATIONS)
     output = pathlib.Path(_OUTPUT.value)
-    if output.suffix != ".keras":
-        raise _app.UsageError(f"--output must end in .keras, got {_OUTPUT.value!r}.")
-    if output.exists() and not _OVERWRITE.value:
-        raise _app.UsageError(f"--output {_OUTPUT.value!r} exists; give --overwrite to replace it.")
 
     _app.start_tensorflow()
     from cnnf_tf.zoo import reference

@@ -1,13 +1,17 @@
 """Can a trained CNN-F tell images of its own kind from others? AUROC of log p(h, y, z) and of the usual baseline.
 
 Example:
-  python bin/out_of_distribution.py --model=runs/standard/best.keras --ood_dataset=digits
-  python bin/out_of_distribution.py --model=runs/standard/best.keras --ood_dataset=uniform_noise --num_images=500
+  python bin/out_of_distribution.py --model=runs/standard/best.keras \\
+      --ood_dataset=digits
+  python bin/out_of_distribution.py --model=runs/standard/best.keras \\
+      --ood_dataset=uniform_noise --num_images=500
 
 The other images are one of
-  digits           scikit-learn's handwritten digits (8x8, enlarged to the size of the model's images)
+  digits           scikit-learn's handwritten digits (8x8, enlarged to the size
+                   of the model's images)
   uniform_noise    independent uniform pixels
-  any name that cnnf_tf.data.load takes, resized, and turned grey (mean of the channels) where the model is grey
+  any name that cnnf_tf.data.load takes, resized, and turned grey (mean of the
+  channels) where the model is grey
 sigma of the generative model is fitted to --fit_split by maximum likelihood, in closed form. Prints a table; with
 --output it writes NAME.json, NAME.png (histogram and ROC curves) and NAME.txt there, NAME being --name.
 """
@@ -34,7 +38,7 @@ _OOD_SPLIT = flags.DEFINE_string("ood_split", "test", "Split of --ood_dataset; n
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "The first so many images of each kind.", lower_bound=1)
 _app.define_iterations()
 _SEED = _app.define_seed("uniform_noise")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder for the files; default: none are written.")
+_OUTPUT = _app.define_output("Folder for the files; default: none are written.")
 _NAME = flags.DEFINE_string("name", "", "Stem of the files; default: --ood_dataset.")
 _NOTE = flags.DEFINE_string("note", "", "Free text for the JSON, for example the command that trained the model.")
 _OOD_DATA_DIR = flags.DEFINE_string("ood_data_dir", None, "The same for --ood_dataset; default: --data_dir.")
@@ -42,6 +46,8 @@ _OOD_DATA_DIR = flags.DEFINE_string("ood_data_dir", None, "The same for --ood_da
 
 def main() -> None:
     _app.require(_MODEL, _OOD_DATASET)
+    if _NAME.value in (".", "..") or not re.fullmatch(r"[^/\\:]{0,200}", _NAME.value):
+        raise _app.UsageError(f"--name wants the name of a file, without folder and ending, got {_NAME.value!r}.")
 
     _app.start_tensorflow()
     import tensorflow as tf
@@ -52,12 +58,13 @@ def main() -> None:
     model = cnnf_tf.load_model(_MODEL.value)
     iterations = _app.iterations_of(model)
     output = _app.Output("output", _OUTPUT.value) if _OUTPUT.value else None
+    own_images = _app.load_data_for(model, limit=_NUM_IMAGES.value)
     others = tf.data.Dataset.from_tensor_slices(_other_images(model.image_shape)).batch(flags.FLAGS.batch_size)
     scale = ood.fit_scale(model, _app.load_data(_FIT_SPLIT.value), iterations=iterations)
     generative, notes = sampling.generative_model(model, scale=scale)
     for reason in notes:
         print(f"Note: {reason}; the CNN is only approximately the inference of its generative model.")
-    own = ood.image_scores(model, generative, _app.load_data(limit=_NUM_IMAGES.value), iterations=iterations)
+    own = ood.image_scores(model, generative, own_images, iterations=iterations)
     other = ood.image_scores(model, generative, others, iterations=iterations)
     found = {name: ood.separation(own[name], other[name]) for name in own}
 

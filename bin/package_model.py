@@ -1,17 +1,19 @@
 """Packages a trained model: weights in float16 and a card go into cnnf_tf/zoo/weights/, a page into docs/models/.
 
 Example:
-  python bin/package_model.py --run=runs/standard --name=fashion_mnist_standard --limits="Not robust to attacks."
-  python bin/package_model.py --run=runs/restore --name=fashion_mnist_restore --restoration
-  python bin/package_model.py --run=runs/fast --name=fashion_mnist_adversarial --robustness=0.1 --overwrite
-  python bin/package_model.py --pages_only        (writes the pages of all cards anew, without measuring)
+  python bin/package_model.py --run=runs/standard --name=my_model \\
+      --limits="Not robust to attacks."
+  python bin/package_model.py --run=runs/restore --name=my_model --restoration
+  python bin/package_model.py --run=runs/fast --name=my_model --robustness=0.1 \\
+      --overwrite
+  python bin/package_model.py --pages_only     # writes the pages of all cards
 
 --run is a workdir of bin/train.py. The card says how the model was trained and what it scores: accuracy of every pass
 on the test split, with --robustness=EPSILON under PGD-40 (first pass and full unroll, the first 500 images), with
 --restoration PSNR and SSIM for the corruptions of the talk at severity 3. All of it is measured on the float16 weights,
 as a user will load them:
 
-  cnnf_tf.load_pretrained("NAME")      or      --model=pretrained:NAME      in every binary
+  cnnf_tf.load_pretrained("NAME")    or    --model=pretrained:NAME
 """
 
 import pathlib
@@ -38,8 +40,8 @@ _SEED = _app.define_seed("attacks and corruptions")
 _COMMAND = flags.DEFINE_string("command", None, "The command of the run, where the run has no run.json.")
 _COMMIT = flags.DEFINE_string("commit", None, "The commit it was trained with, where the run has no run.json.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the model --name if there is one.")
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of weights and cards; default: cnnf_tf/zoo/weights.")
-_CARDS = flags.DEFINE_string("cards", None, "Folder of the pages; default: docs/models.")
+_OUTPUT = _app.define_output("Folder of weights and cards; default: cnnf_tf/zoo/weights.")
+_CARDS = _app.define_output("Folder of the pages; default: docs/models.", name="cards")
 _PAGES_ONLY = flags.DEFINE_bool("pages_only", False, "Only write the pages of all cards in --output.")
 _DATA_DIR = _app.define_data_dir()
 
@@ -49,8 +51,8 @@ def main() -> None:
         _app.require(_RUN, _NAME)
         _check_name()
     epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
-    output = pathlib.Path(_OUTPUT.value or _app.PRETRAINED)
-    pages = pathlib.Path(_CARDS.value or _app.ROOT / "docs" / "models")
+    output = _app.Output("output", _OUTPUT.value or _app.PRETRAINED).folder
+    pages = _app.Output("cards", _CARDS.value or _app.ROOT / "docs" / "models").folder
     written = [output / f"{_NAME.value}{suffix}" for suffix in (".npz", ".json")]
     if not _PAGES_ONLY.value and written[1].exists() and not _OVERWRITE.value:
         raise _app.UsageError(f"there is a model --name={_NAME.value} in {output}; give --overwrite to replace it.")
@@ -94,6 +96,7 @@ def _package(folder: pathlib.Path, epsilon: float | None) -> None:
     if _RESTORATION.value:
         check_model(model)
     facts = cnnf_tf.data.info(config["data"]["name"], data_dir=_DATA_DIR.value)
+    _app.check_data(model, "run", facts.name, facts)
     dataset = cnnf_tf.data.load(facts.name, _SPLIT.value, data_dir=_DATA_DIR.value)
     card = model_card.make_card(
         name,

@@ -1,9 +1,10 @@
 """Labels image files with a model in TensorFlow Serving, over gRPC or REST, or with an exported model in process.
 
 Example:
-  python bin/predict.py --server=localhost:8500 --name=cnnf --images=shirt.png,folder_of_images
-  python bin/predict.py --rest=http://localhost:8501 --name=cnnf --images=shirt.png --max_iterations=5 --tolerance=0.2
-  python bin/predict.py --saved_model=/srv/models/cnnf --images=folder_of_images --json
+  python bin/predict.py --server=localhost:8500 --name=cnnf --images=a.png,dir
+  python bin/predict.py --rest=http://localhost:8501 --name=cnnf \\
+      --images=shirt.png --max_iterations=5 --tolerance=0.2
+  python bin/predict.py --saved_model=/srv/models/cnnf --images=folder --json
 
 Prints a row for each image: label, probability, iterations used. With --json it prints a JSON object on a line of its
 own for each image, as soon as it is there: file, label, class_name, probability, iterations_used, label_changed,
@@ -35,6 +36,7 @@ _MODEL_VERSION = flags.DEFINE_integer("model_version", 0, "Version on the server
 _MAX_ITERATIONS = flags.DEFINE_integer(
     "max_iterations", -1, "Most feedback passes; -1: what the model was exported with.", lower_bound=-1
 )
+_app.limit_iterations("max_iterations")
 _TOLERANCE = flags.DEFINE_float(
     "tolerance", 0.0, "An image stops once it moves less than this; 0: never early. Needs --max_iterations.", 0.0
 )

@@ -1,9 +1,10 @@
 """Makes a data set ready to load, without the network where its files are on this machine.
 
-    python bin/prepare_data.py                         # Fashion-MNIST, from Debian's package dataset-fashion-mnist
-    python bin/prepare_data.py --apt                   # ... installing that package first, as root
-    python bin/prepare_data.py --dataset=mnist --idx_dir=FOLDER
-    python bin/prepare_data.py --dataset=cifar10 --download
+Example:
+  python bin/prepare_data.py         # Fashion-MNIST, from a package of Debian's
+  python bin/prepare_data.py --apt   # installs that package first, as root
+  python bin/prepare_data.py --dataset=mnist --idx_dir=FOLDER
+  python bin/prepare_data.py --dataset=cifar10 --download
 
 Run again, it only says that the data set is there. It may be killed at any time.
 """

@@ -31,6 +31,8 @@ def main() -> int:
     folder = pathlib.Path(_RESULTS.value)
     if not folder.is_dir():
         raise _app.UsageError(f"--results wants a folder of result files such as docs/results, got {_RESULTS.value!r}.")
+    if not _PAGES.value:
+        raise _app.UsageError("--pages wants .md files that exist, got nothing.")
     problems = []
     for pattern in _PAGES.value:
         names = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))

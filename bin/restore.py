@@ -1,16 +1,20 @@
 """Restores corrupted images by feedback and scores the result: PSNR and SSIM after some iterations, with pictures.
 
 Example:
-  python bin/restore.py --model=runs/restore/last.keras --corruption=shot_noise,gaussian_noise,dotted_line
-  python bin/restore.py --model=runs/restore/last.keras --corruption=dotted_line --severity=5 --denoiser_epochs=5
-  python bin/restore.py --model=pretrained:fashion_mnist_restore --images=photo.png,scans/ --fit --corruption=none
+  python bin/restore.py --model=runs/restore/last.keras --corruption=shot_noise
+  python bin/restore.py --model=runs/restore/last.keras --severity=5 \\
+      --corruption=dotted_line --denoiser_epochs=5
+  python bin/restore.py --model=pretrained:fashion_mnist_restore \\
+      --images=photo.png,scans/ --fit --corruption=none
 
 The first two corrupt the images of --dataset, the third restores images of your own as they are (give a corruption
 and they are corrupted first). Corruptions: brightness, contrast, dotted_line, gaussian_blur, gaussian_noise,
 impulse_noise, occlusion, shot_noise. Writes into --output
-  NAME.png           for each corruption, from top to bottom: corrupted, median filter, restored, ground truth
+  NAME.png           for each corruption, from top to bottom: corrupted, median
+                     filter, restored, ground truth
   all.png            all corruptions side by side, where there are several
-  restoration.txt    PSNR and SSIM before and after, and of the other restorers; the same in restoration.json
+  restoration.txt    PSNR and SSIM before and after, and of the other restorers;
+                     the same in restoration.json
   restored/*.png     your own images, restored, for each of --iterations
 The model must reconstruct the image itself (encoder_blocks = 0).
 """
@@ -56,9 +60,8 @@ _DENOISER_EPOCHS = flags.DEFINE_integer(
 _DENOISER_SPLIT = flags.DEFINE_string("denoiser_split", "train", "Split of --dataset that it is trained on.")
 _DATASET, _SPLIT = _app.define_data("Split to corrupt and restore.", batch_size=256)
 _SEED = _app.define_seed("the corruptions")
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder for the files; default: `restoration` beside --model, or in runs/NAME."
-)
+_OUTPUT = _app.define_output("Folder for the files; default: `restoration` beside --model, or in runs/NAME.")
+_app.limit_iterations("iterations")
 
 _SHOWN = {"reconstruction": "g(0) of an iteration", "features": "h after an iteration"}
 _SHOWN_TOGETHER = 3  # images of each corruption in all.png
@@ -67,6 +70,7 @@ _SHOWN_TOGETHER = 3  # images of each corruption in all.png
 def main() -> None:
     _app.require(_MODEL)
     iterations = _iterations()
+    output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value) / "restoration")
     if not _CORRUPTION.value:
         raise _app.UsageError("--corruption wants at least one name, or `none` for --images as they are; got nothing.")
     if "none" in _CORRUPTION.value and not _IMAGES.value:
@@ -93,12 +97,13 @@ def main() -> None:
         dataset = tf.data.Dataset.from_tensor_slices((images, tf.zeros(len(files), tf.int32)))
         dataset = dataset.batch(flags.FLAGS.batch_size)
     else:
-        dataset = _app.load_data(limit=_SCORE_IMAGES.value or None)
+        dataset = _app.load_data_for(model, labelled=False, limit=_SCORE_IMAGES.value or None)
     shown = next(iter(dataset.unbatch().batch(_NUM_IMAGES.value)))[0]
     quality.restore(model, shown, iterations=iterations)  # images that do not fit are found before any training
     if _DENOISER_EPOCHS.value:
-        _check_denoiser_data(model)
-    output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value) / "restoration")
+        if files:
+            _app.check_data(model, "dataset", _DATASET.value, _app.data_info(), labelled=False)
+        _app.load_data(_DENOISER_SPLIT.value, limit=1)
 
     tables: list[str] = []
     scores: dict[str, Any] = {}
@@ -147,15 +152,6 @@ def _iterations() -> tuple[int, ...]:
     if not steps or steps[0] < 1 or list(steps) != sorted(set(steps)):
         raise _app.UsageError(f"--iterations wants {wanted}; got {','.join(_ITERATIONS.value)!r}.")
     return steps
-
-
-def _check_denoiser_data(model: Any) -> None:
-    shape = tuple(_app.load_data(_DENOISER_SPLIT.value).element_spec[0].shape[1:])
-    if not model.accepts(shape):
-        raise _app.UsageError(
-            f"--denoiser_epochs trains on images of --dataset: they must have the model's shape {model.image_shape}, "
-            f"but those of {_DATASET.value!r} have {shape}."
-        )
 
 
 def _baselines(model: Any, corruption: str) -> dict[str, Any]:

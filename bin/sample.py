@@ -1,15 +1,19 @@
 """Draws what the generative model of a trained CNN-F has learnt: class templates, samples, latents.
 
 Example:
-  python bin/sample.py --model=runs/standard/best.keras --output=runs/standard/samples
-  python bin/sample.py --model=runs/standard/best.keras --output=/tmp/bags --label=8 --num_samples=12 --seed=1
+  python bin/sample.py --model=runs/standard/best.keras --output=runs/samples
+  python bin/sample.py --model=runs/standard/best.keras --output=/tmp/bags \\
+      --label=8 --num_samples=12 --seed=1
 
 Writes into --output
-  templates.png   g(0 | y) of each class: all latents 1, latents at their means, average over drawn latents, and for
-                  comparison g(0; y, z) with z inferred from images of the class, and the mean image of the class
+  templates.png   g(0 | y) of each class: all latents 1, latents at their means,
+                  average over drawn latents, and for comparison g(0; y, z) with
+                  z inferred from images of the class, and their mean image
   samples.png     for each class, g(0; y, z) of latents z drawn top down
-  latents.png     for a few images, latents inferred from the image beside latents drawn for the same label
-  samples.json    model, seed and settings; for each layer, how far its latents are from fair coins
+  latents.png     for a few images, latents inferred from the image beside
+                  latents drawn for the same label
+  samples.json    model, seed and settings; for each layer, how far its latents
+                  are from fair coins
 Equal seeds give equal files. The model must reconstruct the image itself (encoder_blocks = 0).
 """
 
@@ -21,7 +25,7 @@ from absl import flags
 import cnnf_tf
 
 _MODEL = _app.define_model()
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder for the files.")
+_OUTPUT = _app.define_output("Folder for the files.")
 _LABEL = flags.DEFINE_integer("label", -1, "Class id to draw; -1: all classes.", lower_bound=-1)
 _NUM_SAMPLES = flags.DEFINE_integer("num_samples", 8, "Samples in the picture, for each class.", 1, 64)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 5, "Images in latents.png.", 1, 64)
@@ -54,12 +58,14 @@ _LATENTS_CAPTION = (
 
 def main() -> None:
     _app.require(_MODEL, _OUTPUT)
+    output = _app.Output("output", _OUTPUT.value)
 
     _app.start_tensorflow()
     import numpy as np
     import tensorflow as tf
 
     from cnnf_tf.evaluation import sampling
+    from cnnf_tf.models.memory import check_memory
 
     # Equal seeds give equal files: sums split over threads differ in their last bits, and these can flip latents.
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -69,7 +75,8 @@ def main() -> None:
         raise _app.UsageError(
             f"--label must be a class id of the model, 0 to {model.num_classes - 1}, or -1, got {_LABEL.value}."
         )
-    output = _app.Output("output", _OUTPUT.value)
+    dataset = _app.load_data_for(model, limit=_NUM_IMAGES.value, batch_size=_NUM_AVERAGED.value).unbatch()
+    check_memory(model, _NUM_AVERAGED.value, iterations=0, gradients=False)
     generative, notes = sampling.generative_model(model)
     site = sampling.latent_site(generative, _LAYER.value or None)
     classes = list(range(model.num_classes)) if _LABEL.value < 0 else [_LABEL.value]
@@ -78,7 +85,6 @@ def main() -> None:
         print(f"Note: {reason}; the CNN is only approximately the inference of its generative model.")
 
     known = _app.data_info().class_names
-    dataset = _app.load_data(limit=_NUM_IMAGES.value)
     images, labels = (np.stack(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
     names = [known[y] if y < len(known) else f"class {y}" for y in range(model.num_classes)]
 

@@ -1,9 +1,9 @@
 """Screens training recipes on Fashion-MNIST: many short runs in JAX on one accelerator, and one table.
 
 Example:
-  KERAS_BACKEND=jax python bin/screening.py --data=/data/fashion_mnist_idx --output=docs/results/screening
-  KERAS_BACKEND=jax python bin/screening.py --data=... --output=... --recipes=cnn,k1 --epochs=4
-  KERAS_BACKEND=jax python bin/screening.py --data=... --output=... --table
+  python bin/screening.py --data=/data/fashion_mnist_idx --output=runs/screening
+  python bin/screening.py --data=... --output=... --recipes=cnn,k1 --epochs=4
+  python bin/screening.py --output=... --table
 
 --data is the folder of the four IDX files, packed by gzip as they come or by xz. Each recipe (see
 cnnf_tf/experiments/screening/recipes.py) ends as --output/NAME.json, written at once; what is there already is skipped,
@@ -11,19 +11,18 @@ so the same command goes on after a kill. Start it several times to work on seve
 other has begun. --table writes --output/README.md. Needs JAX and Keras, and no TensorFlow.
 """
 
-import fcntl
+import contextlib
 import os
 from typing import Any
 
-os.environ["KERAS_BACKEND"] = "jax"
+import _app
+from absl import flags
 
-import _app  # noqa: E402
-from absl import flags  # noqa: E402
-
-from cnnf_tf.utils.files import atomic_path  # noqa: E402
+from cnnf_tf.utils.backend import choose_backend
+from cnnf_tf.utils.files import atomic_path, locked
 
 _DATA: flags.FlagHolder = flags.DEFINE_string("data", None, "Folder of the IDX files.")
-_OUTPUT: flags.FlagHolder = flags.DEFINE_string("output", None, "Folder of the results.")
+_OUTPUT = _app.define_output("Folder of the results.")
 _RECIPES = flags.DEFINE_list("recipes", [], "Names, by comma; all recipes by default.")
 _TABLE = flags.DEFINE_bool("table", False, "Only write the table of the results that are there.")
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Passes over the training images.", lower_bound=1)
@@ -33,7 +32,7 @@ _TEST_IMAGES = flags.DEFINE_integer("test_images", 10_000, "The first so many to
 _ATTACKED_IMAGES = flags.DEFINE_integer("attacked_images", 1000, "The first so many to attack.", lower_bound=1)
 _ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, order, noise and attacks.", lower_bound=0)
-_WEIGHTS = flags.DEFINE_string("weights", "", "Folder for the weights in float16, NAME.npz; none by default.")
+_WEIGHTS = _app.define_output("Folder for the weights in float16, NAME.npz; none by default.", name="weights")
 
 TITLE = """# Screening of training recipes
 
@@ -57,6 +56,8 @@ Made by `bin/screening.py`. Every recipe is one run with one seed, of float32 wi
 def main() -> None:
     _app.require(_OUTPUT, *([] if _TABLE.value else [_DATA]))
     output = _app.Output("output", _OUTPUT.value)
+    os.environ["KERAS_BACKEND"] = "jax"
+    choose_backend()
 
     from cnnf_tf.experiments.screening import recipes, run
 
@@ -75,9 +76,9 @@ def main() -> None:
     )
     for recipe in recipes.by_name(_RECIPES.value):
         result = output.folder / f"{recipe.name}.json"
-        with open(output.folder / f".{recipe.name}.lock", "w") as lock:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(output.folder / f".{recipe.name}.lock"))
             except BlockingIOError:
                 continue  # another process works on it
             if result.exists():

@@ -9,17 +9,13 @@ g = 0 every choice is a maximiser, and ReLU is shown).
 """
 
 import _app
-from absl import flags
 
-_OUTPUT = flags.DEFINE_string("output", "docs/figures/ada_relu_rules.png", "PNG file to write.")
+_OUTPUT = _app.define_output("PNG file to write.", default="docs/figures/ada_relu_rules.png", suffix=".png")
 
 _SIGNALS = {"g > 0": 1.0, "g = 0": 0.0, "g < 0": -1.0}
 
 
 def main() -> None:
-    if not _OUTPUT.value.endswith(".png"):
-        raise _app.UsageError(f"--output wants a .png file, got {_OUTPUT.value!r}.")
-
     _app.start_tensorflow()
     import numpy as np
 

@@ -1,12 +1,14 @@
 """Trains a CNN-F from a configuration file.
 
 Example:
-  python bin/train.py --config=configs/fashion_mnist_standard.py --workdir=runs/standard
-  python bin/train.py --config=configs/fashion_mnist_standard.py:cnn --workdir=runs/cnn     (a variant: the plain CNN)
-  python bin/train.py --config=configs/fashion_mnist_standard.py --config.train.epochs=1 --workdir=runs/quick
-
-  python bin/train.py --config=configs/fashion_mnist_adversarial.py:fast --workdir=runs/fast
-  python bin/train.py --config=configs/cifar10_adversarial.py --workdir=runs/cifar10 --strategy=mirrored   (all GPUs)
+  python bin/train.py --config=configs/fashion_mnist_standard.py \\
+      --workdir=runs/standard
+  python bin/train.py --config=configs/fashion_mnist_standard.py:cnn \\
+      --workdir=runs/cnn        # a variant: the plain CNN
+  python bin/train.py --config=configs/fashion_mnist_standard.py \\
+      --workdir=runs/quick --config.train.epochs=1
+  python bin/train.py --config=configs/cifar10_adversarial.py \\
+      --workdir=runs/cifar10 --strategy=mirrored        # all GPUs
 
 Any value of the configuration can be changed on the command line as --config.NAME=VALUE. A killed run goes on after its
 newest checkpoint when the same command is given again, and ends with the same weights as if it had not been killed. The
@@ -22,10 +24,8 @@ from absl import flags
 
 import cnnf_tf
 
-_CONFIG = _app.define_config()
-_WORKDIR: flags.FlagHolder = flags.DEFINE_string(
-    "workdir", None, "Folder for checkpoints, metrics and TensorBoard files of this run."
-)
+_CONFIG = _app.define_config("configs/fashion_mnist_standard.py", "seed", "model", "data", "train")
+_WORKDIR = _app.define_output("Folder for checkpoints, metrics and TensorBoard files of this run.", name="workdir")
 _STRATEGY: flags.FlagHolder = flags.DEFINE_enum(
     "strategy",
     "one_device",

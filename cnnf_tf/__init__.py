@@ -7,11 +7,11 @@ classes are made known to Keras as soon as Keras itself is there, so that `keras
 """
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 
+from cnnf_tf.utils.backend import choose_backend
 from cnnf_tf.version import __version__
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cnnf_tf.models import CNNF, Trajectory
     from cnnf_tf.zoo import load_model, load_pretrained, pretrained_names
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+choose_backend()
 
 _ROOMS = ("attacks", "data", "evaluation", "generative", "layers", "models", "serving", "training", "utils", "zoo")
 _ROOM_OF = {

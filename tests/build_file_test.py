@@ -154,7 +154,7 @@ class BuildFileTest(unittest.TestCase):
         found = collections.Counter(target.rule for target in self.build.targets.values())
         tests = [path for path in self.build.sources if path.endswith("_test.py")]
         self.assertEqual(found["py_test"], len(tests))
-        binaries = [path for path in self.build.sources if matches(path, ["bin/*.py"]) and "/_" not in path]
+        binaries = [path for path in self.build.sources if re.fullmatch(r"bin/[^_/][^/]*\.py", path)]
         self.assertEqual(found["py_binary"], len(binaries))
 
     def test_test_files_run_by_themselves(self) -> None:

@@ -6,12 +6,13 @@ dies, so whatever temporary folder the next holder finds is left over from an ex
 """
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+
+from cnnf_tf.utils.files import locked, to_disk
 
 _TEMPORARY = ".exporting-"
 _REPLACED = ".replaced-"
@@ -79,9 +80,9 @@ def _refuse_existing(target: pathlib.Path, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def _locked(path: pathlib.Path) -> Iterator[None]:
-    with (path / _LOCK).open("w") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(path / _LOCK))
         except BlockingIOError:
             raise BlockingIOError(f"another export into {str(path)!r} is running; try again when it is done.") from None
         yield
@@ -103,19 +104,11 @@ def _clean(path: pathlib.Path) -> None:
 def _publish(temporary: pathlib.Path, target: pathlib.Path, overwrite: bool) -> None:
     for folder, _, files in os.walk(temporary):
         for name in (*files, "."):
-            _to_disk(pathlib.Path(folder) / name)
+            to_disk(pathlib.Path(folder) / name)
     _refuse_existing(target, overwrite)  # it may have come from elsewhere meanwhile
     replaced = target.with_name(_REPLACED + target.name)
     if target.exists():
         target.rename(replaced)
     temporary.rename(target)
-    _to_disk(target.parent)
+    to_disk(target.parent)
     shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _to_disk(path: pathlib.Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from cnnf_tf import data
 from cnnf_tf.data.sources.splits import parse_split
 from cnnf_tf.models import CNNF
+from cnnf_tf.models.memory import check_memory
 from cnnf_tf.training.config_checks import check_config
 from cnnf_tf.training.loop import Loop
 from cnnf_tf.training.optimizers import build_optimizer
@@ -75,11 +76,18 @@ def run(
     facts = data.info(config.data.name, data_dir=data_dir)
     train, validation = _datasets(config, data_dir)  # first: it says how to prepare data that are not there
     count = sum(part.count for part in parse_split(config.data.train_split, facts.num_examples))
+    if config.data.batch_size > count:
+        raise ValueError(
+            f"config.data.batch_size must be at most {count:,}, the images of config.data.train_split "
+            f"{config.data.train_split!r}, got {config.data.batch_size:,}."
+        )
+    at_once = config.data.batch_size // config.train.accumulation
     steps_per_epoch = config.train.steps_per_epoch or max(1, count // config.data.batch_size)
 
     with with_all_workers(strategy), dtype_policy(config.train.dtype_policy), strategy.scope():
         keras.utils.set_random_seed(config.seed)
         model = build_model(config, facts.image_shape, facts.num_classes)
+        check_memory(model, at_once, iterations=model.iterations, gradients=True)
         average = {"use_ema": True, "ema_momentum": config.train.ema_decay} if config.train.ema_decay else {}
         optimizer = build_optimizer(
             config.train.optimizer,

@@ -14,7 +14,6 @@ bad_batch.npz     only after a loss that is not a number: the batch that did it 
 import contextlib
 import dataclasses
 import datetime
-import fcntl
 import json
 import os
 import pathlib
@@ -25,7 +24,7 @@ from ml_collections import ConfigDict
 
 from cnnf_tf.utils import environment
 from cnnf_tf.utils.config_diff import config_diff
-from cnnf_tf.utils.files import write_json
+from cnnf_tf.utils.files import locked, write_json
 
 
 @dataclasses.dataclass
@@ -54,9 +53,9 @@ class Workdir:
         Raises:
           ValueError: another process is training here.
         """
-        with self.lock.open("a") as file:  # NFS locks only what is open for writing
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(self.lock))
             except BlockingIOError as error:
                 raise ValueError(
                     f"another process is training in workdir {str(self.root)!r}; wait for it, stop it, or give another "

@@ -15,6 +15,8 @@ from cnnf_tf.version import __version__
 
 _SOURCES = ("bin", "cnnf_tf", "configs")
 _GIT_SECONDS = 20
+# Of the control group of this process, as a container sees it; the second is that of version 1.
+_MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def versions() -> dict[str, str]:
@@ -36,6 +38,19 @@ def hardware() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus],
     }
+
+
+def free_memory() -> int:
+    """Bytes that this process can still take: what the machine has left, within the limit of a container."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    used = psutil.Process().memory_info().rss
+    for path in map(pathlib.Path, _MEMORY_LIMITS):
+        limit = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+        if limit.isdecimal():
+            free = min(free, max(0, int(limit) - used))
+    return free
 
 
 def source_tree(root: str | os.PathLike[str] | None = None) -> dict[str, Any]:

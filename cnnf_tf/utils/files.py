@@ -1,4 +1,4 @@
-"""Writing files so that a killed process never leaves half of one."""
+"""Writing files so that a killed process never leaves half of one, and one process at a time."""
 
 import contextlib
 import json
@@ -7,8 +7,10 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import filelock
 
 
 @contextlib.contextmanager
@@ -21,9 +23,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     temporary = pathlib.Path(name)
     try:
         yield temporary
+        to_disk(temporary)
         temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -47,6 +48,42 @@ def plainly_named(folder: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 def text_of(path: str | os.PathLike[str]) -> str:
     """A path or name as text that is the same in every locale; bytes that are not UTF-8 stay surrogates."""
     return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
+def to_disk(path: str | os.PathLike[str]) -> None:
+    """Has the system bring a file, or the names in a folder, to the disk. Windows keeps no folder open for that."""
+    if os.name == "nt" and os.path.isdir(path):
+        return
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows: only what is open for writing
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str], *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Holds the lock that is this file, which stays; the system gives the lock back when the process dies.
+
+    Args:
+      path: of the file; made if need be.
+      waiting: called once where another holds the lock, before waiting for it; None: nobody waits.
+
+    Raises:
+      BlockingIOError: another holds the lock.
+    """
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        if waiting is None:
+            raise BlockingIOError(f"another process holds the lock {os.fspath(path)!r}.") from None
+        waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

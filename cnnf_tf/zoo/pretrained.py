@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pathlib
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,11 +121,16 @@ def load_model(path: str | os.PathLike[str]) -> CNNF:
             f"or {PRETRAINED_PREFIX}NAME."
         )
     try:
+        if not zipfile.is_zipfile(name):
+            raise ValueError("it is no zip archive, or one that was cut short; write or copy it again.")
         model = keras.saving.load_model(name)
     except Exception as error:  # noqa: BLE001 - Keras, zip and HDF5 raise many kinds for a damaged file
         raise ValueError(f"model {name!r} is not a readable .keras file: {error}") from error
     if not isinstance(model, CNNF):
-        raise ValueError(f"model {name!r} holds a {type(model).__name__}; wanted a CNNF.")
+        raise ValueError(
+            f"model {name!r} holds a {type(model).__name__}; wanted a CNNF. A CNN of Keras becomes one by "
+            "CNNF.from_keras, or bin/convert.py."
+        )
     return model
 
 

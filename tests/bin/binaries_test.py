@@ -1,6 +1,9 @@
 """The binaries as a user runs them, in processes of their own."""
 
+import ast
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -27,9 +30,21 @@ class BinariesTest(binaries.BinaryTestCase, parameterized.TestCase):
             "atexit.register(lambda: print({'keras', 'numpy', 'tensorflow'} & set(sys.modules))); "
             "runpy.run_path(sys.argv[0], run_name='__main__')"
         )
-        command = [sys.executable, "-c", program]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=HANGING)
+        command, environment = [sys.executable, "-c", program], os.environ | {"COLUMNS": "80"}
+        result = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=HANGING
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn(f"python bin/{binary}.py", result.stdout)
+        lines = result.stdout.splitlines()
+        self.assertEqual([line for line in lines if len(line) > 80], [])
+        doc = ast.get_docstring(ast.parse((ROOT / "bin" / f"{binary}.py").read_text(encoding="utf-8")), clean=False)
+        self.assertContainsSubset([line for line in doc.splitlines() if line.startswith(" ")], lines)
+        # The symbols of the paper are explained where they occur, once.
+        text, _, symbols = result.stdout.partition("\nsymbols:\n")
+        for symbol in ("K'", "g(0", " eta ", "encoder_blocks", "dlr", "SPSA"):
+            if symbol in text:
+                self.assertRegex(symbols, rf"(?m)^  (K, )?{re.escape(symbol.strip())}.*: ")
         self.assertEqual(result.stdout.splitlines()[-1], "set()")  # --help takes 0.3 s, and 3 s more with TensorFlow
 
     @parameterized.parameters(*BINARIES)
@@ -93,7 +108,7 @@ class BinariesTest(binaries.BinaryTestCase, parameterized.TestCase):
             "evaluate",
             ((), 2, "--model must be given"),
             (("--model=none.keras",), 1, "'none.keras' does not exist; wanted a .keras file"),
-            ((f"--model={model}", f"--dataset={DATA}"), 1, r"wants images \[batch, 8, 8, 1\].*got shape"),
+            ((f"--model={model}", f"--dataset={DATA}"), 2, "--model wants images 8x8x1 .* are 28x28x1"),
             ((f"--model={model}", "--batch_size=0"), 2, "batch_size"),
         )
         self.assertFalse(model.with_suffix("").exists())

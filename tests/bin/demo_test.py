@@ -66,8 +66,8 @@ class DemoTest(binaries.BinaryTestCase):
             ((self.models(adversarial="none.keras")[1], data), 1, "no model for adversarial: .*'none.keras' does not"),
             (
                 (self.models(standard=other)[1], data),
-                1,
-                r"for standard, .*\(8, 8, 1\) of 3 classes.*\(28, 28, 1\) of 10",
+                2,
+                "--models=standard wants images 8x8x1 .* are 28x28x1",
             ),
             ((self.models(restore=self.saved(with_encoder=True))[1], data), 1, "restoration wants a model whose h is"),
             ((self.models()[1], data, f"--output={file}"), 2, "--output wants a folder"),

@@ -104,7 +104,7 @@ class RestoreTest(binaries.BinaryTestCase):
         result = run_forked(
             "restore", *arguments, "--denoiser_epochs=1", "--denoiser_split=train[:32]", f"--output={folder / 'out'}"
         )
-        self.assert_fails(result, 2, r"model's shape \(12, 12, 1\), but those of '.*' have \(28, 28, 1\)")
+        self.assert_fails(result, 2, "--model wants images 12x12x1 .*, but those of --dataset=.* are 28x28x1")
         self.assertFalse((folder / "out").exists())
 
     def test_errors(self):

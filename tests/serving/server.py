@@ -40,7 +40,7 @@ class Running(NamedTuple):
 
     def resident_bytes(self) -> int:
         """Memory of the server's process."""
-        pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text(encoding="utf-8").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -30,6 +30,17 @@ class EnvironmentTest(tf.test.TestCase):
         self.assertBetween(hardware["cores"], 1, os.cpu_count())
         self.assertLen(hardware["gpus"], len(tf.config.list_physical_devices("GPU")))
 
+    def test_free_memory_is_within_the_limit_of_a_container(self):
+        free = environment.free_memory()
+        self.assertGreater(free, 2**20)
+        limit = pathlib.Path(self.create_tempfile(content="max\n").full_path)
+        with mock.patch.object(environment, "_MEMORY_LIMITS", (str(limit), "/none")):
+            self.assertGreater(environment.free_memory(), 2**20)
+            limit.write_text("1000000\n")
+            self.assertEqual(environment.free_memory(), 0)
+            limit.write_text(str(2**62))
+            self.assertLess(environment.free_memory(), 2**62)
+
     def test_commit_of_a_checkout_and_whether_it_was_changed(self):
         if shutil.which("git") is None:
             self.skipTest("git is not installed")

@@ -2,10 +2,12 @@
 
 import json
 import pathlib
+import threading
+import time
 
 import tensorflow as tf
 
-from cnnf_tf.utils.files import atomic_path, plainly_named, text_of, write_json, write_text
+from cnnf_tf.utils.files import atomic_path, locked, plainly_named, text_of, write_json, write_text
 
 
 class FilesTest(tf.test.TestCase):
@@ -57,6 +59,25 @@ class FilesTest(tf.test.TestCase):
         with self.assertRaisesRegex(TypeError, "not JSON serializable"):
             write_json(path, {"a": self})
         self.assertEqual(json.loads(path.read_text()), {"a": 1})
+
+    def test_one_at_a_time(self):
+        path = self.folder / "lock"
+        with locked(path):
+            with self.assertRaisesRegex(BlockingIOError, "another process holds the lock '.*lock'"), locked(path):
+                pass
+            waited = []
+            thread = threading.Thread(target=self.wait, args=(path, waited))
+            thread.start()
+            while not waited:
+                time.sleep(0.01)
+            self.assertEqual(waited, ["waiting"])
+        thread.join()
+        self.assertEqual(waited, ["waiting", "in"])
+
+    @staticmethod
+    def wait(path, told):
+        with locked(path, waiting=lambda: told.append("waiting")):
+            told.append("in")
 
 
 if __name__ == "__main__":

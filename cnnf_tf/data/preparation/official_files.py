@@ -62,7 +62,10 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
     for filename, info in wanted.items():
         path = paths[filename]
         if filename not in strays:
-            (target / filename).symlink_to(path.absolute())
+            try:
+                (target / filename).symlink_to(path.absolute())
+            except OSError:  # Windows allows links only to some
+                shutil.copyfile(path, target / filename)
             continue
         data = path.read_bytes()
         mtime = IDX_MTIMES.get(name, {}).get(filename.split("-")[0])
@@ -99,7 +102,7 @@ def install_debian_package(report: Callable[[str], None], timeout_s: float = 300
         raise FileNotFoundError(
             f"apt-get is not on this machine, so the Debian package {DEBIAN_PACKAGE} cannot be installed."
         )
-    if os.geteuid() != 0:
+    if hasattr(os, "geteuid") and os.geteuid() != 0:
         raise PermissionError(
             f"only root may install packages; run `sudo apt-get install {DEBIAN_PACKAGE}` and try again."
         )

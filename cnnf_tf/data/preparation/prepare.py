@@ -6,7 +6,7 @@ or is killed leaves nothing that a later run would trust, and the next run clear
 """
 
 import contextlib
-import fcntl
+import functools
 import os
 import pathlib
 import re
@@ -19,6 +19,7 @@ from absl import logging
 
 from cnnf_tf.data.preparation import official_files
 from cnnf_tf.data.sources import locations
+from cnnf_tf.utils.files import locked
 
 
 def prepare(
@@ -60,7 +61,8 @@ def prepare(
             raise NotADirectoryError(f"data_dir: wanted a folder, got the file {root}.")
         root.mkdir(parents=True, exist_ok=True)
         prefix = f".prepare_{name.replace('/', '_')}."
-        with _lock(root / f"{prefix}lock", name, report):
+        wait = functools.partial(report, f"Another process is preparing {name}; waiting for it ...")
+        with locked(root / f"{prefix}lock", waiting=wait):
             ready = _find_ready(name, root)  # another process may have done it while this one waited
             if ready is None:
                 source = _find_files(name, idx_dir, apt, download, report)
@@ -175,15 +177,3 @@ def _calm_tfds() -> Iterator[None]:
     finally:
         tfds.enable_progress_bar()
         logging.set_verbosity(verbosity)
-
-
-@contextlib.contextmanager
-def _lock(path: pathlib.Path, name: str, report: Callable[[str], None]) -> Iterator[None]:
-    """Holds the data set's lock, so that of several processes one prepares and the others wait for it."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"Another process is preparing {name}; waiting for it ...")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -79,9 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _peak() -> int:
     """The most resident memory that this process has held, in bytes."""
-    found = re.search(r"^VmHWM:\s*(\d+) kB", _STATUS.read_text(), re.MULTILINE) if _STATUS.exists() else None
+    status = _STATUS.read_text(encoding="utf-8") if _STATUS.exists() else ""
+    found = re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE)
     if found:
         return 1024 * int(found[1])
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -65,7 +65,7 @@ class ReferenceWorker:
         """How it runs; PyTorch's version is added once it is known."""
 
     def __enter__(self) -> "ReferenceWorker":
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
         command = [sys.executable, "-c", _PROGRAM, str(_WORKER), str(self._checkout), str(self.about["threads"])]
         environment = os.environ | {"OMP_WAIT_POLICY": self.about["OMP_WAIT_POLICY"]}
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}

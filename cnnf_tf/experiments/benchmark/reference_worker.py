@@ -144,7 +144,7 @@ class Reference:
 
 def main() -> None:
     checkout, threads = sys.argv[1:]
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever their code prints is no answer
     sys.path.insert(0, checkout)
     missing = [name for name in _UNUSED if importlib.util.find_spec(name.partition(".")[0]) is None]

@@ -126,7 +126,7 @@ def _measured(
 def table(folder: pathlib.Path) -> str:
     """Markdown of all results in a folder, in the order of the recipes."""
     order = {recipe.name: place for place, recipe in enumerate(RECIPES)}
-    records = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
     records.sort(key=lambda record: order.get(record["recipe"]["name"], len(order)))
     header = ["recipe", "K'", "clean", *(f"e = {epsilon:g}" for epsilon in STANDARD_EPSILONS), "unroll alone, 0.03"]
     header += ["shot", "Gaussian", "line", "clean, K' = 10", "PSNR of h / g(0): shot, Gaussian, line", "minutes"]

@@ -4,10 +4,11 @@ import importlib
 
 import keras
 
-_BACKENDS = ("jax", "tensorflow")
-if keras.backend.backend() not in _BACKENDS:
+from cnnf_tf.utils.backend import BACKENDS
+
+if keras.backend.backend() not in BACKENDS:
     raise ImportError(
-        f"cnnf_tf runs on the Keras backends {', '.join(_BACKENDS)}, got {keras.backend.backend()!r}; set "
+        f"cnnf_tf runs on the Keras backends {', '.join(BACKENDS)}, got {keras.backend.backend()!r}; set "
         "KERAS_BACKEND before Keras is first imported."
     )
 _kernels = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
