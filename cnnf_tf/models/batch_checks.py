@@ -77,11 +77,12 @@ def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
 def image_faults(images: Tensor) -> list[Any]:
     """Raises for pixels out of range or no image at all: now, or in a graph by the operations that it returns."""
     low, high = _extremes(images)
+    in_range = (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)
     # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
     return [
         *_require(tf.size(images) > 0, "CNNF wants at least one image; got an empty batch."),
         *_require(
-            tf.logical_or(_in_range(low, high), tf.equal(tf.size(images), 0)),
+            in_range | tf.equal(tf.size(images), 0),
             "CNNF wants pixels in [0, 1] and no NaN (divide 0 to 255 by 255, and clip what resizing or augmentation "
             "overshoots); got minimum and maximum:",
             low,
@@ -110,7 +111,7 @@ def label_faults(labels: Tensor, loss: Any, num_classes: int) -> list[Any]:
 
 def nan_where_faulty(values: Any, images: Tensor) -> Any:
     """A nest of tensors, all NaN if any pixel is out of range: XLA keeps this, where it drops assertions."""
-    in_range = _in_range(*_extremes(images))
+    in_range = ops.all((images >= -TOLERANCE) & (images <= 1 + TOLERANCE))  # minimum and maximum in XLA may miss NaN
     return tree.map_structure(lambda tensor: ops.where(in_range, tensor, ops.full_like(tensor, float("nan"))), values)
 
 
@@ -133,9 +134,15 @@ def clear_errors() -> Iterator[None]:
         yield
     except tf.errors.InvalidArgumentError as error:
         found = re.search(r"CNNF wants [^\n]*", error.message)
-        if found is None:
+        sizes = re.search(
+            r"Shape of tensor \S+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", error.message
+        )
+        if found is not None:
+            message = re.sub(r":\] \[(.*?)\] \[(.*?)\]$", r": \1, \2", found[0]).removesuffix("]")
+        elif sizes is not None:
+            message = f"CNNF wants a batch of shape {sizes[2]}, got {sizes[1]}."
+        else:
             raise
-        message = re.sub(r":\] \[(.*?)\] \[(.*?)\]$", r": \1, \2", found[0]).removesuffix("]")
         raise tf.errors.InvalidArgumentError(None, None, message) from None
 
 
@@ -150,13 +157,7 @@ def _require(condition: Tensor, message: str, *values: Tensor) -> list[Any]:
 
 
 def _extremes(values: Tensor) -> tuple[Tensor, Tensor]:
-    if keras.backend.backend() == "tensorflow":  # which takes them of nothing, too
-        return tf.reduce_min(values), tf.reduce_max(values)
-    return ops.min(values), ops.max(values)
-
-
-def _in_range(low: Tensor, high: Tensor) -> Tensor:
-    return ops.logical_and(low >= -TOLERANCE, high <= 1 + TOLERANCE)
+    return tf.reduce_min(values), tf.reduce_max(values)
 
 
 def _static_shape(values: Any) -> tuple[int | None, ...] | None:

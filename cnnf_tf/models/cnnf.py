@@ -10,7 +10,7 @@ from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, register
 from cnnf_tf.models.batch_checks import check_image_spec, image_faults, nan_where_faulty, with_known_sizes
 from cnnf_tf.models.conversion import convert
-from cnnf_tf.models.keras_training import KerasTraining, single
+from cnnf_tf.models.keras_training import KerasTraining, seen_images
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.pixels import Pixels, check_image_shape, fit_pixels
 from cnnf_tf.models.rematerialization import rematerialized
@@ -184,10 +184,12 @@ class CNNF(KerasTraining):
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:
+        """`(None, height, width, channels)`."""
         return (None, *self.image_shape)
 
     @property
     def output_shape(self) -> tuple[int | None, ...]:
+        """`(None, classes)`."""
         return (None, self.num_classes)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
@@ -196,7 +198,7 @@ class CNNF(KerasTraining):
     def compute_output_spec(self, images: Any, training: bool = False, mask: Any = None) -> keras.KerasTensor:
         del training
         _check_no_mask(mask)
-        images = single(images)
+        images = seen_images(images)
         check_image_spec(images, self.image_shape)
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
         return keras.KerasTensor((images.shape[0], self.num_classes), dtype)
@@ -231,7 +233,7 @@ class CNNF(KerasTraining):
           tf.errors.InvalidArgumentError: pixels outside [0, 1] by more than 0.001, NaN, or no image at all. Under XLA,
             which knows no errors, and in JAX: logits and reconstructions are all NaN.
         """
-        images = _as_tensor(images)
+        images = ops.convert_to_tensor(seen_images(images))
         trajectory = unroll(
             self.network,
             self.encode(images, training=training),
@@ -264,7 +266,7 @@ class CNNF(KerasTraining):
 
     def normalize(self, images: Tensor) -> Tensor:
         """Checks images in [0, 1] and maps them to the network's own pixel range and dtype."""
-        images = _as_tensor(images)
+        images = ops.convert_to_tensor(seen_images(images))
         check_image_spec(images, self.image_shape)
         images = with_known_sizes(images, self.image_shape)
         if keras.backend.backend() == "tensorflow":
@@ -321,12 +323,6 @@ class CNNF(KerasTraining):
             for name in ("network", "encoder")
         }
         return cls(**(config | parts))
-
-
-def _as_tensor(images: Any) -> Tensor:
-    if images is None:
-        raise ValueError("CNNF wants images, got None.")
-    return ops.convert_to_tensor(single(images))
 
 
 def _check_no_mask(mask: Any) -> None:

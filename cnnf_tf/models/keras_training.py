@@ -43,6 +43,8 @@ _FIRST_ROWS = 256
 def _checked(name: str) -> Callable[..., Any]:
     """A method of `keras.Model` that looks at its arguments before any work, and whose errors are clear."""
     method = getattr(keras.Model, name)
+    if keras.backend.backend() != "tensorflow":
+        return method
     signature = inspect.signature(method)
 
     @functools.wraps(method)
@@ -119,6 +121,7 @@ class KerasTraining(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def quantize(self, mode: Any = None, config: Any = None, **kwargs: Any) -> None:
+        """Raises NotImplementedError: a CNN-F is not quantized."""
         del config, kwargs
         raise NotImplementedError(
             f"CNNF is not quantized (mode {mode!r}): what comes down its layers is a gradient of what went up, which "
@@ -144,9 +147,6 @@ class KerasTraining(keras.Model):
         images, clean, labels, sample_weight = self._unpack(data)
         scored = self._score(images, clean, labels, sample_weight)
         return self._report(scored, images, labels, sample_weight)
-
-    def predict_step(self, data: Any) -> Tensor:
-        return self(_batch(data)[0], training=False)
 
     def burn_in_iterations(self, training_step: Tensor) -> Tensor | None:
         """How many iterations a training step goes on without gradients (see `training_horizon`); None without one.
@@ -263,16 +263,28 @@ class _Reduction(keras.losses.Loss):
 
 def _batch(data: Any) -> tuple[Any, Any, Any, Any]:
     """Images, the clean images of pairs or None, labels or None, and sample weights or None."""
-    images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    images, labels, sample_weight = single(images), single(labels), single(sample_weight)
+    images, labels, sample_weight = (_single(part) for part in keras.utils.unpack_x_y_sample_weight(data))
+    clean = images.get("clean") if isinstance(images, dict) else None
+    return seen_images(images), clean, labels, sample_weight
+
+
+def seen_images(images: Any) -> Any:
+    """The images that a model sees: the first ones of pairs, the one entry of a list, else what is given.
+
+    Raises:
+      ValueError: a dict that is no pair of images, see `KerasTraining.compile`; None.
+    """
+    images = _single(images)
+    if images is None:
+        raise ValueError("CNNF wants images, got None.")
     if not isinstance(images, dict):
-        return images, None, labels, sample_weight
+        return images
     if set(images) != {"images", "clean"}:
         raise ValueError(f'pairs of images want the keys "images" and "clean", got {sorted(images)}.')
-    return images["images"], images["clean"], labels, sample_weight
+    return images["images"]
 
 
-def single(values: Any) -> Any:
+def _single(values: Any) -> Any:
     """The one entry of a list or tuple of one, as Keras hands over the inputs of a model with one; else as it is."""
     return values[0] if isinstance(values, (list, tuple)) and len(values) == 1 else values
 
