@@ -200,7 +200,10 @@ class CNNF(KerasTraining):
         _check_no_mask(mask)
         images = seen_images(images)
         check_image_spec(images, self.image_shape)
-        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        top: Any = self.network
+        while isinstance(top, FeedbackComposite):
+            top = top.children()[-1]
+        dtype = "float64" if top.compute_dtype == "float64" else "float32"
         return keras.KerasTensor((images.shape[0], self.num_classes), dtype)
 
     # Inference.

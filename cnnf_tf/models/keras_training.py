@@ -200,6 +200,7 @@ class KerasTraining(keras.Model):
     # Checks.
 
     def make_predict_function(self, force: bool = False) -> Any:
+        """As in Keras."""
         self._checks_labels = False  # which data for predictions may hold, of any kind
         try:
             return super().make_predict_function(force)
@@ -235,7 +236,7 @@ class KerasTraining(keras.Model):
 
         `ahead`: they are used so much later that a batch of a `PyDataset` is worth reading twice.
         """
-        first = next(iter(tree.flatten(images)), None) if isinstance(images, (dict, list, tuple)) else images
+        first: Any = next(iter(tree.flatten(images)), None) if isinstance(images, (dict, list, tuple)) else images
         with contextlib.suppress(TypeError):  # a data set of unknown length, a generator
             if len(first) == 0:
                 raise ValueError("CNNF wants at least one image; got no data.")
