@@ -20,6 +20,7 @@ SLOW = (
     "evaluation/robustness_test.py",
     "bin/study_test.py",
     "models/cnnf_test.py",
+    "models/keras_use_test.py",
     "experiments/demo/measures_test.py",
     "configs_test.py",
     "models/golden_test.py",

@@ -81,6 +81,13 @@ class FeedbackLayer(keras.layers.Layer):
         """Static shape of `output` for features of `input_shape` (batch may be None)."""
         return input_shape
 
+    @property
+    def output_shape(self) -> Shape:
+        """That of `output` for the features that the layer was built for; `summary` shows it."""
+        if not self.built:
+            raise AttributeError(f"{self.name!r} has no output_shape before it is built.")
+        return self.output_shape_for(self.get_build_config()["input_shape"])
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config()
 

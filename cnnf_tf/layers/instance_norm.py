@@ -71,5 +71,5 @@ def _mean_product(first: Tensor, second: Tensor) -> Tensor:
     rows = first * second
     if rows.shape[2] is not None:
         row = (1, rows.shape[2])
-        rows = ops.average_pool(rows, row, strides=row)
+        rows = ops.average_pool(rows, row, strides=row, data_format="channels_last")
     return ops.mean(at_least_float32(rows), axis=(1, 2), keepdims=True)

@@ -4,32 +4,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, register
+from cnnf_tf.models.batch_checks import check_image_spec, image_faults, nan_where_faulty, with_known_sizes
 from cnnf_tf.models.conversion import convert
+from cnnf_tf.models.keras_training import KerasTraining, seen_images
 from cnnf_tf.models.networks import NETWORKS, Network
-from cnnf_tf.models.objective import Scored, batch_losses
-from cnnf_tf.models.pixels import Pixels, check_image_shape, checked_pixels, fit_pixels
+from cnnf_tf.models.pixels import Pixels, check_image_shape, fit_pixels
 from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, check_eta, constant_steps, initial_logits, learned_steps, learned_values
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, Trajectory, check_iterations, unroll
 from cnnf_tf.utils.validation import one_of
 
-if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for inference; `fit` wants TensorFlow
+if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
 _OPTIONS = (
     *("iterations", "eta", "learn_eta", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
     *("rematerialize", "pixel_mean", "pixel_scale", "bgr"),
 )
-_ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
-_MEANS = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
 
 
 @register
-class CNNF(keras.Model):
+class CNNF(KerasTraining):
     """A CNN with recurrent generative feedback.
 
     Calling the model gives the logits of its readout, so `compile`, `fit`, `evaluate`, `predict` and `save` work as for
@@ -94,8 +93,6 @@ class CNNF(keras.Model):
         self.pixel_mean, self.pixel_scale, self.bgr = self.pixels
         self.reconstruction_weight = float(reconstruction_weight)
         self.encoder, self.network = encoder, network
-        self._accuracy_metrics = [keras.metrics.SparseCategoricalAccuracy(name=name) for name in _ACCURACIES]
-        self._mean_metrics = [keras.metrics.Mean(name=name) for name in _MEANS]
         self.eta_logits = self._add_eta_logits() if learn_eta else None
         self.build((None, *self.image_shape))
 
@@ -185,10 +182,35 @@ class CNNF(keras.Model):
         self.num_classes = int(logits_shape[-1])
         self.built = True
 
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """`(None, height, width, channels)`."""
+        return (None, *self.image_shape)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """`(None, classes)`."""
+        return (None, self.num_classes)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        return self.compute_output_spec(keras.KerasTensor(input_shape)).shape
+
+    def compute_output_spec(self, images: Any, training: bool = False, mask: Any = None) -> keras.KerasTensor:
+        del training
+        _check_no_mask(mask)
+        images = seen_images(images)
+        check_image_spec(images, self.image_shape)
+        top: Any = self.network
+        while isinstance(top, FeedbackComposite):
+            top = top.children()[-1]
+        dtype = "float64" if top.compute_dtype == "float64" else "float32"
+        return keras.KerasTensor((images.shape[0], self.num_classes), dtype)
+
     # Inference.
 
-    def call(self, images: Tensor, training: bool = False) -> Tensor:
+    def call(self, images: Tensor, training: bool = False, mask: Any = None) -> Tensor:
         """Images in [0, 1], `[batch, *image_shape]`, to the readout's logits, `[batch, classes]` in float32."""
+        _check_no_mask(mask)
         return READOUTS[self.readout](self.infer(images, training=training).logits)
 
     def infer(
@@ -211,9 +233,11 @@ class CNNF(keras.Model):
 
         Raises:
           ValueError: wrong rank, size, channels or dtype of the images, or a bad `iterations` or `eta`.
-          tf.errors.InvalidArgumentError: pixels outside [0, 1], or no image at all.
+          tf.errors.InvalidArgumentError: pixels outside [0, 1] by more than 0.001, NaN, or no image at all. Under XLA,
+            which knows no errors, and in JAX: logits and reconstructions are all NaN.
         """
-        return unroll(
+        images = ops.convert_to_tensor(seen_images(images))
+        trajectory = unroll(
             self.network,
             self.encode(images, training=training),
             iterations=self.iterations if iterations is None else iterations,
@@ -223,6 +247,8 @@ class CNNF(keras.Model):
             burn_in=burn_in,
             rematerialize=self.rematerialize and training,
         )
+        kept = nan_where_faulty((trajectory.logits, trajectory.reconstructions), images)
+        return trajectory._replace(logits=kept[0], reconstructions=kept[1])
 
     def step_sizes(self, eta: float | Mapping[str, float] | None = None) -> Eta:
         """What `unroll` takes for `eta`: the model's own step sizes, learned or given, or else those of `eta`."""
@@ -243,19 +269,12 @@ class CNNF(keras.Model):
 
     def normalize(self, images: Tensor) -> Tensor:
         """Checks images in [0, 1] and maps them to the network's own pixel range and dtype."""
-        images = ops.convert_to_tensor(images)
-        shape = tuple(images.shape)
-        if not self.accepts(shape[1:]) or len(shape) != 4:
-            height, width, channels = (size or "any" for size in self.image_shape)
-            raise ValueError(
-                f"CNNF wants images [batch, {height}, {width}, {channels}] (float, pixels in [0, 1]), got shape "
-                f"{shape}; a single image needs a leading batch dimension, a grey one a trailing channel dimension."
-            )
-        dtype = keras.backend.standardize_dtype(images.dtype)
-        if "float" not in dtype:
-            raise ValueError(f"CNNF wants float images with pixels in [0, 1], got {dtype}; divide uint8 by 255 first.")
+        images = ops.convert_to_tensor(seen_images(images))
+        check_image_spec(images, self.image_shape)
+        images = with_known_sizes(images, self.image_shape)
         if keras.backend.backend() == "tensorflow":
-            images = checked_pixels(images)
+            with tf.control_dependencies(image_faults(images)):
+                images = tf.identity(images)
         return ops.cast(self.pixels.to_network(images), self.compute_dtype)
 
     def encode(self, images: Tensor, *, training: bool = False) -> Tensor:
@@ -290,76 +309,6 @@ class CNNF(keras.Model):
         sketches = [self.encoder.feedback(reconstruction, latents)[0] for reconstruction in trajectory.reconstructions]
         return ops.stack([fit_pixels(sketch, images) for sketch in sketches])
 
-    # Training with Keras.
-
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:  # noqa: A003
-        """As `keras.Model.compile`; the loss defaults to cross-entropy of integer labels and applies to every pass.
-
-        `fit` and `evaluate` report the loss, the accuracy of the readout, loss and accuracy of the first pass (the
-        plain CNN) and of the last, and the reconstruction loss.
-
-        Instead of images, `fit` and `evaluate` also take pairs `{"images": ..., "clean": ...}`: the model sees the
-        images, and reconstruction is compared with h and taps of the clean ones. That trains a model to repair.
-        """
-        if loss is None:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def train_step(self, data: Any) -> dict[str, Tensor]:
-        images, clean, labels, sample_weight = _unpack(data)
-        with tf.GradientTape() as tape:
-            burn_in = self.burn_in_iterations(self.optimizer.iterations)
-            scored = self._score(images, clean, labels, sample_weight, training=True, burn_in=burn_in)
-            scaled = self.optimizer.scale_loss(scored.losses.total)
-        variables = self.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        return self._report(scored, images, labels, sample_weight)
-
-    def test_step(self, data: Any) -> dict[str, Tensor]:
-        images, clean, labels, sample_weight = _unpack(data)
-        scored = self._score(images, clean, labels, sample_weight)
-        return self._report(scored, images, labels, sample_weight)
-
-    def burn_in_iterations(self, training_step: Tensor) -> Tensor | None:
-        """How many iterations a training step goes on without gradients (see `training_horizon`); None without one.
-
-        Args:
-          training_step: integer scalar; the same step gives the same number, also after a resume.
-        """
-        if not self.training_horizon:
-            return None
-        seed = tf.stack([tf.cast(training_step, tf.int32), 0])
-        return tf.random.stateless_uniform([], seed, 0, self.training_horizon - self.iterations, tf.int32)
-
-    def _score(
-        self, images: Tensor, clean: Tensor | None, labels: Tensor, sample_weight: Any, **options: Any
-    ) -> Scored:
-        def classification(logits: Tensor) -> Tensor:
-            return self.compute_loss(x=images, y=labels, y_pred=logits, sample_weight=sample_weight)
-
-        # Keras divides each classification loss by the number of replicas; the reconstruction term must follow.
-        weight = self.reconstruction_weight / tf.distribute.get_strategy().num_replicas_in_sync
-        return batch_losses(self.infer, images, classification, reconstruction_weight=weight, clean=clean, **options)
-
-    def _report(self, scored: Scored, images: Tensor, labels: Tensor, sample_weight: Any) -> dict[str, Tensor]:
-        losses, passes = scored.losses, scored.seen.logits
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        readout = READOUTS[self.readout](passes)
-        one_hot = len(labels.shape) == 2 and labels.shape[-1] == self.num_classes
-        class_ids = ops.argmax(labels, axis=-1) if one_hot else labels
-        for metric, logits in zip(self._accuracy_metrics, (readout, passes[0], passes[-1]), strict=True):
-            metric.update_state(class_ids, logits, sample_weight=sample_weight)
-        first, last = losses.passes[0] * replicas, losses.passes[-1] * replicas
-        total_mean = next(metric for metric in self.metrics if metric.name == "loss")
-        means = [total_mean, *self._mean_metrics]
-        for metric, value in zip(means, (losses.total * replicas, first, last, losses.reconstruction), strict=True):
-            metric.update_state(value, sample_weight=ops.shape(images)[0])
-        return self.compute_metrics(images, labels, readout, sample_weight)
-
     # Serialisation.
 
     def get_config(self) -> dict[str, Any]:
@@ -379,14 +328,9 @@ class CNNF(keras.Model):
         return cls(**(config | parts))
 
 
-def _unpack(data: Any) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
-    """Images, the clean images of pairs or None, labels and sample weights or None."""
-    images, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    if not isinstance(images, dict):
-        return images, None, labels, sample_weight
-    if set(images) != {"images", "clean"}:
-        raise ValueError(f'pairs of images want the keys "images" and "clean", got {sorted(images)}.')
-    return images["images"], images["clean"], labels, sample_weight
+def _check_no_mask(mask: Any) -> None:
+    if any(part is not None for part in tree.flatten(mask)):
+        raise ValueError("CNNF takes no mask, which leaves out steps of a sequence; weigh images by sample_weight.")
 
 
 def _check_horizon(horizon: Any, iterations: int) -> int:

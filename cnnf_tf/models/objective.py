@@ -5,10 +5,11 @@ For a trajectory of K + 1 passes, the loss is
     mean over the K + 1 passes of CE(logits_t, label)
     + r * mean over the K feedback passes and over taps of MSE(reconstruction of the tap, tap on the first pass)
 
-where the taps are h and what the network's `Tap` layers recorded. As in the authors' code gradients flow through both
-sides of the reconstruction term. Where the images come with clean ones, because they are corrupted or adversarial, the
-targets are the taps of the clean images. Adversarial training also classifies the clean images, with a weight a >= 0:
-the first term becomes the mean over passes of `(a CE(clean) + CE(adversarial)) / 2`, the authors' recipe.
+where the taps are h and what the network's `Tap` layers recorded, and both terms are means over the batch. As in the
+authors' code gradients flow through both sides of the reconstruction term. Where the images come with clean ones,
+because they are corrupted or adversarial, the targets are the taps of the clean images. Adversarial training also
+classifies the clean images, with a weight a >= 0: the first term becomes the mean over passes of
+`(a CE(clean) + CE(adversarial)) / 2`, the authors' recipe.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ from keras import ops, tree
 
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.models.unroll import Trajectory
+
+Reduce = Callable[[Tensor], Tensor]
+"""From the reconstruction errors of a batch, `[batch]`, to a scalar."""
 
 
 class Losses(NamedTuple):
@@ -46,37 +50,47 @@ def reconstruction_targets(trajectory: Trajectory) -> list[Tensor]:
     return [trajectory.features[0], *trajectory.taps[0]]
 
 
-def reconstruction_loss(trajectory: Trajectory, targets: Sequence[Tensor] | None = None) -> Tensor:
-    """Mean over feedback passes and over h and taps of the mean squared error; float32 scalar, 0 when K = 0.
+def reconstruction_errors(trajectory: Trajectory, targets: Sequence[Tensor] | None = None) -> Tensor:
+    """The reconstruction term of each example: mean over feedback passes and over h and taps of the squared error.
 
     Args:
       trajectory: from `unroll` or `CNNF.infer`.
       targets: what to compare with, from `reconstruction_targets`; None for those of the trajectory itself.
+
+    Returns:
+      `[batch]`, at least float32; 0 when K = 0.
     """
     targets = reconstruction_targets(trajectory) if targets is None else targets
     found = zip(trajectory.reconstructions, trajectory.tap_reconstructions, strict=True)
     passes = [[lowest, *taps] for lowest, taps in found]
     errors = [_squared_errors(*places) for places in zip(targets, *passes, strict=True)] if passes else []
-    return ops.mean(ops.stack(errors)) if errors else ops.zeros((), trajectory.logits.dtype)
+    return ops.mean(ops.stack(errors), axis=(0, 1)) if errors else ops.zeros_like(trajectory.logits[0, :, 0])
+
+
+def reconstruction_loss(trajectory: Trajectory, targets: Sequence[Tensor] | None = None) -> Tensor:
+    """The mean of `reconstruction_errors` over the batch, a scalar."""
+    return ops.mean(reconstruction_errors(trajectory, targets))
 
 
 @ops.custom_gradient
 def _squared_errors(target: Tensor, *found: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
-    """The mean squared error of each of some tensors, at least float32.
+    """The mean squared errors of n tensors, `[n, batch]`, at least float32.
 
     The gradient of the target is summed as it arises. Automatic differentiation would keep its parts, one for each
     tensor, from the forward pass on until the last of all gradients.
     """
+    axes = tuple(range(1, len(target.shape)))
     differences = [at_least_float32(tensor) - at_least_float32(target) for tensor in found]
 
     def gradient(upstream: Tensor) -> tuple[Tensor, ...]:
-        scale = 2 * upstream / ops.cast(ops.size(target), upstream.dtype)
+        units = ops.size(target) / ops.shape(target)[0]
+        scale = ops.expand_dims(2 * upstream / ops.cast(units, upstream.dtype), [axis + 1 for axis in axes])
         pulls = [difference * scale[place] for place, difference in enumerate(differences)]
         return -ops.cast(sum(pulls), target.dtype), *(
             ops.cast(pull, tensor.dtype) for pull, tensor in zip(pulls, found, strict=True)
         )
 
-    return ops.stack([ops.mean(ops.square(difference)) for difference in differences]), gradient
+    return ops.stack([ops.mean(ops.square(difference), axis=axes) for difference in differences]), gradient
 
 
 def trajectory_losses(
@@ -85,6 +99,7 @@ def trajectory_losses(
     *,
     reconstruction_weight: float,
     targets: Sequence[Tensor] | None = None,
+    reduce: Reduce = ops.mean,
 ) -> Losses:
     """The objective of one trajectory.
 
@@ -92,10 +107,11 @@ def trajectory_losses(
       trajectory: from `unroll` or `CNNF.infer`.
       classification: maps the logits of one pass, `[batch, classes]`, to a scalar loss against the labels.
       reconstruction_weight: r >= 0.
-      targets: see `reconstruction_loss`.
+      targets: see `reconstruction_errors`.
+      reduce: for where examples have weights.
     """
     passes = [classification(trajectory.logits[index]) for index in range(len(trajectory.features))]
-    return _combine(passes, reconstruction_loss(trajectory, targets), reconstruction_weight)
+    return _combine(passes, reduce(reconstruction_errors(trajectory, targets)), reconstruction_weight)
 
 
 def batch_losses(
@@ -104,6 +120,7 @@ def batch_losses(
     classification: Callable[[Tensor], Tensor],
     *,
     reconstruction_weight: float,
+    reduce: Reduce = ops.mean,
     clean: Tensor | None = None,
     clean_weight: float | None = None,
     training: bool = False,
@@ -116,6 +133,7 @@ def batch_losses(
       images: what the model is shown, `[batch, height, width, channels]` in [0, 1]: plain, corrupted or adversarial.
       classification: see `trajectory_losses`.
       reconstruction_weight: r >= 0.
+      reduce: see `trajectory_losses`.
       clean: clean images of the same shape, whose h and taps are the targets of reconstruction; None for the images'
         own.
       clean_weight: a >= 0, for adversarial training; both kinds of images then make one batch. With 0 the clean images
@@ -140,6 +158,7 @@ def batch_losses(
             lambda logits: weight * classification(logits),
             reconstruction_weight=reconstruction_weight,
             targets=targets,
+            reduce=reduce,
         )
         return Scored(losses, seen, None)
     both = infer(ops.concatenate([clean, images]), training=training, burn_in=burn_in)
@@ -148,7 +167,7 @@ def batch_losses(
         (clean_weight * classification(first.logits[index]) + classification(second.logits[index])) / 2
         for index in range(len(both.features))
     ]
-    reconstruction = reconstruction_loss(second, reconstruction_targets(first))
+    reconstruction = reduce(reconstruction_errors(second, reconstruction_targets(first)))
     return Scored(_combine(passes, reconstruction, reconstruction_weight), second, first)
 
 

@@ -3,15 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 from cnnf_tf.layers.base import Tensor
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
-
-_RANGE_TOLERANCE = 1e-3
 Numbers = float | Sequence[float]
 """One for all channels, or one for each: red, green, blue."""
 
@@ -51,22 +46,6 @@ def check_image_shape(image_shape: Sequence[Any]) -> tuple[Any, Any, int]:
             f"{image_shape!r}."
         )
     return shape
-
-
-def checked_pixels(images: Tensor) -> Tensor:
-    """The images, once they were seen to be in [0, 1], also inside a graph."""
-    # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
-    low, high = tf.reduce_min(images), tf.reduce_max(images)
-    in_range = tf.logical_and(low >= -_RANGE_TOLERANCE, high <= 1 + _RANGE_TOLERANCE)
-    checks = [
-        tf.debugging.Assert(tf.size(images) > 0, ["CNNF wants at least one image; got an empty batch."]),
-        tf.debugging.Assert(
-            tf.logical_or(in_range, tf.equal(tf.size(images), 0)),
-            ["CNNF wants pixels in [0, 1] (no NaN); got minimum and maximum:", low, high],
-        ),
-    ]
-    with tf.control_dependencies(checks):
-        return tf.identity(images)
 
 
 def fit_pixels(sketch: Tensor, images: Tensor) -> Tensor:

@@ -292,10 +292,15 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
             keras.Model(images, keras.layers.Dense(1, activation="sigmoid")(flat)), "must end in logits .* 'sigmoid'"
         )
 
+    def test_quantized(self):
+        model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+        model.quantize("int8")
+        self.refused(model, r"it is quantized[^\n]*\nNo start lies above them; or tell how")
+
     def test_channels_first(self):
         images = keras.Input((3, 8, 8))
         first = keras.layers.GlobalAveragePooling2D(data_format="channels_first")(images)
-        self.refused(keras.Model(images, first), 'data_format="channels_first"')
+        self.refused(keras.Model(images, first), 'data_format="channels_first".* made with "channels_last"')
 
 
 if __name__ == "__main__":

@@ -68,6 +68,27 @@ class ObjectiveTest(tf.test.TestCase, parameterized.TestCase):
         )
         self.assertAllClose(score(clean=tf.constant(adversarial)).reconstruction, own.reconstruction)
 
+    @parameterized.parameters(None, 0.3)
+    def test_each_example_has_its_own_reconstruction(self, clean_weight):
+        """What `reduce` is given are the errors of the examples; the gradient is that of what it returns."""
+        model = numpy_reference.model(iterations=2)
+        images, clean = numpy_reference.images(4, 1), numpy_reference.images(4, 0)
+        weights = tf.constant([0.0, 1.0, 0.0, 3.0], tf.float64)
+
+        def score(rows, reduce):
+            options = {"clean": tf.constant(clean[rows]), "clean_weight": clean_weight, "reduce": reduce}
+            with tf.GradientTape() as tape:
+                losses = batch_losses(
+                    model.infer, tf.constant(images[rows]), tf.reduce_sum, reconstruction_weight=1.0, **options
+                ).losses
+            return losses.reconstruction, tape.gradient(losses.reconstruction, model.trainable_variables)
+
+        found, gradients = score(slice(4), lambda errors: tf.reduce_sum(weights * errors))
+        singles = [score(slice(row, row + 1), tf.reduce_mean) for row in (1, 3)]
+        self.assertAllClose(found, singles[0][0] + 3 * singles[1][0], rtol=1e-10)
+        for ours, first, second in zip(gradients, singles[0][1], singles[1][1], strict=True):
+            self.assertAllClose(ours, first + 3 * second, rtol=1e-8, atol=1e-12)
+
     @parameterized.parameters(0.0, 0.1)
     def test_without_feedback_nothing_is_reconstructed(self, clean_weight):
         model = fixtures_models.model(iterations=0)

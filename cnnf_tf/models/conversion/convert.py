@@ -286,8 +286,10 @@ def _refusal(offending: dict[str, str], graph: KerasGraph, bottom: int) -> str:
         name for name, value in graph.ends.items() if value > last and value > bottom and _separates(graph, value)
     ]
     lines = [f"  {name} ({why})" for name, why in offending.items()]
-    advice = f"start={possible[0]!r}, which leaves them below the feedback" if possible else "no start lies above them"
+    advice = "No start lies above them"
+    if possible:
+        advice = f"Use start={possible[0]!r}, which leaves them below the feedback"
     return (
-        f"{len(offending)} of the model's layers cannot come down:\n" + "\n".join(lines) + f"\nEither use {advice}, or "
-        "tell how with cnnf_tf.models.register_conversion."
+        f"{len(offending)} of the model's layers cannot come down:\n" + "\n".join(lines) + f"\n{advice}; or tell how "
+        "with cnnf_tf.models.register_conversion."
     )

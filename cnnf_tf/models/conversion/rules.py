@@ -72,7 +72,12 @@ def feedback_layers(layer: Any) -> Stack:
     if type(layer) not in RULES:
         raise NoConversionError("there is no conversion for its class")
     if getattr(layer, "data_format", None) == "channels_first":
-        raise NoConversionError('data_format="channels_first", and channels must be last')
+        raise NoConversionError(
+            'data_format="channels_first", and channels must be last: made with "channels_last" a model takes the same '
+            "weights"
+        )
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise NoConversionError("it is quantized, and rounded weights have no gradient to come down: convert it before")
     return list(RULES[type(layer)](layer))
 
 
@@ -125,7 +130,7 @@ def _linear_and_activation(layer: Any) -> Stack:
     if not (above and isinstance(above[0], AdaReLU) and getattr(layer, "use_bias", False)):
         return [FeedbackKerasLayer(copy_layer(layer, activation=None)), *above]
     rectifier = AdaReLU(name=above[0].name, dtype=layer.dtype_policy)
-    rectifier.build((None, layer.bias.shape[0]))
+    rectifier.build(layer.compute_output_shape(layer.get_build_config()["input_shape"]))
     rectifier.bias.assign(layer.bias)
     return [FeedbackKerasLayer(copy_layer(layer, activation=None, use_bias=False)), rectifier]
 

@@ -1,0 +1,171 @@
+"""What a batch must be before a model works on it: images in [0, 1], labels that fit the loss.
+
+What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known only in a running
+graph: there an assertion raises `tf.errors.InvalidArgumentError`. XLA drops assertions, so `KerasTraining` puts them
+around the step that XLA compiles, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from cnnf_tf.layers.base import Tensor
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+TOLERANCE = 1e-3
+"""How far pixels may lie outside of [0, 1]: augmentation and resizing round."""
+
+
+def check_image_spec(images: Any, image_shape: Sequence[int | None]) -> None:
+    """Raises ValueError unless shape and dtype are those of images; sizes that are not known before may be right.
+
+    Args:
+      images: anything with a shape, perhaps of unknown rank, and a dtype.
+      image_shape: `(height, width, channels)` of the model, height and width perhaps None.
+    """
+    shape = _static_shape(images)
+    wanted = (None, *image_shape)
+    pairs = zip(wanted, shape or wanted, strict=False)
+    if shape is not None and (len(shape) != 4 or any(None not in pair and pair[0] != pair[1] for pair in pairs)):
+        height, width, channels = (size or "any" for size in image_shape)
+        raise ValueError(
+            f"CNNF wants images [batch, {height}, {width}, {channels}] (float, pixels in [0, 1]), got shape {shape}; a "
+            "single image needs a leading batch dimension, a grey one a trailing channel dimension."
+        )
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if "float" not in dtype:
+        raise ValueError(f"CNNF wants float images with pixels in [0, 1], got {dtype}; divide uint8 by 255 first.")
+
+
+def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
+    """Raises ValueError unless shape and dtype of labels fit a loss; a loss that is not Keras' own may want others.
+
+    Args:
+      labels: anything with a shape and a dtype, or None.
+      loss: as `compile` took it.
+      num_classes: of the model.
+    """
+    if labels is None:
+        raise ValueError("CNNF wants labels in fit and evaluate: fit(images, labels), or data of such pairs; got none.")
+    if getattr(labels.dtype, "kind", "number") in "USO" or labels.dtype == tf.string:
+        raise ValueError(f"CNNF wants labels that are numbers, class ids from 0 to {num_classes - 1}, got strings.")
+    shape = _static_shape(labels)
+    if shape is None:
+        return
+    ids = len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
+    vectors = len(shape) == 2 and shape[1] in (None, num_classes)
+    if wants_class_ids(loss) and not ids:
+        raise ValueError(
+            f"CNNF wants class ids as labels, [batch], got shape {shape}; for one-hot labels [batch, {num_classes}] "
+            "compile with loss=keras.losses.CategoricalCrossentropy(from_logits=True)."
+        )
+    if _of_keras(loss) and not wants_class_ids(loss) and not vectors:
+        raise ValueError(
+            f"CNNF wants one-hot labels [batch, {num_classes}] for this loss, got shape {shape}; for class ids leave "
+            "the loss at its default."
+        )
+    if not (ids or vectors):
+        raise ValueError(f"CNNF wants labels [batch], or one-hot ones [batch, {num_classes}]; got shape {shape}.")
+
+
+def image_faults(images: Tensor) -> list[Any]:
+    """Raises for pixels out of range or no image at all: now, or in a graph by the operations that it returns."""
+    low, high = _extremes(images)
+    in_range = (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)
+    # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
+    return [
+        *_require(tf.size(images) > 0, "CNNF wants at least one image; got an empty batch."),
+        *_require(
+            in_range | tf.equal(tf.size(images), 0),
+            "CNNF wants pixels in [0, 1] and no NaN (divide 0 to 255 by 255, and clip what resizing or augmentation "
+            "overshoots); got minimum and maximum:",
+            low,
+            high,
+        ),
+    ]
+
+
+def label_faults(labels: Tensor, loss: Any, num_classes: int) -> list[Any]:
+    """As `image_faults`, for labels that must be class ids: whole numbers, but for what the loss ignores."""
+    if not wants_class_ids(loss):
+        return []
+    whole = True
+    if labels.dtype.is_floating:
+        whole = tf.reduce_all(tf.equal(labels, tf.floor(labels)))
+    else:
+        labels = tf.cast(labels, tf.int64)
+    ignored = getattr(loss, "ignore_class", None)
+    if ignored is not None:
+        labels = tf.where(tf.equal(labels, tf.cast(ignored, labels.dtype)), tf.zeros_like(labels), labels)
+    low, high = _extremes(labels)
+    valid = tf.equal(tf.size(labels), 0) | ((low >= 0) & (high < num_classes) & whole)
+    message = f"CNNF wants class ids as labels, whole numbers from 0 to {num_classes - 1}; got minimum and maximum:"
+    return _require(valid, message, low, high)
+
+
+def nan_where_faulty(values: Any, images: Tensor) -> Any:
+    """A nest of tensors, all NaN if any pixel is out of range: XLA keeps this, where it drops assertions."""
+    in_range = ops.all((images >= -TOLERANCE) & (images <= 1 + TOLERANCE))  # minimum and maximum in XLA may miss NaN
+    return tree.map_structure(lambda tensor: ops.where(in_range, tensor, ops.full_like(tensor, float("nan"))), values)
+
+
+def with_known_sizes(images: Tensor, image_shape: Sequence[int | None]) -> Tensor:
+    """Images with the sizes that the model knows, where the graph, as of a generator's data, does not know them."""
+    if keras.backend.backend() != "tensorflow" or None not in (_static_shape(images) or (None, None))[1:]:
+        return images
+    return tf.ensure_shape(images, (None, *image_shape))
+
+
+def wants_class_ids(loss: Any) -> bool:
+    """Whether a loss is Keras' cross-entropy of class ids."""
+    return isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """Raises what a check in a graph found by its message alone, without the graph's own story."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"CNNF wants [^\n]*", error.message)
+        sizes = re.search(
+            r"Shape of tensor \S+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", error.message
+        )
+        if found is not None:
+            message = re.sub(r":\] \[(.*?)\] \[(.*?)\]$", r": \1, \2", found[0]).removesuffix("]")
+        elif sizes is not None:
+            message = f"CNNF wants a batch of shape {sizes[2]}, got {sizes[1]}."
+        else:
+            raise
+        raise tf.errors.InvalidArgumentError(None, None, message) from None
+
+
+def _require(condition: Tensor, message: str, *values: Tensor) -> list[Any]:
+    if not tf.executing_eagerly():
+        return [tf.debugging.Assert(condition, [message, *values])]
+    if not condition:
+        raise tf.errors.InvalidArgumentError(
+            None, None, " ".join([message, ", ".join(f"{v.numpy():g}" for v in values)])
+        )
+    return []
+
+
+def _extremes(values: Tensor) -> tuple[Tensor, Tensor]:
+    return tf.reduce_min(values), tf.reduce_max(values)
+
+
+def _static_shape(values: Any) -> tuple[int | None, ...] | None:
+    """The shape as far as it is known; None where not even the rank is."""
+    shape = values.shape
+    return None if getattr(shape, "rank", 0) is None else tuple(shape)
+
+
+def _of_keras(loss: Any) -> bool:
+    known = vars(keras.losses).values()
+    return isinstance(loss, str) or any(loss is each or type(loss) is each for each in known)
