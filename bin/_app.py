@@ -329,9 +329,10 @@ def run(main: Callable[[], int | None]) -> None:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files as they are, in a locale of C too
-            plain = codecs.lookup(stream.encoding).name in ("ascii", "utf-8")
-            options = {"encoding": "utf-8", "errors": "surrogateescape"} if plain else {"errors": "backslashreplace"}
-            stream.reconfigure(**options)
+            if codecs.lookup(stream.encoding).name in ("ascii", "utf-8"):
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+            else:
+                stream.reconfigure(errors="backslashreplace")
     app.run(guarded, flags_parser=_parse_help_or_flags)
 
 
