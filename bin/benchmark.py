@@ -70,6 +70,8 @@ def main() -> None:
         progress=lambda line: print(f"[{time.perf_counter() - start:5.0f} s] {line}", flush=True),
     )
     text = f"{report.table()}\n\n{report.summary()}\n"
+    if not report.about["onednn"]:
+        text += "oneDNN was off (TF_ENABLE_ONEDNN_OPTS, or another processor): these are TensorFlow's own kernels.\n"
     print(f"\n{text}")
     output.json("benchmark.json", {"command": _app.command(), **report.to_dict()})
     output.text("benchmark.txt", text)

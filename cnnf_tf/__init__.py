@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from cnnf_tf.utils.backend import choose_backend
+from cnnf_tf.utils.backend import choose_backend, use_onednn
 from cnnf_tf.version import __version__
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cnnf_tf.zoo import load_model, load_pretrained, pretrained_names
 
 choose_backend()
+use_onednn()
 
 _ROOMS = ("attacks", "data", "evaluation", "generative", "layers", "models", "serving", "training", "utils", "zoo")
 _ROOM_OF = {

@@ -3,6 +3,7 @@
 import gc
 import pathlib
 
+import cnnf_tf  # noqa: F401, I001 - before TensorFlow, whose kernels it chooses
 import pytest
 import tensorflow as tf
 from absl import flags

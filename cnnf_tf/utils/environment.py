@@ -10,9 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import test_util  # no public name says whether oneDNN is on
 
 from cnnf_tf.version import __version__
 
+_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
 _SOURCES = ("bin", "cnnf_tf", "configs")
 _GIT_SECONDS = 20
 # Of the control group of this process, as a container sees it; the second is that of version 1.
@@ -31,12 +33,17 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """The name of the CPU, the cores that this process may use, and the names of the GPUs that TensorFlow sees."""
+    """The CPU, the cores that this process may use, the GPUs that TensorFlow sees, and whether oneDNN is on.
+
+    Of the CPU the name and, on Linux, those of its features that decide how fast convolutions are.
+    """
     gpus = tf.config.list_physical_devices("GPU")
     return {
-        "cpu": _cpu(),
+        "cpu": _cpu("model name") or platform.processor() or platform.machine(),
+        "cpu_features": [feature for feature in _FEATURES if feature in _cpu("flags").split()],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus],
+        "onednn": test_util.IsMklEnabled(),
     }
 
 
@@ -84,8 +91,8 @@ def _git(root: pathlib.Path, *arguments: str) -> str | None:
     return found.stdout.strip() if found.returncode == 0 else None
 
 
-def _cpu() -> str:
+def _cpu(fact: str) -> str:
+    """A line of what Linux says of the first core; "" elsewhere."""
     information = pathlib.Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == fact), "")

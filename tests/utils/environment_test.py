@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 from unittest import mock
 
 import tensorflow as tf
@@ -29,6 +30,19 @@ class EnvironmentTest(tf.test.TestCase):
         self.assertNotEmpty(hardware["cpu"])
         self.assertBetween(hardware["cores"], 1, os.cpu_count())
         self.assertLen(hardware["gpus"], len(tf.config.list_physical_devices("GPU")))
+        self.assertIsInstance(hardware["onednn"], bool)
+
+    def test_onednn_is_on_unless_the_user_says_otherwise(self):
+        program = "import os, {}; print(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))"
+        unset = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+        for modules, given, wanted in (
+            ("cnnf_tf", {}, "1"),
+            ("cnnf_tf", {"TF_ENABLE_ONEDNN_OPTS": "0"}, "0"),
+            ("sys; sys.modules['tensorflow'] = sys; import cnnf_tf", {}, "None"),  # too late
+        ):
+            command = [sys.executable, "-c", program.format(modules)]
+            found = subprocess.run(command, env=unset | given, capture_output=True, text=True, check=True)
+            self.assertEqual(found.stdout.strip(), wanted)
 
     def test_free_memory_is_within_the_limit_of_a_container(self):
         free = environment.free_memory()

@@ -96,8 +96,7 @@ def _about() -> dict[str, Any]:
     """The machine, its threads and the versions."""
     machine, threading = environment.hardware(), tf.config.threading
     return {
-        "cpu": machine["cpu"],
-        "cores": machine["cores"],
+        **{name: machine[name] for name in ("cpu", "cpu_features", "onednn", "cores")},
         "threads": threading.get_intra_op_parallelism_threads() or machine["cores"],
         "inter_op_threads": threading.get_inter_op_parallelism_threads() or machine["cores"],
         "devices": [device.name for device in tf.config.list_logical_devices()],
