@@ -146,8 +146,7 @@ def _load() -> Any:
         )
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise ValueError(
-            f"{str(path)!r} is not a readable .keras file: it is no zip archive, or one that was cut short; write or "
-            "copy it again."
+            f"Keras cannot load {str(path)!r}: it is no zip archive, or one that was cut short; write or copy it again."
         )
     try:
         model = keras.saving.load_model(path, compile=False)

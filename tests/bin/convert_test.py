@@ -89,7 +89,7 @@ class ConvertTest(binaries.BinaryTestCase, parameterized.TestCase):
             ((), 2, "--keras, --output must be given"),
             ((f"--keras={good}", "--output=out.h5"), 2, r"--output must end in .keras, got 'out.h5'"),
             ((f"--keras={good}", f"--output={there}"), 2, "exists; give --overwrite"),
-            ((f"--keras={good}", f"--output={there}/x.keras"), 2, "--output wants a folder that can be written"),
+            ((f"--keras={good}", f"--output={there}/x.keras"), 2, "--output wants a file that can be written"),
             ((f"--keras={good}", output, "--num_classes=3"), 2, "--num_classes is for a network of keras.applications"),
             ((f"--keras={good}", output, "--preprocessing=vgg"), 2, "--preprocessing wants caffe, .* got 'vgg'"),
             ((f"--keras={good}", output, "--preprocessing=0,0"), 2, "two numbers, MEAN,SCALE with SCALE > 0"),
