@@ -3,8 +3,11 @@
 import gc
 import pathlib
 
-import cnnf_tf  # noqa: F401, I001 - before TensorFlow, whose kernels it chooses
 import pytest
+
+import cnnf_tf  # noqa: F401 - before TensorFlow, whose kernels it chooses
+
+# isort: split
 import tensorflow as tf
 from absl import flags
 

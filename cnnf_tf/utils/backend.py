@@ -1,4 +1,4 @@
-"""What must be settled before Keras and TensorFlow are imported: the backend, and TensorFlow's kernels. Imports neither."""
+"""What must be settled before Keras and TensorFlow are imported: the backend, and the kernels. Imports neither."""
 
 import importlib.util
 import os
