@@ -149,9 +149,7 @@ def unroll(
     def once(state: State, eta: Eta) -> tuple[State, Feedback]:
         return step(network, state, eta=eta, feedback_start=feedback_start, training=training)
 
-    start, iterate = (first, once) if iterations < 2 else (first, _called(once))
-    if rematerialize:
-        start, iterate = _rematerialized(network, first, once)
+    start, iterate = _rematerialized(network, first, once) if rematerialize else (first, _called(once, iterations))
     state = start(features)
     states, feedbacks = [state], []
     for iteration in range(iterations + (burn_in is not None)):
@@ -195,8 +193,12 @@ def _in_turn(earlier: Tensor, later: Tensor) -> tuple[Tensor, Callable[[Tensor],
     return later, lambda upstream: (0 * upstream, 0 * upstream)
 
 
-def _called(once: Callable[[State, Eta], tuple[State, Feedback]]) -> Callable[[State, Eta], tuple[State, Feedback]]:
+def _called(
+    once: Callable[[State, Eta], tuple[State, Feedback]], iterations: int
+) -> Callable[[State, Eta], tuple[State, Feedback]]:
     """The iteration as a call of a graph, where that serves."""
+    if iterations < 2:
+        return once
     run = _on_nests(lambda given: once(*given), traced_once)
     return lambda state, eta: run((state.carried(), eta))
 
