@@ -82,6 +82,7 @@ class ImageFilesTest(tf.test.TestCase, parameterized.TestCase):
         (self.folder / "real/linked").symlink_to("../elsewhere")
         (self.folder / "elsewhere/back").symlink_to("../real")
         (self.folder / "real/circle").symlink_to("..")
+        self.addCleanup((self.folder / "real/circle").unlink)  # or the temporary folder could not be removed
         (self.folder / "real/lost.png").symlink_to("nowhere")
         (self.folder / "real/lost").symlink_to("nowhere")
         found = image_files.find_images([self.folder / "real"])

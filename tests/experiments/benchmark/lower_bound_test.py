@@ -16,18 +16,29 @@ CONVOLUTIONS = {"Conv2D": Kind.FORWARD, "Conv2DBackpropInput": Kind.DATA, "Conv2
 def linear_ops(function, *arguments):
     """How many convolutions and matrix products of each kind the outputs of a function depend on."""
     graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
-    waiting = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
-    seen, found = set(), Counter()
+    return ops_behind(graph.outputs, graph.control_outputs)
+
+
+def ops_behind(outputs, control_outputs=()):
+    """As `linear_ops`, of tensors and operations of a graph; a function that it calls counts with each call."""
+    seen, used, found = {*control_outputs}, set(), Counter()
+    waiting = [*control_outputs, *(tensor.op for tensor in outputs)]
+    used.update(tensor.ref() for tensor in outputs)
     while waiting:
         op = waiting.pop()
-        if op in seen:
-            continue
         seen.add(op)
-        waiting += [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+        used.update(tensor.ref() for tensor in op.inputs)
+        above = [*(tensor.op for tensor in op.inputs), *op.control_inputs]
+        waiting += [other for other in dict.fromkeys(above) if other not in seen and other not in waiting]
+    for op in seen:
         if op.type in CONVOLUTIONS:
             found[CONVOLUTIONS[op.type]] += 1
         elif op.type == "MatMul":
             found[PRODUCTS[op.get_attr("transpose_a"), op.get_attr("transpose_b")]] += 1
+        elif op.type in ("PartitionedCall", "StatefulPartitionedCall"):
+            inside = op.graph._get_function(op.get_attr("f").name).graph.outputs
+            wanted = [inner for outer, inner in zip(op.outputs, inside, strict=True) if outer.ref() in used]
+            found += ops_behind(wanted)
     return found
 
 

@@ -75,7 +75,8 @@ class PageTest(tf.test.TestCase):
         commands = re.findall(r"python bin/(\w+)\.py((?:[^\n\\]|\\\n)*)", self.text)
         self.assertGreater(len(commands), 15)
         for binary, arguments in commands:
-            source = "".join((ROOT / "bin" / f"{name}.py").read_text(encoding="utf-8") for name in (binary, "_app"))
+            files = [ROOT / "bin" / f"{binary}.py", *(ROOT / "bin").glob("_*.py")]
+            source = "".join(file.read_text(encoding="utf-8") for file in files)
             for flag in re.findall(r"--(?:no)?([a-z_]+)(?==|\s|$)", arguments):
                 self.assertIn(f'"{flag}"', source, f"bin/{binary}.py --{flag}")
 
