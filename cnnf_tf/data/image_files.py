@@ -212,6 +212,8 @@ def _is_grey(image: ImageFile.ImageFile) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    if 2 in getattr(image, "tag_v2", {}).get(339, ()):  # sample format
+        raise ValueError("its pixels are signed numbers; save it with 8 or 16 bits without sign")
     image.load()
     if image.format == "TIFF":  # which turns as it loads
         return image

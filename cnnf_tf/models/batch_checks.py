@@ -54,7 +54,10 @@ def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
     if labels is None:
         raise ValueError("CNNF wants labels in fit and evaluate: fit(images, labels), or data of such pairs; got none.")
     if getattr(labels.dtype, "kind", "number") in "USO" or labels.dtype == tf.string:
-        raise ValueError(f"CNNF wants labels that are numbers, class ids from 0 to {num_classes - 1}, got strings.")
+        raise ValueError(
+            f"CNNF wants labels that are numbers, class ids from 0 to {num_classes - 1}, got the dtype {labels.dtype}; "
+            "of Python's integers labels.astype(int) makes some."
+        )
     shape = _static_shape(labels)
     if shape is None:
         return
@@ -92,9 +95,9 @@ def image_faults(images: Tensor) -> list[Any]:
 
 
 def label_faults(labels: Tensor, loss: Any, num_classes: int) -> list[Any]:
-    """As `image_faults`, for labels that must be class ids: whole numbers, but for what the loss ignores."""
+    """As `image_faults`, for labels that must be class ids, whole numbers but for what the loss ignores, or one-hot."""
     if not wants_class_ids(loss):
-        return []
+        return _one_hot_faults(labels) if _of_keras(loss) else []
     whole = True
     if labels.dtype.is_floating:
         whole = tf.reduce_all(tf.equal(labels, tf.floor(labels)))
@@ -107,6 +110,26 @@ def label_faults(labels: Tensor, loss: Any, num_classes: int) -> list[Any]:
     valid = tf.equal(tf.size(labels), 0) | ((low >= 0) & (high < num_classes) & whole)
     message = f"CNNF wants class ids as labels, whole numbers from 0 to {num_classes - 1}; got minimum and maximum:"
     return _require(valid, message, low, high)
+
+
+def _one_hot_faults(labels: Tensor) -> list[Any]:
+    low, high = _extremes(tf.cast(labels, tf.float32))
+    valid = tf.equal(tf.size(labels), 0) | ((low >= -TOLERANCE) & (high <= 1 + TOLERANCE))
+    return _require(valid, "CNNF wants one-hot labels, from 0 to 1 and no NaN; got minimum and maximum:", low, high)
+
+
+def weight_faults(weights: Tensor) -> list[Any]:
+    """As `image_faults`, for weights of examples."""
+    low, high = _extremes(tf.cast(weights, tf.float32))
+    finite = tf.math.is_finite(low) & tf.math.is_finite(high) | tf.equal(tf.size(weights), 0)
+    return _require(finite, "CNNF wants finite sample_weight; got minimum and maximum:", low, high)
+
+
+def check_is_array(name: str, values: Any) -> None:
+    """Raises ValueError for a list or tuple that is neither empty nor of one array; Keras takes those for inputs."""
+    entries = list(values) if isinstance(values, (list, tuple)) else []
+    if len(entries) > 1 or (entries and not hasattr(entries[0], "shape")):
+        raise ValueError(f"CNNF wants {name} as one array, got a {type(values).__name__}; np.stack({name}) makes one.")
 
 
 def nan_where_faulty(values: Any, images: Tensor) -> Any:

@@ -13,11 +13,13 @@ from keras import ops, tree
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models.batch_checks import (
     check_image_spec,
+    check_is_array,
     check_label_spec,
     clear_errors,
     image_faults,
     label_faults,
     wants_class_ids,
+    weight_faults,
 )
 from cnnf_tf.models.objective import Scored, batch_losses
 from cnnf_tf.models.unroll import READOUTS
@@ -51,6 +53,8 @@ def _checked(name: str) -> Callable[..., Any]:
     def checked(self: "KerasTraining", *args: Any, **kwargs: Any) -> Any:
         given = signature.bind(self, *args, **kwargs).arguments
         with clear_errors():
+            for argument, what in (("x", "images"), ("y", "labels"), ("sample_weight", "sample_weight")):
+                check_is_array(what, given.get(argument))
             if name in ("fit", "evaluate", "predict"):
                 self._check_data(given.get("x"), given.get("y"), labelled=name != "predict")
             if given.get("validation_data") is not None:
@@ -219,7 +223,7 @@ class KerasTraining(keras.Model):
 
     def _faults(self, data: Any, labelled: bool) -> list[Any]:
         """Raises for a batch that cannot be, now or in a graph by the operations that it returns; of each replica."""
-        images, clean, labels, _ = _batch(data)
+        images, clean, labels, sample_weight = _batch(data)
         local = self.distribute_strategy.experimental_local_results
         found = []
         for part in [*local(images), *(() if clean is None else local(clean))]:
@@ -229,6 +233,8 @@ class KerasTraining(keras.Model):
         for part in local(labels) if labelled else []:
             check_label_spec(part, self.loss, self.num_classes)
             found += label_faults(tf.convert_to_tensor(part), self.loss, self.num_classes)
+        for part in local(sample_weight) if labelled and sample_weight is not None else []:
+            found += weight_faults(tf.convert_to_tensor(part))
         return found
 
     def _check_data(self, images: Any, labels: Any, *, labelled: bool, ahead: bool = False) -> None:

@@ -160,8 +160,11 @@ class SavedModelTransport:
             raise FileNotFoundError(
                 f"no SavedModel in {str(directory)!r}; wanted a folder that bin/export.py wrote, or a version in it."
             )
-        with plainly_named(path) as plain:
-            self._model = tf.saved_model.load(str(plain))
+        try:
+            with plainly_named(path) as plain:
+                self._model = tf.saved_model.load(str(plain))
+        except Exception as error:  # TensorFlow complains of damaged files in any way, and does not name them
+            raise ValueError(f"{str(path)!r} is damaged or was cut short; export or copy it again.") from error
 
     def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
         del timeout

@@ -149,6 +149,13 @@ class FolderSourceTest(parameterized.TestCase, tf.test.TestCase):
             self.assertLen(images, 6)
         self.assertEqual(data.info(self.name, skip_bad=True).skipped, {"unreadable": 1})
 
+    def test_a_bad_image_under_a_name_that_is_no_text(self):
+        folder = os.fsdecode(os.fsencode(self.root) + b"/\xff")
+        os.makedirs(f"{folder}/train/k")
+        pathlib.Path(folder, "train/k/3.png").write_bytes(b"")
+        with self.assertRaisesRegex(tf.errors.InvalidArgumentError, r"udcff/train/k/3.png: is not a readable image"):
+            self.load_all(name=f"image_folder:{folder}:4x4", cache=False)
+
     def test_skip_bad_with_nothing_left(self):
         self.write("train/a/0.png", b"")
         with self.assertRaisesRegex(ValueError, "a/0.png: is not a readable image .it is empty"):

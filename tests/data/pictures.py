@@ -120,7 +120,8 @@ def _unreadable() -> dict[str, tuple[bytes, str]]:
         "drawing.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "it is no PNG"),  # nothing is run
         "huge.png": (png(1, 0, np.zeros((0, 1), np.uint8), 50_000, 50_000), "2500000000 pixels.* exceeds limit"),
         "floats.tif": (encode(RAMP.astype(np.float32), "TIFF"), "the range of pixels of Pillow's mode 'F'"),
-        "signed.tif": (tiff((RAMP >> 1).astype(np.int16), 16, kind=2), "the range of pixels of Pillow's mode 'I'"),
+        "signed.tif": (tiff((RAMP >> 1).astype(np.int16), 16, kind=2), "its pixels are signed numbers"),
+        "signed_bytes.tif": (tiff((GREY >> 1).astype(np.int8), 8, kind=2), "its pixels are signed numbers"),
         "doubles.tif": (tiff(RAMP.astype(np.float64), 64, kind=3), "it is no PNG"),
     }
 

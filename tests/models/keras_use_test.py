@@ -78,7 +78,8 @@ class BadBatchesTest(tf.test.TestCase, parameterized.TestCase):
         (IMAGES[..., 0], LABELS, VALUE, r"got shape \(8, 8, 8\); .* a grey one a trailing channel dimension"),
         (IMAGES[:0], LABELS[:0], VALUE, "at least one image; got no data"),
         (IMAGES, ONE_HOT, VALUE, r"wants class ids as labels, \[batch\], got shape \(8, 3\); for one-hot"),
-        (IMAGES, np.array([*"abcabcab"]), VALUE, "class ids from 0 to 2, got strings"),
+        (IMAGES, np.array([*"abcabcab"]), VALUE, "class ids from 0 to 2, got the dtype <U1"),
+        (IMAGES, LABELS.astype(object), VALUE, r"got the dtype object; .* labels.astype\(int\)"),
         (IMAGES, None, VALUE, r"wants labels in fit and evaluate: fit\(images, labels\)"),
     )
     def test_arrays(self, images, labels, error, message):
@@ -261,6 +262,16 @@ class ConventionsTest(tf.test.TestCase, parameterized.TestCase):
         ("shape", lambda model: model.compute_output_shape((None, 8, 9, 1)), VALUE, r"got shape \(None, 8, 9, 1\)"),
         ("loss", lambda model: model.compile(loss=keras.losses.CategoricalCrossentropy()), VALUE, "gives logits"),
         ("metric", lambda _: compiled(metrics=["categorical_crossentropy"]), VALUE, "with from_logits=True"),
+        (
+            "images",
+            lambda model: model.predict(list(IMAGES)),
+            VALUE,
+            r"images as one array, got a list; np.stack\(images\)",
+        ),
+        ("labels", lambda _: compiled().fit(IMAGES, LABELS.tolist()), VALUE, "labels as one array, got a list"),
+        ("weights", lambda _: compiled().fit(IMAGES, LABELS, sample_weight=[1.0] * 8), VALUE, "sample_weight as one"),
+        ("nan", lambda _: compiled().train_on_batch(IMAGES, LABELS, np.nan * LABELS), INPUT, "finite sample_weight"),
+        ("hot", lambda _: compiled(loss="mse").fit(IMAGES, 255 * ONE_HOT), INPUT, "from 0 to 1 and no NaN"),
         ("ids", lambda _: compiled(loss="mse").fit(IMAGES, LABELS), VALUE, r"wants one-hot labels \[batch, 3\]"),
     )
     def test_refuses(self, use, error, message):

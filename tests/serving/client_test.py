@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import pathlib
 import threading
 
 import numpy as np
@@ -191,6 +192,9 @@ class GrpcTest(tf.test.TestCase):
             transports.RestTransport("localhost:8501", "cnnf")
         folder = self.create_tempdir().full_path
         with self.assertRaisesRegex(FileNotFoundError, "no SavedModel in .*wanted a folder that bin/export.py wrote"):
+            transports.SavedModelTransport(folder)
+        (pathlib.Path(folder) / "saved_model.pb").write_bytes(b"cut short")
+        with self.assertRaisesRegex(ValueError, f"'{folder}' is damaged or was cut short"):
             transports.SavedModelTransport(folder)
 
 

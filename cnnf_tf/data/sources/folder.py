@@ -116,7 +116,7 @@ class FolderSource(base.Source):
         try:
             return np.stack([self._read(os.fsdecode(path)) for path in paths]), b""
         except ValueError as error:
-            return np.zeros((0, *self._shape), np.uint8), str(error).encode("utf-8", "surrogateescape")
+            return np.zeros((0, *self._shape), np.uint8), str(error).encode("utf-8", "backslashreplace")
 
 
 def _parse(name: str, image_size: tuple[int, int] | None) -> tuple[str, tuple[int, int] | None, int | None]:
