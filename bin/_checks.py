@@ -11,7 +11,7 @@ from absl import flags
 MOST_ITERATIONS = 1000
 _TOO_MANY = (
     f"at most {MOST_ITERATIONS} feedback passes can be run: each costs as much as two passes of the CNN, and "
-    + ("labels and images settle within some ten")
+    "labels and images settle within some ten"
 )
 
 
