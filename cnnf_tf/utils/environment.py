@@ -1,5 +1,6 @@
 """Where work was done, for its record: versions, hardware, and the commit of the source tree."""
 
+import itertools
 import os
 import pathlib
 import platform
@@ -38,9 +39,10 @@ def hardware() -> dict[str, Any]:
     Of the CPU the name and, on Linux, those of its features that decide how fast convolutions are.
     """
     gpus = tf.config.list_physical_devices("GPU")
+    cpu = _cpu()
     return {
-        "cpu": _cpu("model name") or platform.processor() or platform.machine(),
-        "cpu_features": [feature for feature in _FEATURES if feature in _cpu("flags").split()],
+        "cpu": cpu.get("model name") or platform.processor() or platform.machine(),
+        "cpu_features": [feature for feature in _FEATURES if feature in cpu.get("flags", "").split()],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "gpus": [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus],
         "onednn": test_util.IsMklEnabled(),
@@ -91,8 +93,9 @@ def _git(root: pathlib.Path, *arguments: str) -> str | None:
     return found.stdout.strip() if found.returncode == 0 else None
 
 
-def _cpu(fact: str) -> str:
-    """A line of what Linux says of the first core; "" elsewhere."""
+def _cpu() -> dict[str, str]:
+    """What Linux says of the first core, by the names it gives; nothing elsewhere."""
     information = pathlib.Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == fact), "")
+    facts = (line.partition(":") for line in itertools.takewhile(str.strip, lines))
+    return {name.strip(): value.strip() for name, _, value in facts}
