@@ -81,9 +81,7 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
 
 
 def _find(folder: pathlib.Path, filename: str) -> pathlib.Path | None:
-    """Copies of the MNIST family may have a dot in their names: `train-images.idx3-ubyte.gz`."""
-    paths = (folder / filename, folder / filename.replace("-idx", ".idx"))
-    return next(filter(pathlib.Path.is_file, paths), None)
+    return next(filter(pathlib.Path.is_file, (folder / name for name in idx.spellings(filename))), None)
 
 
 def install_debian_package(report: Callable[[str], None], timeout_s: float = 300.0) -> None:

@@ -33,10 +33,14 @@ _MAGIC_UBYTE = 0x0800  # plus the number of dimensions
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
+def spellings(name: str) -> tuple[str, str]:
+    """The official name of a file, and that of copies which have a dot in it: `train-images.idx3-ubyte`."""
+    return name, name.replace("-idx", ".idx")
+
+
 def find_file(folder: str | os.PathLike[str], stem: str) -> pathlib.Path | None:
     """Path of the file `stem` in `folder`, with `.gz` if it has that, and with a dot before `idx`; None for no file."""
-    dotted = stem.replace("-idx", ".idx")
-    paths = (pathlib.Path(folder) / name for name in (f"{stem}.gz", stem, f"{dotted}.gz", dotted))
+    paths = (pathlib.Path(folder) / f"{name}{end}" for name in spellings(stem) for end in (".gz", ""))
     return next(filter(pathlib.Path.is_file, paths), None)
 
 
