@@ -6,6 +6,7 @@ dies, so whatever temporary folder the next holder finds is left over from an ex
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
@@ -55,7 +56,7 @@ def new_version(
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{str(path)!r} is a file; wanted a folder for the versions.")
     path.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    with locked(path / _LOCK, waiting=functools.partial(_refuse_two, path)):
         _clean(path)
         number = version or max(existing_versions(path), default=0) + 1
         target = path / str(number)
@@ -78,14 +79,8 @@ def _refuse_existing(target: pathlib.Path, overwrite: bool) -> None:
         )
 
 
-@contextlib.contextmanager
-def _locked(path: pathlib.Path) -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(locked(path / _LOCK))
-        except BlockingIOError:
-            raise BlockingIOError(f"another export into {str(path)!r} is running; try again when it is done.") from None
-        yield
+def _refuse_two(path: pathlib.Path) -> None:
+    raise BlockingIOError(f"another export into {str(path)!r} is running; try again when it is done.")
 
 
 def _clean(path: pathlib.Path) -> None:

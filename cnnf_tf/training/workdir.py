@@ -53,14 +53,14 @@ class Workdir:
         Raises:
           ValueError: another process is training here.
         """
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(locked(self.lock))
-            except BlockingIOError as error:
-                raise ValueError(
-                    f"another process is training in workdir {str(self.root)!r}; wait for it, stop it, or give another "
-                    "--workdir."
-                ) from error
+
+        def refuse() -> None:
+            raise ValueError(
+                f"another process is training in workdir {str(self.root)!r}; wait for it, stop it, or give another "
+                "--workdir."
+            )
+
+        with locked(self.lock, waiting=refuse):
             written = (self.last, self.best, self.run, self.metrics, self.bad_batch, self.checkpoints / "step.npz")
             for path in written:
                 for leftover in path.parent.glob(f".{path.stem}-*{path.suffix}"):

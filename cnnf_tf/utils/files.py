@@ -67,10 +67,10 @@ def locked(path: str | os.PathLike[str], *, waiting: Callable[[], None] | None =
 
     Args:
       path: of the file; made if need be.
-      waiting: called once where another holds the lock, before waiting for it; None: nobody waits.
+      waiting: called once where another holds the lock, before waiting for it; it may raise instead. None raises.
 
     Raises:
-      BlockingIOError: another holds the lock.
+      BlockingIOError: another holds the lock, without `waiting`.
     """
     lock = filelock.FileLock(path)
     try:
