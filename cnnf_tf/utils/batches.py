@@ -9,6 +9,7 @@ the last bit, however many share the work and however often it was cut off, on h
 """
 
 import dataclasses
+import functools
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -173,23 +174,26 @@ class BatchRunner:
 
     def _step(self, work: Callable[..., Mapping[str, Any]]) -> Callable[[list[tuple[Any, ...]]], list[Any]]:
         """`work` on one batch for each replica, all at once."""
-        strategy = self.strategy
-        if strategy is None or self._replicas() == 1:
+        if self._replicas() == 1:
             return lambda batches: [work(*batches[0])]
-
-        @tf.function(reduce_retracing=True, autograph=False)
-        def run(batch: tuple[Any, ...]) -> Any:
-            return strategy.run(lambda *tensors: dict(work(*tensors)), args=batch)
+        run = functools.cache(functools.partial(self._trace, work))
 
         def step(batches: list[tuple[Any, ...]]) -> list[Any]:
-            shared = (
-                strategy.experimental_distribute_values_from_function(
-                    lambda context, tensors=tensors: tf.convert_to_tensor(tensors[context.replica_id_in_sync_group])
-                )
-                for tensors in zip(*batches, strict=True)
-            )
-            found = run(tuple(shared))
-            by_name = {name: strategy.experimental_local_results(value) for name, value in found.items()}
+            batches = [tuple(map(tf.convert_to_tensor, batch)) for batch in batches]
+            specs = (tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in batches[0])
+            found = run(tuple(specs))(batches)
+            by_name = {name: self.strategy.experimental_local_results(value) for name, value in found.items()}
             return [{name: values[index] for name, values in by_name.items()} for index in range(len(batches))]
 
         return step
+
+    def _trace(self, work: Callable[..., Mapping[str, Any]], specs: tuple[tf.TensorSpec, ...]) -> Any:
+        """`work` as one graph for all replicas, for batches of any sizes."""
+
+        def own_batch(batches: list[tuple[tf.Tensor, ...]]) -> dict[str, Any]:
+            replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
+            return dict(work(*batches[int(replica)]))
+
+        # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
+        share = functools.partial(lambda batches: self.strategy.run(own_batch, args=(batches,)))
+        return tf.function(share, input_signature=[[specs] * self._replicas()], autograph=False)
