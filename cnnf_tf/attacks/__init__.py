@@ -16,7 +16,7 @@ from cnnf_tf.attacks.model_functions import (
 )
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
-from cnnf_tf.attacks.run import AttackReport, run_attack
+from cnnf_tf.attacks.run import AttackReport, attack_job, run_attack
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
     "fgsm": FGSM,
@@ -43,6 +43,7 @@ __all__ = [
     "BoundAttack",
     "GradientPath",
     "Norm",
+    "attack_job",
     "every_pass_objective",
     "gradient_source",
     "predictor",

@@ -17,7 +17,7 @@ class AttackReport:
     """What an attack did to a data set.
 
     The arrays are those of `AttackResult`, for all images in the order of the data set, and their `labels`, int32; the
-    `losses` are means over all images that were attacked.
+    `losses` are means over all images that were attacked. `images` is empty where a job did not keep them.
     """
 
     images: np.ndarray
@@ -32,7 +32,8 @@ class AttackReport:
     @classmethod
     def from_facts(cls, facts: Facts) -> "AttackReport":
         """What the facts of an `attack_job` come to."""
-        arrays = {field.name: facts[field.name] for field in dataclasses.fields(cls)}
+        known = {"images": np.empty(0)} | facts
+        arrays = {field.name: known[field.name] for field in dataclasses.fields(cls)}
         return cls(**arrays | {"losses": _mean_losses(facts["losses"], facts["queries"])})
 
     @property
@@ -74,10 +75,12 @@ def attack_job(
     objective: AttackObjective | None = None,
     targets: Callable[[tf.Tensor], Any] | None = None,
     name: str = "attack",
+    keep_images: bool = True,
 ) -> Job:
     """`run_attack`, see there, as a job: to be done on several devices, in parts, or with other jobs.
 
-    Its facts are the fields of `AttackReport`; of the losses each image has the curve of its batch.
+    Its facts are the fields of `AttackReport`, with `keep_images` also the images; of the losses each image has the
+    curve of its batch.
     """
     bound = attack.bind(predict, surrogate=surrogate, objective=objective)
 
@@ -85,7 +88,8 @@ def attack_job(
         wanted = None if targets is None else targets(labels)
         result = bound(images, labels, seed=seed, targets=wanted, indices=indices)
         curves = tf.repeat(result.losses[None], tf.shape(images)[0], axis=0)
-        return result._asdict() | {"labels": tf.cast(labels, tf.int32), "losses": curves}
+        facts = result._asdict() | {"labels": tf.cast(labels, tf.int32), "losses": curves}
+        return {name: value for name, value in facts.items() if keep_images or name != "images"}
 
     return Job(name, dataset, work, verb="attack")
 

@@ -33,7 +33,10 @@ class PassAccuracy:
     def from_facts(cls, facts: Facts) -> "PassAccuracy":
         """What the facts of a `pass_job` come to."""
         correct = facts["correct"].sum(axis=0)
-        means = {name: facts[name].mean(axis=0, dtype=np.float64).tolist() for name in ("cross_entropy", "reconstruction_error")}
+        means = {
+            name: facts[name].mean(axis=0, dtype=np.float64).tolist()
+            for name in ("cross_entropy", "reconstruction_error")
+        }
         return cls(len(facts["correct"]), dict(zip(READOUTS, correct.tolist(), strict=True)), **means)
 
     @property

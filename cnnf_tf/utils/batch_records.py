@@ -121,7 +121,9 @@ class BatchRecord(Record):
 
 @contextlib.contextmanager
 def open_record(
-    folder: str | os.PathLike[str], config: Mapping[str, Any], shard: Shard = Shard()
+    folder: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    shard: Shard = Shard(),  # noqa: B008 - frozen
 ) -> Iterator[BatchRecord]:
     """A record to go on with, new if there is none; within, no other process can open it.
 
