@@ -91,7 +91,7 @@ def attack_job(
         facts = result._asdict() | {"labels": tf.cast(labels, tf.int32), "losses": curves}
         return {name: value for name, value in facts.items() if keep_images or name != "images"}
 
-    return Job(name, dataset, work, verb="attack")
+    return Job(name, dataset, work, if_empty="the data set to attack is empty; wanted at least one image.")
 
 
 def run_attack(

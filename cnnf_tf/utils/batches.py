@@ -57,13 +57,13 @@ class Job:
       batches: tensors with a leading batch axis, or tuples of such; iterated once.
       work: from the tensors of a batch and `indices`, int32 `[batch]`, the numbers of its images in the data set, to
         facts; it must be fit for the replicas of a strategy, and its facts for NumPy (no bfloat16).
-      verb: what is done to the data set, for errors.
+      if_empty: the error of a data set without images.
     """
 
     name: str
     batches: Iterable[Any]
     work: Callable[..., Mapping[str, Any]]
-    verb: str = "evaluate"
+    if_empty: str = "the data set to evaluate is empty; wanted at least one image."
 
 
 def counting(progress: Callable[[int], None] | None) -> Callable[[Facts], None]:
@@ -166,7 +166,7 @@ class BatchRunner:
         if group:
             work_on_group()
         if not images:
-            raise ValueError(f"the data set to {job.verb} is empty; wanted at least one image.")
+            raise ValueError(job.if_empty)
         return count
 
     def _replicas(self) -> int:
