@@ -1,8 +1,9 @@
-"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
+"""Attacks on `predict(images) -> logits`: FGSM, PGD, Auto-PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
 
 import functools
 from collections.abc import Callable as _Callable
 
+from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
 from cnnf_tf.attacks.gradient import FGSM, PGD
@@ -22,12 +23,14 @@ ATTACKS: dict[str, _Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd": PGD,
     "pgd_l2": functools.partial(PGD, norm="l2"),
+    "apgd": APGD,
     "spsa": SPSA,
     "autoattack": AutoAttack,
 }
 """Attacks by the names that binaries and configs use, as functions of their keyword arguments."""
 
 __all__ = [
+    "APGD",
     "ATTACKS",
     "FGSM",
     "L2",
