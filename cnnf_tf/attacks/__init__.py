@@ -18,6 +18,7 @@ from cnnf_tf.attacks.model_functions import (
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
 from cnnf_tf.attacks.run import AttackReport, run_attack
+from cnnf_tf.attacks.toolboxes import as_art, as_foolbox
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
     "fgsm": FGSM,
@@ -46,6 +47,8 @@ __all__ = [
     "BoundAttack",
     "GradientPath",
     "Norm",
+    "as_art",
+    "as_foolbox",
     "every_pass_objective",
     "gradient_source",
     "predictor",
