@@ -10,7 +10,8 @@ Both classify by K' passes and a readout, with gradients through whatever `path`
 Pixels that such an attack puts outside of [0, 1], by rounding or on its way, are taken for the nearest in the range.
 """
 
-import importlib
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -40,7 +41,8 @@ def as_foolbox(
       ImportError: the extra is not installed.
       ValueError: as `gradient_source`.
     """
-    foolbox = _import("foolbox", "Foolbox")
+    with _toolbox("Foolbox"):
+        import foolbox
     logits = _logits(gradient_source(model, path, iterations=iterations, readout=readout))
     return foolbox.TensorFlowModel(logits, bounds=(0, 1))
 
@@ -56,7 +58,8 @@ def as_art(
 
     For arguments and errors see `as_foolbox`; beyond these, it wants a model of images of one size.
     """
-    classification = _import("art.estimators.classification", "the Adversarial Robustness Toolbox")
+    with _toolbox("the Adversarial Robustness Toolbox"):
+        from art.estimators import classification
     logits = _logits(gradient_source(model, path, iterations=iterations, readout=readout))
     if None in model.image_shape:
         raise ValueError(f"ART wants a model of images of one size, got image_shape {model.image_shape}.")
@@ -83,8 +86,10 @@ def _logits(predict: Predict) -> Predict:
     return tf.function(function, autograph=False, reduce_retracing=True)
 
 
-def _import(name: str, what: str) -> Any:
+@contextlib.contextmanager
+def _toolbox(name: str) -> Iterator[None]:
+    """Says how to install what cannot be imported."""
     try:
-        return importlib.import_module(name)
+        yield
     except ImportError as error:
-        raise ImportError(f"this needs {what}: pip install 'cnnf_tf[toolboxes]' ({error}).") from error
+        raise ImportError(f"this needs {name}: pip install 'cnnf_tf[toolboxes]' ({error}).") from error

@@ -79,9 +79,7 @@ class FoolboxTest(tf.test.TestCase, parameterized.TestCase):
         model, images, labels = setting()
         keep = attacks.predictor(model)(images[:8]).numpy().argmax(-1) == labels[:8]
         theirs = attacks.as_foolbox(model)
-        _, found, success = attack(
-            theirs, tf.constant(images[:8][keep]), tf.constant(labels[:8][keep]), epsilons=None
-        )
+        _, found, success = attack(theirs, tf.constant(images[:8][keep]), tf.constant(labels[:8][keep]), epsilons=None)
         self.assertAllEqual(success, np.ones(keep.sum(), bool))
         self.assertAllInRange(found, 0, 1)
 
@@ -143,7 +141,7 @@ class ErrorsTest(tf.test.TestCase):
 
     def test_without_the_extra(self):
         model, _, _ = setting()
-        for name, function in (("foolbox", attacks.as_foolbox), ("art.estimators.classification", attacks.as_art)):
+        for name, function in (("foolbox", attacks.as_foolbox), ("art.estimators", attacks.as_art)):
             with (
                 mock.patch.dict(sys.modules, {name: None}),
                 self.assertRaisesRegex(ImportError, r"pip install 'cnnf_tf\[toolboxes\]'"),
