@@ -1,4 +1,4 @@
-"""Attacks on `predict(images) -> logits`: FGSM, PGD, Auto-PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
+"""Attacks on `predict(images) -> logits`: FGSM, PGD, Auto-PGD, SPSA, AutoAttack; a CNN-F as an attack sees it."""
 
 import functools
 from collections.abc import Callable as _Callable
