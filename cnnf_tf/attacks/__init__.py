@@ -1,8 +1,9 @@
-"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
+"""Attacks on `predict(images) -> logits`: FGSM, PGD, Auto-PGD, SPSA, AutoAttack; a CNN-F as an attack sees it."""
 
 import functools
 from collections.abc import Callable as _Callable
 
+from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
 from cnnf_tf.attacks.gradient import FGSM, PGD
@@ -17,17 +18,20 @@ from cnnf_tf.attacks.model_functions import (
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
 from cnnf_tf.attacks.run import AttackReport, attack_job, run_attack
+from cnnf_tf.attacks.toolboxes import as_art, as_foolbox
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd": PGD,
     "pgd_l2": functools.partial(PGD, norm="l2"),
+    "apgd": APGD,
     "spsa": SPSA,
     "autoattack": AutoAttack,
 }
 """Attacks by the names that binaries and configs use, as functions of their keyword arguments."""
 
 __all__ = [
+    "APGD",
     "ATTACKS",
     "FGSM",
     "L2",
@@ -43,6 +47,8 @@ __all__ = [
     "BoundAttack",
     "GradientPath",
     "Norm",
+    "as_art",
+    "as_foolbox",
     "attack_job",
     "every_pass_objective",
     "gradient_source",

@@ -1,149 +1,115 @@
-"""AutoAttack's parameter-free attacks, from the Adversarial Robustness Toolbox (ART).
+"""AutoAttack: an ensemble of attacks without parameters to tune, each on the images that stand so far.
 
 Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks"
-(arXiv:2003.01690). Of their four attacks ART has Auto-PGD, with either loss, and Square; its AutoAttack takes DeepFool
-for the fourth, FAB. Here the components run one after the other on the images that still stand.
+(arXiv:2003.01690); the versions and their numbers of restarts are those of the authors' present code.
 """
 
-import contextlib
-import random
-from collections.abc import Iterator, Sequence
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.attacks import attack_arguments
+from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.problem import Problem
-from cnnf_tf.utils.validation import one_of, positive_int
+from cnnf_tf.utils.validation import one_of
 
-COMPONENTS = ("apgd-ce", "apgd-dlr", "square")
-"""Auto-PGD on cross-entropy, Auto-PGD on the difference of logits ratio, and Square, which needs no gradient."""
+_MOST_TARGETS = 9
+
+COMPONENTS: dict[str, Callable[..., Attack]] = {
+    "apgd-ce": APGD,
+    "apgd-dlr": functools.partial(APGD, loss="dlr"),
+    "apgd-t": functools.partial(APGD, loss="dlr", targets=_MOST_TARGETS),
+}
+"""The components by the names of the paper's code, as functions of epsilon and the norm: Auto-PGD on cross-entropy, on
+the difference of logits ratio, and on that ratio towards up to 9 classes; FAB from all boundaries, and from those to up
+to 9 classes; and Square, which needs no gradient."""
+
+VERSIONS: dict[str, dict[str, dict[str, int]]] = {
+    "standard": {"apgd-ce": {}, "apgd-t": {}},
+    "plus": {
+        "apgd-ce": {"restarts": 5},
+        "apgd-dlr": {"restarts": 5},
+        "apgd-t": {},
+    },
+    "rand": {"apgd-ce": {"samples": 20}, "apgd-dlr": {"samples": 20}},
+}
+"""The components of each version in their order, with their arguments: the standard of leaderboards; a longer one; and
+one for models that are random, which averages gradients."""
 
 
 class AutoAttack(Attack):
-    """Auto-PGD and Square, one after the other, each on the images that the ones before left standing.
+    """Several attacks, one after the other, each on the images that the ones before left standing.
 
-    Needs the extra `autoattack`. It works on concrete arrays: call it outside of `tf.function`. It always stops at
-    images that are broken, is untargeted, and takes no objective. Square is random and knows no seeds of its own: equal
-    seeds give equal results for equal batches, but results depend on the batch size.
+    It always stops at images that are broken, is untargeted, and takes no objective. The components with a targeted
+    loss want at least 4 classes, "apgd-dlr" wants 3.
 
     Args:
       epsilon: radius of the ball, on the [0, 1] pixel scale.
       norm: "linf" or "l2".
-      attacks: components to run, in this order, among `COMPONENTS`. "apgd-dlr" wants at least 4 classes (ART's form of
-        the loss).
-      steps: steps of each Auto-PGD start; 100 in the paper.
-      restarts: starts of Auto-PGD; 1 in its present standard form.
+      version: a key of `VERSIONS`.
+      components: names of `COMPONENTS` to run in this order, instead of a version's.
+      steps: of each start of Auto-PGD and FAB; 100 in the paper.
       queries: of Square; 5,000 in the paper.
 
     Raises:
-      ImportError: the extra is not installed.
       ValueError: an argument out of its range.
     """
-
-    runs_eagerly = True
 
     def __init__(
         self,
         *,
         epsilon: float,
         norm: str = "linf",
-        attacks: Sequence[str] = COMPONENTS,
+        version: str = "standard",
+        components: Sequence[str] | None = None,
         steps: int = 100,
-        restarts: int = 1,
         queries: int = 5000,
     ):
         super().__init__(epsilon=epsilon, norm=norm)
-        self.attacks = tuple(one_of("attacks", name, COMPONENTS) for name in attacks)
-        if not self.attacks:
-            raise ValueError(f"attacks must name at least one of {list(COMPONENTS)}, got none.")
-        self.steps = positive_int("steps", steps)
-        self.restarts = positive_int("restarts", restarts)
-        self.max_queries = positive_int("queries", queries)
-        _import_art()
+        self.version = one_of("version", version, VERSIONS)
+        options: dict[str, dict[str, int]] = VERSIONS[version]
+        if components is not None:
+            self.version = "custom"
+            options = {one_of("components", name, COMPONENTS): {} for name in components}
+        if not options:
+            raise ValueError(f"components must name at least one of {list(COMPONENTS)}, got none.")
+        self.components: dict[str, Attack] = {}
+        for name, own in options.items():
+            length = {"queries": queries} if name == "square" else {"steps": steps}
+            self.components[name] = COMPONENTS[name](epsilon=epsilon, norm=norm, **length, **own)
+        """The attacks by name, in their order."""
 
     def settings(self) -> dict[str, Any]:
-        own = {"attacks": list(self.attacks), "steps": self.steps, "restarts": self.restarts}
-        ours = super().settings()
-        del ours["loss"]
-        return ours | own | {"queries": self.max_queries, "adversarial-robustness-toolbox": _import_art().__version__}
+        common = {name: value for name, value in super().settings().items() if name != "loss"}
+        own = {
+            name: {key: value for key, value in attack.settings().items() if key not in common or key == "attack"}
+            for name, attack in self.components.items()
+        }
+        return common | {"version": self.version, "components": own}
+
+    def check_classes(self, num_classes: int, *, targeted: bool) -> None:
+        if targeted:
+            raise ValueError("AutoAttack is untargeted; leave out the targets, or use PGD.")
+        for name, attack in self.components.items():
+            try:
+                attack.check_classes(num_classes, targeted=False)
+            except ValueError as error:
+                others = [other for other in COMPONENTS if other not in ("apgd-dlr", "apgd-t")]
+                raise ValueError(f"{name}: {error} Choose components among {others}.") from error
 
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
         if problem.targets is not None or problem.objective is not None:
             raise ValueError("AutoAttack is untargeted and takes no objective; use PGD.")
-        images = problem.images.numpy().astype(np.float32)
-        found, robust = images.copy(), working.numpy()
-        if self.epsilon > 0:
-            with _global_seed(int(problem.seeds[0, 0].numpy() % 2**32) if len(images) else 0):
-                for name in self.attacks:
-                    rows = np.flatnonzero(robust)
-                    if not rows.size:
-                        break
-                    found[rows] = self._component(name, problem, images[rows], problem.labels.numpy()[rows])
-                    # What ART returns may lie outside by rounding: judge what the caller will get.
-                    clipped = self.clip(tf.constant(found[rows], problem.images.dtype), problem.images.numpy()[rows])
-                    robust[rows] = ~problem.rows(tf.constant(rows, tf.int32)).check(clipped).numpy()
-        counts = np.where(working.numpy(), -1, 0).astype(np.int32)
-        return Found(tf.constant(found), tf.zeros([0]), tf.constant(counts))
-
-    def _component(self, name: str, problem: Problem, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        art = _import_art()
-        dtype = problem.images.dtype
-        traced = tf.function(
-            lambda points: attack_arguments.logits("surrogate", problem.surrogate(tf.cast(points, dtype))),
-            autograph=False,
-        )
-
-        def model(points: Any, training: bool = False) -> tf.Tensor:
-            del training
-            return traced(tf.convert_to_tensor(points, tf.float32))
-
-        num_classes = int(model(images[:1]).shape[-1])
-        if name == "apgd-dlr" and num_classes < 4:
-            raise ValueError(f"'apgd-dlr' wants logits of at least 4 classes, got {num_classes}; leave it out.")
-        estimator = art.estimators.classification.TensorFlowV2Classifier(
-            model,
-            nb_classes=num_classes,
-            input_shape=images.shape[1:],
-            loss_object=tf.keras.losses.CategoricalCrossentropy(from_logits=True),
-            clip_values=(0.0, 1.0),
-        )
-        shared = {"estimator": estimator, "eps": self.epsilon, "batch_size": len(images), "verbose": False}
-        shared["norm"] = np.inf if self.norm.name == "linf" else 2
-        if name == "square":
-            attack = art.attacks.evasion.SquareAttack(max_iter=self.max_queries, **shared)
-        else:
-            attack = art.attacks.evasion.AutoProjectedGradientDescent(
-                eps_step=2 * self.epsilon,
-                max_iter=self.steps,
-                nb_random_init=self.restarts,
-                loss_type="cross_entropy" if name == "apgd-ce" else "difference_logits_ratio",
-                **shared,
-            )
-        return attack.generate(images, y=np.eye(num_classes, dtype=np.float32)[labels])
-
-
-def _import_art() -> Any:
-    try:
-        import art.attacks.evasion
-        import art.estimators.classification
-    except ImportError as error:
-        raise ImportError(
-            f"AutoAttack needs the Adversarial Robustness Toolbox: pip install 'cnnf_tf[autoattack]' ({error})."
-        ) from error
-    return art
-
-
-@contextlib.contextmanager
-def _global_seed(seed: int) -> Iterator[None]:
-    """ART draws from the global states of NumPy and of Python: seeds them, and puts them back afterwards."""
-    states = np.random.get_state(), random.getstate()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(states[0])  # noqa: NPY002
-        random.setstate(states[1])
+        images, queries = problem.images, tf.zeros_like(problem.labels)
+        for attack in self.components.values():
+            found = attack.search(dataclasses.replace(problem, loss=attack.loss), working)
+            found_images = attack.clip(tf.cast(found.images, images.dtype), problem.images)
+            images = tf.where(working[:, None, None, None], found_images, images)
+            queries += found.queries
+            rows = tf.cast(tf.where(working)[:, 0], tf.int32)
+            broken = problem.rows(rows).check(tf.gather(images, rows))
+            working = tf.tensor_scatter_nd_update(working, rows[:, None], tf.logical_not(broken))
+        return Found(images, tf.zeros([0]), queries)

@@ -101,6 +101,10 @@ class Attack(abc.ABC):
             "early_stop": self.early_stop,
         }
 
+    def check_classes(self, num_classes: int, *, targeted: bool) -> None:
+        """Raises ValueError if the attack cannot work on a model of so few classes."""
+        check_classes(self.loss, num_classes, targeted=targeted)
+
     @final
     def clip(self, iterates: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """The nearest images in the ball around `images`, then in [0, 1]."""
@@ -220,7 +224,7 @@ class BoundAttack:
             "predict", self._predict.get_concrete_function(images).structured_outputs
         )
         if self._objective is None:
-            check_classes(self.attack.loss, num_classes, targeted=targeted)
+            self.attack.check_classes(num_classes, targeted=targeted)
         return num_classes
 
     def _trace(self, images: tf.TensorSpec, targeted: bool, images_only: bool) -> Callable[..., Any]:

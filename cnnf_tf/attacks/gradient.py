@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnnf_tf.attacks.iterative import IterativeAttack, Slots
+from cnnf_tf.attacks.iterative import Ascent, IterativeAttack, Slots
 from cnnf_tf.attacks.problem import Problem
 
 
@@ -38,7 +38,7 @@ class PGD(IterativeAttack):
         # Nothing but the images is watched: no gradient of a weight is ever built.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(iterates)
-            losses, success = problem.evaluate(iterates)
+            losses, success = problem.evaluate(iterates, thorough=self.thorough)
         gradient = tape.gradient(losses, iterates)
         if gradient is None:
             raise ValueError(
@@ -47,11 +47,9 @@ class PGD(IterativeAttack):
             )
         return losses, success, gradient
 
-    def move(
-        self, iterates: tf.Tensor, gradient: tf.Tensor, slots: Slots, step: tf.Tensor, step_size: tf.Tensor
-    ) -> tuple[tf.Tensor, Slots]:
+    def move(self, ascent: Ascent, slots: Slots, step: tf.Tensor, step_size: tf.Tensor) -> tuple[tf.Tensor, Slots]:
         del step
-        return iterates + step_size * self.norm.steepest(gradient), slots
+        return ascent.iterates + step_size * self.norm.steepest(ascent.gradient), slots
 
 
 class FGSM(PGD):

@@ -1,9 +1,10 @@
 """The loop that PGD and SPSA share: start, step, clip, drop what is broken, start again."""
 
 import abc
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -15,6 +16,18 @@ from cnnf_tf.utils.validation import positive_int
 Schedule = Callable[[float], float] | Sequence[float]
 """Multipliers of the step size: a function of the fraction of steps done, in [0, 1), or one number for each step."""
 Slots = tuple[tf.Tensor, ...]
+
+
+class Ascent(NamedTuple):
+    """What a step knows, for each image in work."""
+
+    images: tf.Tensor
+    """The clean images."""
+    iterates: tf.Tensor
+    losses: tf.Tensor
+    """Of the iterates, `[batch]`."""
+    gradient: tf.Tensor
+    """Of the losses, or its estimate; finite."""
 
 
 class IterativeAttack(Attack):
@@ -33,6 +46,8 @@ class IterativeAttack(Attack):
     queries_per_step = 1
     random_steps = False
     """Whether restarts from the same point differ."""
+    thorough = False
+    """Whether `predict` is asked at every step also where gradients go through something else; see `Problem.broken`."""
 
     def __init__(
         self,
@@ -78,21 +93,34 @@ class IterativeAttack(Attack):
         return ()
 
     @abc.abstractmethod
-    def move(
-        self, iterates: tf.Tensor, gradient: tf.Tensor, slots: Slots, step: tf.Tensor, step_size: tf.Tensor
-    ) -> tuple[tf.Tensor, Slots]:
+    def move(self, ascent: Ascent, slots: Slots, step: tf.Tensor, step_size: tf.Tensor) -> tuple[tf.Tensor, Slots]:
         """The next iterates, not yet clipped, and the next slots."""
 
+    def start(self, problem: Problem, restart: tf.Tensor) -> tf.Tensor:
+        """Where a restart begins, not yet clipped: at a uniform draw from the ball, or at the clean images."""
+        if not self.random_start:
+            return problem.images
+        shape, dtype = tuple(problem.images.shape[1:]), problem.images.dtype
+        delta = problem.draw([restart], lambda seed: self.norm.uniform(shape, seed, dtype), tf.TensorSpec(shape, dtype))
+        return problem.images + self.epsilon * delta
+
+    def aims(self, problem: Problem) -> tf.Tensor | None:
+        """The classes that the loss leads to in each restart, int32 `[restarts, batch]`; None: what the task says."""
+        del problem
+        return None
+
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
+        aims = self.aims(problem)
         rows = tf.cast(tf.where(working)[:, 0], tf.int32)
         queries = tf.zeros_like(problem.labels)
         losses = tf.zeros([self.steps + 1])
-        if self.restarts == 1:
+        if self.restarts == 1 and aims is None:
             images, _, queries, losses = self._restart(problem, tf.constant(0), problem.images, rows, queries)
             return Found(images, losses, queries)
 
         def again(restart: Any, images: Any, rows: Any, queries: Any, losses: Any) -> Any:
-            images, rows, queries, new_losses = self._restart(problem, restart, images, rows, queries)
+            task = problem if aims is None else dataclasses.replace(problem, aims=aims[restart])
+            images, rows, queries, new_losses = self._restart(task, restart, images, rows, queries)
             return restart + 1, images, rows, queries, tf.where(restart == 0, new_losses, losses)
 
         start = (tf.constant(0), problem.images, rows, queries, losses)
@@ -102,14 +130,15 @@ class IterativeAttack(Attack):
             start,
             shape_invariants=tuple(map(_any_batch, start)),
             parallel_iterations=1,
-            maximum_iterations=self.restarts,
+            maximum_iterations=self.restarts if aims is None else tf.shape(aims)[0],
         )
         return Found(images=found[1], losses=found[4], queries=found[3])
 
     def _restart(self, problem: Problem, restart: Any, images: Any, rows: Any, queries: Any) -> Any:
         """One start and its steps for the images in `rows`; returns images, rows not yet broken, queries, losses."""
         count = tf.cast(tf.size(rows), tf.float32)
-        images = _put(images, rows, self._start(problem.rows(rows), restart))
+        work = problem.rows(rows)
+        images = _put(images, rows, self.clip(self.start(work, restart), work.images))
         step_sizes = tf.constant([self.step_size * multiplier for multiplier in self.multipliers], images.dtype)
 
         def step(number: Any, images: Any, rows: Any, slots: Any, latest: Any, queries: Any, losses: Any) -> Any:
@@ -117,12 +146,13 @@ class IterativeAttack(Attack):
             values, success, gradient = self.ascent(work, iterates, restart, number)
             gradient = tf.where(tf.math.is_finite(gradient), gradient, 0)
             latest = _put(latest, rows, tf.cast(values, tf.float32))
+            values = tf.cast(values, iterates.dtype)
             queries = tf.tensor_scatter_nd_add(
                 queries, rows[:, None], tf.fill(tf.shape(rows), tf.constant(self.queries_per_step))
             )
             losses = tf.where(tf.range(self.steps + 1) == number, tf.reduce_sum(latest) / count, losses)
             kept = tuple(tf.gather(slot, rows) for slot in slots)
-            moved, kept = self.move(iterates, gradient, kept, number, step_sizes[number])
+            moved, kept = self.move(Ascent(work.images, iterates, values, gradient), kept, number, step_sizes[number])
             moved = self.clip(moved, work.images)
             if success is not None and self.early_stop:
                 robust = tf.logical_not(success)
@@ -154,7 +184,7 @@ class IterativeAttack(Attack):
 
         def score_last() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             work, iterates = problem.rows(rows), tf.gather(images, rows)
-            values, success = work.evaluate(iterates)
+            values, success = work.evaluate(iterates, thorough=self.thorough)
             asked = tf.tensor_scatter_nd_add(queries, rows[:, None], tf.ones_like(rows))
             robust = rows
             if self.restarts > 1:
@@ -166,13 +196,6 @@ class IterativeAttack(Attack):
         latest, queries, rows = tf.cond(tf.size(rows) > 0, score_last, lambda: (latest, queries, rows))
         losses = tf.where(tf.range(self.steps + 1) >= number, tf.reduce_sum(latest) / count, losses)
         return images, rows, queries, losses
-
-    def _start(self, problem: Problem, restart: tf.Tensor) -> tf.Tensor:
-        if not self.random_start:
-            return problem.images
-        shape, dtype = tuple(problem.images.shape[1:]), problem.images.dtype
-        delta = problem.draw([restart], lambda seed: self.norm.uniform(shape, seed, dtype), tf.TensorSpec(shape, dtype))
-        return self.clip(problem.images + self.epsilon * delta, problem.images)
 
 
 def _put(values: tf.Tensor, rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:

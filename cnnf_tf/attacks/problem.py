@@ -40,10 +40,11 @@ class Problem:
     targets: tf.Tensor | None  # int32 `[batch]`, or None for an untargeted attack
     seeds: tf.Tensor  # int64 `[batch, 2]`, an independent stream of random numbers for each image
     images_only: bool = False  # whether the caller needs nothing but the images
+    aims: tf.Tensor | None = None  # int32 `[batch]`, the class the loss leads to, whatever counts as success
 
     def rows(self, rows: tf.Tensor) -> "Problem":
         """The same task for the images with these row numbers, int32 `[n]`; numbers may occur more than once."""
-        parts = {name: getattr(self, name) for name in ("images", "labels", "targets", "seeds")}
+        parts = {name: getattr(self, name) for name in ("images", "labels", "targets", "seeds", "aims")}
         taken = {name: tf.gather(part, rows) for name, part in parts.items() if part is not None}
         return dataclasses.replace(self, **taken)
 
@@ -56,8 +57,35 @@ class Problem:
         """Asks `predict` where it is broken by these images, bool `[batch]`."""
         return self.success(attack_arguments.logits("predict", self.predict(iterates)))
 
-    def evaluate(self, iterates: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def broken(self, iterates: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Where `predict` is broken by these images, bool `[batch]`, at little cost.
+
+        If it is not `shared`, `predict` is asked only about images that the surrogate, with these `logits`, gets wrong.
+        """
+        wrong = self.success(logits)
+        if self.shared:
+            return wrong
+        rows = tf.cast(tf.where(wrong)[:, 0], tf.int32)
+
+        def ask_predict() -> tf.Tensor:
+            broken = self.rows(rows).check(tf.gather(iterates, rows))
+            return tf.tensor_scatter_nd_update(wrong, rows[:, None], broken)
+
+        return tf.cond(tf.size(rows) > 0, ask_predict, lambda: wrong)
+
+    def rivals(self) -> tf.Tensor:
+        """The wrong classes of each clean image, the surrogate's likeliest first, int32 `[batch, classes - 1]`."""
+        logits = attack_arguments.logits("surrogate", self.surrogate(self.images))
+        own = tf.one_hot(self.labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+        others = tf.where(own, tf.constant(-float("inf"), logits.dtype), logits)
+        return tf.argsort(others, direction="DESCENDING", stable=True)[:, :-1]
+
+    def evaluate(self, iterates: tf.Tensor, *, thorough: bool = False) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The loss to maximise at these images, `[batch]`, and, if `shared`, where they are broken, bool `[batch]`.
+
+        Args:
+          iterates: the images.
+          thorough: say where they are broken also if not `shared`; see `broken`.
 
         Raises:
           ValueError: an objective or a surrogate that returns something else.
@@ -69,9 +97,10 @@ class Problem:
                 raise ValueError(f"objective must return one float loss for each image, [batch], got {got}.")
             return losses, None
         logits = attack_arguments.logits("surrogate", self.surrogate(iterates))
-        check_classes(self.loss, logits.shape[-1], targeted=self.targets is not None)
-        losses = LOSSES[self.loss](logits, self.labels, self.targets)
-        return losses, self.success(logits) if self.shared else None
+        aims = self.targets if self.aims is None else self.aims
+        check_classes(self.loss, logits.shape[-1], targeted=aims is not None)
+        losses = LOSSES[self.loss](logits, self.labels, aims)
+        return losses, self.broken(iterates, logits) if self.shared or thorough else None
 
     def draw(self, stream: list[tf.Tensor | int], draw: Callable[[tf.Tensor], tf.Tensor], like: tf.Tensor) -> tf.Tensor:
         """Random numbers for each image, `[batch, *like.shape]`, which do not depend on the other images.

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from cnnf_tf.attacks import attack_arguments
-from cnnf_tf.attacks.iterative import IterativeAttack, Slots
+from cnnf_tf.attacks.iterative import Ascent, IterativeAttack, Slots
 from cnnf_tf.attacks.problem import Problem
 from cnnf_tf.utils.validation import positive_int
 
@@ -103,12 +103,10 @@ class SPSA(IterativeAttack):
     def slots(self, images: tf.Tensor) -> Slots:
         return tf.zeros_like(images), tf.zeros_like(images)
 
-    def move(
-        self, iterates: tf.Tensor, gradient: tf.Tensor, slots: Slots, step: tf.Tensor, step_size: tf.Tensor
-    ) -> tuple[tf.Tensor, Slots]:
-        mean = _BETA1 * slots[0] + (1 - _BETA1) * gradient
-        square = _BETA2 * slots[1] + (1 - _BETA2) * tf.square(gradient)
-        done = tf.cast(step + 1, iterates.dtype)
+    def move(self, ascent: Ascent, slots: Slots, step: tf.Tensor, step_size: tf.Tensor) -> tuple[tf.Tensor, Slots]:
+        mean = _BETA1 * slots[0] + (1 - _BETA1) * ascent.gradient
+        square = _BETA2 * slots[1] + (1 - _BETA2) * tf.square(ascent.gradient)
+        done = tf.cast(step + 1, mean.dtype)
         corrected = mean / (1 - _BETA1**done)
         length = tf.sqrt(square / (1 - _BETA2**done))
-        return iterates + step_size * corrected / (length + _EPSILON), (mean, square)
+        return ascent.iterates + step_size * corrected / (length + _EPSILON), (mean, square)
