@@ -75,8 +75,16 @@ class Batches:
             return self._runner.run(job, progress)
 
 
+def fingerprint(dataset: Any) -> dict[str, Any]:
+    """To know other batches by: how many there are, and what is in the first."""
+    first = next(iter(dataset))
+    parts = first if isinstance(first, tuple) else (first,)
+    digest = hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
+    return {"batches": int(dataset.cardinality()), "first_batch": digest[:16]}
+
+
 @contextlib.contextmanager
-def opened(strategy: Any, output: pathlib.Path | None, model: Any, dataset: Any) -> Iterator[Batches]:
+def opened(strategy: Any, output: pathlib.Path | None, model: Any, dataset: Any, **more: Any) -> Iterator[Batches]:
     """What runs the jobs of a binary as its flags say, and goes on where the same command was cut off.
 
     Args:
@@ -84,6 +92,7 @@ def opened(strategy: Any, output: pathlib.Path | None, model: Any, dataset: Any)
       output: folder of --output, where what was found so far lies until the end, or for --merge; None keeps nothing.
       model: of --model.
       dataset: its batches, to know other data by.
+      **more: what else the results depend on, for JSON, that no flag tells.
     """
     from cnnf_tf.utils import batch_records, batches
 
@@ -93,14 +102,14 @@ def opened(strategy: Any, output: pathlib.Path | None, model: Any, dataset: Any)
             raise _app.UsageError("--shard and --merge want an --output.")
         yield Batches(batches.BatchRunner(strategy))
         return
-    config = _config(model, dataset)
+    config = _config(model, dataset) | more
     if merge:
         parts = [pathlib.Path(folder) / _FOLDER for folder in merge]
         try:
-            record = batch_records.MergedRecord(parts, config)
+            merged = batch_records.MergedRecord(parts, config)
         except ValueError as error:
             raise ValueError(f"--merge: {error}") from error
-        yield Batches(batches.BatchRunner(record=record))
+        yield Batches(batches.BatchRunner(record=merged))
         return
     shard = _shard()
     with _app.writing_to("output", output):
@@ -130,21 +139,17 @@ def _config(model: Any, dataset: Any) -> dict[str, Any]:
     """All that what is found depends on."""
     from cnnf_tf.utils import environment
 
-    own = {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])}
+    own: dict[str, Any] = {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])}
     settings = {name: value for name, value in own.items() if name not in {*_FREE, *_app.MODEL_FLAGS}}
     if isinstance(settings.get("iterations"), int):
         settings["iterations"] = _app.iterations_of(model)
     # A folder may have another path on another machine: what lies in it is told by its images.
-    settings["dataset"] = own["dataset"].partition(":")[0]
+    settings |= {name: own[name].partition(":")[0] for name in ("dataset", "ood_dataset") if name in own}
     files = {name: own[name] for name in _app.MODEL_FLAGS if own.get(name)}
-    first = next(iter(dataset))
     versions = environment.versions()
     return {
         "settings": settings,
         "sha256": {name: cnnf_tf.zoo.model_sha256(file) for name, file in files.items()},
-        "data": {
-            "batches": int(dataset.cardinality()),
-            "first_batch": hashlib.sha256(b"".join(part.numpy().tobytes() for part in first)).hexdigest()[:16],
-        },
+        "data": fingerprint(dataset),
         "versions": {name: versions[name] for name in ("cnnf_tf", "tensorflow")},
     }

@@ -124,8 +124,8 @@ def run_attack(
     Raises:
       ValueError: an empty data set, or as `Attack.bind` and `BoundAttack.__call__`.
     """
-    options = {"surrogate": surrogate, "objective": objective, "targets": targets}
-    job = attack_job(attack, predict, dataset, seed=seed, **options)
+    functions: dict[str, Any] = {"surrogate": surrogate, "objective": objective, "targets": targets}
+    job = attack_job(attack, predict, dataset, seed=seed, **functions)
     correct = count = 0
 
     def batch_done(facts: Facts) -> None:

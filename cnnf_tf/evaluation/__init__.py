@@ -9,7 +9,15 @@ from cnnf_tf.evaluation.corruptions import (
     mean_corruption_error,
 )
 from cnnf_tf.evaluation.figures import Picture, picture_grid, reconstruction_figure
-from cnnf_tf.evaluation.out_of_distribution import Separation, auroc, fit_scale, image_scores, separation
+from cnnf_tf.evaluation.out_of_distribution import (
+    Separation,
+    auroc,
+    fit_scale,
+    image_scores,
+    score_job,
+    scores_of,
+    separation,
+)
 from cnnf_tf.evaluation.restoration.quality import (
     RESTORED,
     Quality,
@@ -17,6 +25,7 @@ from cnnf_tf.evaluation.restoration.quality import (
     evaluate_restoration,
     image_qualities,
     restoration_figure,
+    restoration_job,
     restore,
 )
 from cnnf_tf.evaluation.restoration.restorers import denoising_autoencoder, median_filter
@@ -76,9 +85,12 @@ __all__ = [
     "reconstruction_figure",
     "render_through",
     "restoration_figure",
+    "restoration_job",
     "restore",
     "run_sanity_checks",
     "sample_pictures",
+    "score_job",
+    "scores_of",
     "self_consistency_figure",
     "self_consistency_table",
     "separation",

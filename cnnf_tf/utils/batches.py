@@ -13,7 +13,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +25,8 @@ SECONDS = "seconds"
 """The fact that every run adds: what an image took of its batch's time, which is all that differs between two runs."""
 
 
-class Shard(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Shard:
     """Part `number` of `count`, counted from 1: batches number - 1, number - 1 + count, ... of each data set."""
 
     number: int = 1
@@ -82,6 +83,7 @@ class Record:
     def read(self, job: str, batch: int) -> Facts | None:
         """The facts of a batch; None if they are not there."""
         del job, batch
+        return None
 
     def write(self, job: str, batch: int, facts: Facts) -> None:
         """Keeps the facts of a batch."""
@@ -176,18 +178,19 @@ class BatchRunner:
         """`work` on one batch for each replica, all at once."""
         if self._replicas() == 1:
             return lambda batches: [work(*batches[0])]
-        run = functools.cache(functools.partial(self._trace, work))
+        strategy: Any = self.strategy
+        run = functools.cache(functools.partial(self._trace, work, strategy))
 
         def step(batches: list[tuple[Any, ...]]) -> list[Any]:
             batches = [tuple(map(tf.convert_to_tensor, batch)) for batch in batches]
             specs = (tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in batches[0])
             found = run(tuple(specs))(batches)
-            by_name = {name: self.strategy.experimental_local_results(value) for name, value in found.items()}
+            by_name = {name: strategy.experimental_local_results(value) for name, value in found.items()}
             return [{name: values[index] for name, values in by_name.items()} for index in range(len(batches))]
 
         return step
 
-    def _trace(self, work: Callable[..., Mapping[str, Any]], specs: tuple[tf.TensorSpec, ...]) -> Any:
+    def _trace(self, work: Callable[..., Mapping[str, Any]], strategy: Any, specs: tuple[tf.TensorSpec, ...]) -> Any:
         """`work` as one graph for all replicas, for batches of any sizes."""
 
         def own_batch(batches: list[tuple[tf.Tensor, ...]]) -> dict[str, Any]:
@@ -195,5 +198,5 @@ class BatchRunner:
             return dict(work(*batches[int(replica)]))
 
         # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
-        share = functools.partial(lambda batches: self.strategy.run(own_batch, args=(batches,)))
+        share = functools.partial(lambda batches: strategy.run(own_batch, args=(batches,)))
         return tf.function(share, input_signature=[[specs] * self._replicas()], autograph=False)

@@ -234,7 +234,7 @@ def _check_jobs(
         "twice the steps": PGD(epsilon=epsilon, steps=2 * steps),
         "unbounded": PGD(epsilon=1.0, steps=steps),
     }
-    options = {"seed": seed, "keep_images": False}
+    options: dict[str, Any] = {"seed": seed, "keep_images": False}
     return jobs + [
         attack_job(attack, predict, dataset, name=f"{name}: {what}", **options) for what, attack in pgd.items()
     ]
