@@ -60,7 +60,7 @@ class Batches:
 
     def _run(self, job: Any) -> Any:
         right = count = 0
-        cardinality = int(job.batches.cardinality()) if hasattr(job.batches, "cardinality") else -1
+        cardinality = int(job.batches.cardinality())
         total = sum(map(self._runner.shard.holds, range(cardinality))) if cardinality >= 0 else None
         with tqdm(total=total, desc=job.name, unit=" batches") as bar:
 

@@ -90,6 +90,25 @@ class SelfConsistencySummary:
         return dataclasses.asdict(self)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Masked:
+    """Batches of (images, mask), bool `[batch]`, from those of `summarize_self_consistency`."""
+
+    dataset: tf.data.Dataset
+
+    def __iter__(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        for batch in self.dataset:
+            images, _, mask = keras.utils.unpack_x_y_sample_weight(batch)
+            mask = np.ones(int(images.shape[0])) if mask is None else np.asarray(mask)
+            if mask.shape != (int(images.shape[0]),) or not np.isin(mask, (0, 1)).all():
+                raise ValueError(f"the mask must be one 0 or 1 for each of the {images.shape[0]} images, got {mask!r}.")
+            yield images, tf.constant(mask.astype(bool))
+
+    def cardinality(self) -> tf.Tensor:
+        """As the data set's."""
+        return self.dataset.cardinality()
+
+
 _EMPTY = "the data set to summarise is empty or masked out; wanted at least one image."
 
 
@@ -112,15 +131,7 @@ def self_consistency_job(
         found = self_consistency(model.infer(images, iterations=iterations, eta=eta), model.network)
         return {"mask": mask} | {name: tf.transpose(values) for name, values in found._asdict().items()}
 
-    def batches() -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        for batch in dataset:
-            images, _, mask = keras.utils.unpack_x_y_sample_weight(batch)
-            mask = np.ones(int(images.shape[0])) if mask is None else np.asarray(mask)
-            if mask.shape != (int(images.shape[0]),) or not np.isin(mask, (0, 1)).all():
-                raise ValueError(f"the mask must be one 0 or 1 for each of the {images.shape[0]} images, got {mask!r}.")
-            yield images, tf.constant(mask.astype(bool))
-
-    return Job(name, batches(), work, if_empty=_EMPTY)
+    return Job(name, _Masked(dataset), work, if_empty=_EMPTY)
 
 
 def summarize_self_consistency(

@@ -55,7 +55,7 @@ class Job:
 
     Attributes:
       name: of the job, other than that of each other job of an evaluation.
-      batches: tensors with a leading batch axis, or tuples of such; iterated once.
+      batches: tensors with a leading batch axis, or tuples of such.
       work: from the tensors of a batch and `indices`, int32 `[batch]`, the numbers of its images in the data set, to
         facts; it must be fit for the replicas of a strategy, and its facts for NumPy (no bfloat16).
       if_empty: the error of a data set without images.
