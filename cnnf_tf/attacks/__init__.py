@@ -17,7 +17,7 @@ from cnnf_tf.attacks.model_functions import (
 )
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
-from cnnf_tf.attacks.run import AttackReport, run_attack
+from cnnf_tf.attacks.run import AttackReport, attack_job, run_attack
 from cnnf_tf.attacks.toolboxes import as_art, as_foolbox
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
@@ -49,6 +49,7 @@ __all__ = [
     "Norm",
     "as_art",
     "as_foolbox",
+    "attack_job",
     "every_pass_objective",
     "gradient_source",
     "predictor",
