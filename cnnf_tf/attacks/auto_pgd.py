@@ -74,7 +74,7 @@ class APGD(PGD):
             return None
         if problem.targets is not None or problem.objective is not None:
             raise ValueError(f"with targets={self.targets} any wrong class is success, and the loss is of logits.")
-        return tf.repeat(tf.transpose(problem.rivals()[:, : self.targets]), self.restarts, axis=0)
+        return tf.repeat(problem.rivals()[:, : self.targets], self.restarts, axis=1)
 
     def start(self, problem: Problem, restart: tf.Tensor) -> tf.Tensor:
         delta = super().start(problem, restart) - problem.images

@@ -53,6 +53,7 @@ class AutoAttack(Attack):
       components: names of `COMPONENTS` to run in this order, instead of a version's.
       steps: of each start of Auto-PGD and FAB; 100 in the paper.
       queries: of Square; 5,000 in the paper.
+      progress: called with the name of each component and the number of images that it starts on.
 
     Raises:
       ValueError: an argument out of its range.
@@ -67,6 +68,7 @@ class AutoAttack(Attack):
         components: Sequence[str] | None = None,
         steps: int = 100,
         queries: int = 5000,
+        progress: Callable[[str, int], None] | None = None,
     ):
         super().__init__(epsilon=epsilon, norm=norm)
         self.version = one_of("version", version, VERSIONS)
@@ -81,6 +83,7 @@ class AutoAttack(Attack):
             length = {"queries": queries} if name == "square" else {"steps": steps}
             self.components[name] = COMPONENTS[name](epsilon=epsilon, norm=norm, **length, **own)
         """The attacks by name, in their order."""
+        self._progress = progress
 
     def settings(self) -> dict[str, Any]:
         common = {name: value for name, value in super().settings().items() if name != "loss"}
@@ -103,13 +106,22 @@ class AutoAttack(Attack):
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
         if problem.targets is not None or problem.objective is not None:
             raise ValueError("AutoAttack is untargeted and takes no objective; use PGD.")
-        images, queries = problem.images, tf.zeros_like(problem.labels)
-        for attack in self.components.values():
-            found = attack.search(dataclasses.replace(problem, loss=attack.loss), working)
-            found_images = attack.clip(tf.cast(found.images, images.dtype), problem.images)
-            images = tf.where(working[:, None, None, None], found_images, images)
-            queries += found.queries
+        images, queries, part = problem.images, tf.zeros_like(problem.labels), tf.zeros_like(problem.labels)
+        for number, (name, attack) in enumerate(self.components.items()):
             rows = tf.cast(tf.where(working)[:, 0], tf.int32)
+            with tf.control_dependencies(self._announce(name, rows)):
+                working = tf.identity(working)
+            found = attack.search(dataclasses.replace(problem, loss=attack.loss), working)
+            clipped = attack.clip(tf.cast(found.images, images.dtype), problem.images)
+            images = tf.where(working[:, None, None, None], clipped, images)
+            queries += found.queries
+            part = tf.where(working, number, part)
             broken = problem.rows(rows).check(tf.gather(images, rows))
             working = tf.tensor_scatter_nd_update(working, rows[:, None], tf.logical_not(broken))
-        return Found(images, tf.zeros([0]), queries)
+        return Found(images, tf.zeros([0]), queries, part)
+
+    def _announce(self, name: str, rows: tf.Tensor) -> list[tf.Operation]:
+        if self._progress is None:
+            return []
+        call = functools.partial(self._progress, name)
+        return [tf.py_function(lambda count: call(int(count)), [tf.size(rows)], [])]

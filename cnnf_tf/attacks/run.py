@@ -28,6 +28,7 @@ class AttackReport:
     clean_correct: np.ndarray
     losses: np.ndarray
     queries: np.ndarray
+    broken_by: np.ndarray
 
     @classmethod
     def from_facts(cls, facts: Facts) -> "AttackReport":
@@ -60,7 +61,8 @@ class AttackReport:
             "success_rate": self.success_rate,
             "mean_distance": float(np.mean(self.distance)),
             "max_distance": float(np.max(self.distance)),
-            "mean_queries": float(np.mean(self.queries)) if np.all(self.queries >= 0) else None,
+            "mean_queries": float(np.mean(self.queries)),
+            "broken_by": np.bincount(self.broken_by[self.broken_by >= 0]).tolist(),
             "losses": [float(loss) if np.isfinite(loss) else None for loss in self.losses],
         }
 

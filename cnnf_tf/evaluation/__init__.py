@@ -29,7 +29,7 @@ from cnnf_tf.evaluation.restoration.quality import (
     restore,
 )
 from cnnf_tf.evaluation.restoration.restorers import denoising_autoencoder, median_filter
-from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec, adaptive_suite, autoattack_spec, baseline_suite
+from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec, adaptive_suite, autoattack_suite, baseline_suite
 from cnnf_tf.evaluation.robustness.report import RobustnessReport, Score
 from cnnf_tf.evaluation.robustness.run import RobustnessEvaluation, evaluate_robustness, run_sanity_checks
 from cnnf_tf.evaluation.robustness.sanity_checks import SanityCheck
@@ -65,7 +65,7 @@ __all__ = [
     "adaptive_suite",
     "auroc",
     "baseline_suite",
-    "autoattack_spec",
+    "autoattack_suite",
     "class_templates",
     "compare_latents",
     "corruption_figure",
