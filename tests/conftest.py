@@ -62,6 +62,8 @@ SLOW = (
     "bin/predict_test.py",
     "bin/report_test.py",
     "bin/attack_test.py",
+    "bin/batches_test.py",
+    "evaluation/parts_test.py",
 )
 
 

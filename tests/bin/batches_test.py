@@ -37,7 +37,7 @@ class BatchesTest(binaries.BinaryTestCase):
             self.assertEqual(*contents, name)
 
     def test_attack_in_parts_and_on_two_devices(self):
-        arguments = ("--attack=pgd", "--steps=1", "--epsilon=8/255", "--num_images=14", "--batch_size=4")
+        arguments = ("--attack=fgsm", "--epsilon=8/255", "--num_images=14", "--batch_size=4")
         one = self.made("attack", "one", *arguments)
         self.assertEqual({path.name for path in one.iterdir()}, {"adversarial.npz", "attack.json", "attack.png"})
         two = self.made("attack", "two", *arguments, "--strategy=mirrored", "--devices=2")
@@ -59,7 +59,7 @@ class BatchesTest(binaries.BinaryTestCase):
         self.assertFalse(new.exists())
 
     def test_evaluate_goes_on_after_a_kill_in_parts(self):
-        arguments = ("--batch_size=1", "--num_images=60", "--self_consistency", "--num_pictures=2")
+        arguments = ("--batch_size=1", "--num_images=30", "--self_consistency", "--num_pictures=2")
         one = self.made("evaluate", "one", *arguments)
         killed = (*self.usual, *arguments, "--shard=1/2", f"--output={self.work / 'part1'}")
         process = Forked("bin/evaluate.py", *killed)
