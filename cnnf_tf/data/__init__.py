@@ -1,12 +1,21 @@
 """Images and labels as `tf.data.Dataset`: TensorFlow Datasets, IDX files, image folders; corruptions. See `load`."""
 
 from cnnf_tf.data.augmentation import Augmentation
-from cnnf_tf.data.corruptions import CORRUPTIONS, SEVERITIES, Corruption, corrupt, corrupted, noisy_pairs
+from cnnf_tf.data.corruptions import (
+    CORRUPTION_SETS,
+    CORRUPTIONS,
+    SEVERITIES,
+    Corruption,
+    corrupt,
+    corrupted,
+    noisy_pairs,
+)
 from cnnf_tf.data.datasets import info, load, load_arrays
 from cnnf_tf.data.sources.base import DatasetInfo
 
 __all__ = [
     "CORRUPTIONS",
+    "CORRUPTION_SETS",
     "SEVERITIES",
     "Augmentation",
     "Corruption",
