@@ -11,11 +11,13 @@ from cnnf_tf.data.corruptions import (
     noisy_pairs,
 )
 from cnnf_tf.data.datasets import info, load, load_arrays
+from cnnf_tf.data.premade import PREMADE, premade_corruptions
 from cnnf_tf.data.sources.base import DatasetInfo
 
 __all__ = [
     "CORRUPTIONS",
     "CORRUPTION_SETS",
+    "PREMADE",
     "SEVERITIES",
     "Augmentation",
     "Corruption",
@@ -26,4 +28,5 @@ __all__ = [
     "load",
     "load_arrays",
     "noisy_pairs",
+    "premade_corruptions",
 ]

@@ -25,7 +25,7 @@ perturbations", ICLR 2019, arXiv:1903.12261. N. Mu and J. Gilmer, "MNIST-C: a ro
 the line, the blur and the occlusion are our own.
 """
 
-from cnnf_tf.data.corruptions.apply import corrupt, corrupted
+from cnnf_tf.data.corruptions.apply import corrupt, corrupted, find_corruption
 from cnnf_tf.data.corruptions.base import Corruption
 from cnnf_tf.data.corruptions.ours import blur_matrix
 from cnnf_tf.data.corruptions.pairs import noisy_pairs
@@ -43,6 +43,7 @@ __all__ = [
     "blur_matrix",
     "corrupt",
     "corrupted",
+    "find_corruption",
     "lacking",
     "noisy_pairs",
     "severities_of",

@@ -40,7 +40,7 @@ def corrupt(
         take; an unknown set, corruption, severity or seed; "frost" without its pictures.
       tf.errors.InvalidArgumentError: pixels outside [0, 1].
     """
-    kind, strength = find(corruption, severity, seed, strengths)
+    kind, strength = find_corruption(corruption, severity, seed, strengths)
     images = tf.convert_to_tensor(images)
     _check_spec(kind, images.shape, images.dtype)
     low, high = tf.reduce_min(images), tf.reduce_max(images)
@@ -82,7 +82,7 @@ def corrupted(
     Raises:
       ValueError: a data set of something else, or as `corrupt`.
     """
-    kind, _ = find(corruption, severity, seed, strengths)
+    kind, _ = find_corruption(corruption, severity, seed, strengths)
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[0], tf.TensorSpec):
         raise ValueError(f"corrupted wants a data set of (images, labels), got elements {spec}.")
@@ -100,7 +100,7 @@ def corrupted(
     return numbered.map(apply, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def find(corruption: Any, severity: Any, seed: Any, strengths: Any) -> tuple[Corruption, Any]:
+def find_corruption(corruption: Any, severity: Any, seed: Any, strengths: Any) -> tuple[Corruption, Any]:
     """The corruption and its strength, or ValueError; see `corrupt`."""
     kinds = CORRUPTION_SETS[one_of("strengths", strengths, CORRUPTION_SETS)]
     kind = kinds[one_of("corruption", corruption, kinds)]
