@@ -178,7 +178,7 @@ def _open_record(models: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
     from cnnf_tf.utils import environment
     from cnnf_tf.utils.resumable_results import ResumableResults
 
-    files = {role: flags.FLAGS[role].value for role in models}
+    files: dict[str, Any] = {role: flags.FLAGS[role].value for role in models}
     sha256 = {role: cnnf_tf.zoo.model_sha256(file) for role, file in files.items()}
     config = {
         "sha256": sha256,
@@ -230,16 +230,17 @@ def _report(record: Any, results: Mapping[str, Any], own_readout: str) -> None:
 
     found, baseline = results["model"], results.get("baseline")
     readouts = sorted(cnnf_tf.models.READOUTS, key=lambda name: name != own_readout)
-    record.write(num_images=found.num_images, mean_accuracy={role: _means(result) for role, result in results.items()})
+    derived: dict[str, Any] = {"mean_accuracy": {role: _means(result) for role, result in results.items()}}
     if baseline is not None:
-        record.write(errors_in_percent={name: _errors(found, baseline, name) for name in cnnf_tf.models.READOUTS})
+        derived["errors_in_percent"] = {name: _errors(found, baseline, name) for name in cnnf_tf.models.READOUTS}
+    record.write(num_images=found.num_images, **derived)
     table = record.folder / "corruption_robustness.csv"
     rows = [{"model": role} | row for role, result in results.items() for row in result.rows()]
     write_text(table, csv_text(_FIELDS, rows))
     kind, _, path = (_PREMADE.value or _DATASET.value).partition(":")
     where = f"{found.num_images} images of {pathlib.Path(path).name or kind} {_SPLIT.value}"
     where += "" if _PREMADE.value else f", seed {found.seed}"
-    style = {"title": f"{where}, readout {own_readout}", "readout": own_readout, "baseline": baseline}
+    style: dict[str, Any] = {"title": f"{where}, readout {own_readout}", "readout": own_readout, "baseline": baseline}
     figures = lib.corruption_figure(table.with_suffix(""), found, **style)
     for readout in readouts if found.iterations else readouts[:1]:
         against = "" if baseline is None else f" against {_BASELINE.value}"

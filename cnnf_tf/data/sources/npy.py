@@ -25,8 +25,8 @@ def folder_of(name: str) -> pathlib.Path:
     folder = pathlib.Path(os.path.expanduser(path))
     if not path or not folder.is_dir():
         raise FileNotFoundError(
-            f"{name}: there is no folder {str(folder)!r}; wanted one with KIND.npy files and {LABELS}.npy, like that of "
-            "CIFAR-10-C."
+            f"{name}: there is no folder {str(folder)!r}; wanted one with KIND.npy files and {LABELS}.npy, like "
+            "that of CIFAR-10-C."
         )
     return folder
 

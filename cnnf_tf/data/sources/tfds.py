@@ -69,10 +69,10 @@ def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
             f"{name!r}."
         )
     base = re.split(r"[/:]", name)[0]
-    prepared = locations.prepared_versions(base, root)  # raises where files are damaged
+    folders = locations.prepared_versions(base, root)  # raises where files are damaged
     import tensorflow_datasets as tfds
 
-    check_configuration(name, [folder.parent.name for folder in prepared if folder.parent.name != base])
+    check_configuration(name, [folder.parent.name for folder in folders if folder.parent.name != base])
     try:
         builder = tfds.builder(name, data_dir=root)
     except tfds.core.registered.DatasetNotFoundError:
