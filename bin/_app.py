@@ -206,25 +206,35 @@ def provenance(model: Any = None) -> dict[str, Any]:
     return facts | {"cnnf_tf": cnnf_tf.__version__, "versions": environment.versions(), "command": command()}
 
 
-def load_data(split: str | None = None, **options: Any) -> Any:
+def load_data(split: str | None = None, *, dataset: str | None = None, **options: Any) -> Any:
     """What --dataset, --split and --data_dir name: `cnnf_tf.data.load` with further options, such as `limit`.
 
-    For binaries that have these three flags; `split` takes the place of --split.
+    For binaries that have these three flags; `split` takes the place of --split, `dataset` that of --dataset.
     """
     found = flags.FLAGS
     if "batch_size" in found and "batch_size" not in options:
         options["batch_size"] = found.batch_size
-    return cnnf_tf.data.load(found.dataset, found.split if split is None else split, data_dir=found.data_dir, **options)
+    name = found.dataset if dataset is None else dataset
+    return cnnf_tf.data.load(name, found.split if split is None else split, data_dir=found.data_dir, **options)
 
 
 def load_data_for(
-    model: Any, split: str | None = None, *, labelled: bool = True, gradients: bool = False, **options: Any
+    model: Any,
+    split: str | None = None,
+    *,
+    dataset: str | None = None,
+    flag: str = "dataset",
+    labelled: bool = True,
+    gradients: bool = False,
+    **options: Any,
 ) -> Any:
     """`load_data` of images that the model takes, in batches that fit into memory; see `_checks.check_data`.
 
     Args:
       model: a CNN-F.
       split: in place of --split.
+      dataset: in place of --dataset, and the flag that names it.
+      flag: see `dataset`.
       labelled: whether the labels are used.
       gradients: whether gradients go through all passes.
       **options: of `cnnf_tf.data.load`.
@@ -232,14 +242,16 @@ def load_data_for(
     from cnnf_tf.data.sources.splits import parse_split
     from cnnf_tf.models.memory import check_memory
 
-    dataset = load_data(split, **options)  # first: it says what to do about data that are not there
-    found, facts = flags.FLAGS, data_info()
-    check_data(model, "dataset", found.dataset, facts, labelled=labelled)
+    found = flags.FLAGS
+    name = found.dataset if dataset is None else dataset
+    loaded = load_data(split, dataset=name, **options)  # first: it says what to do about data that are not there
+    facts = data_info(name)
+    check_data(model, flag, name, facts, labelled=labelled)
     count = sum(part.count for part in parse_split(found.split if split is None else split, facts.num_examples))
     sizes = options.get("limit"), options.get("batch_size") or getattr(found, "batch_size", 1)
     largest = min(count, *(size for size in sizes if size))
     check_memory(model, largest, iterations=iterations_of(model), gradients=gradients)
-    return dataset
+    return loaded
 
 
 def load_other_model(model: Any, flag: str) -> Any:
@@ -252,9 +264,9 @@ def load_other_model(model: Any, flag: str) -> Any:
     return other
 
 
-def data_info() -> Any:
-    """The facts about --dataset: `cnnf_tf.data.info`."""
-    return cnnf_tf.data.info(flags.FLAGS.dataset, data_dir=flags.FLAGS.data_dir)
+def data_info(dataset: str | None = None) -> Any:
+    """The facts about --dataset, or another: `cnnf_tf.data.info`."""
+    return cnnf_tf.data.info(flags.FLAGS.dataset if dataset is None else dataset, data_dir=flags.FLAGS.data_dir)
 
 
 def start_tensorflow() -> None:

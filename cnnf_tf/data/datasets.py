@@ -8,12 +8,16 @@ import tensorflow as tf
 
 from cnnf_tf.data import pipeline
 from cnnf_tf.data.augmentation import Augmentation
-from cnnf_tf.data.sources import folder, idx, splits
+from cnnf_tf.data.sources import folder, idx, npy, splits
 from cnnf_tf.data.sources.base import DatasetInfo, Source
 from cnnf_tf.data.sources.tfds import TfdsSource
 
 # To add a kind: subclass `Source` in a file of its own and give its prefix a line here.
-_KINDS: dict[str, Callable[..., Source]] = {idx.PREFIX: idx.IdxSource, folder.PREFIX: folder.FolderSource}
+_KINDS: dict[str, Callable[..., Source]] = {
+    idx.PREFIX: idx.IdxSource,
+    folder.PREFIX: folder.FolderSource,
+    npy.PREFIX: npy.NpySource,
+}
 
 # Images are kept in memory, as uint8, up to this size unless `cache` says otherwise.
 MEMORY_LIMIT_BYTES = 2**30
@@ -40,11 +44,14 @@ def load(
 
     Args:
       name: One of
-        * a prepared TFDS name: `fashion_mnist`, `mnist`, `cifar10`, `cifar10_jpeg`, ...;
+        * a prepared TFDS name: `fashion_mnist`, `mnist`, `cifar10`, `cifar10_jpeg`, ...; with its configuration where
+          there are several: `cifar10_corrupted/fog_1`;
         * `idx:PATH`, a folder with the four IDX files of MNIST layout (splits `train` and `test`; class names from an
           optional file `label.labels.txt`);
         * `image_folder:PATH`, files `PATH/split/class/*.png` or of other kinds (`image_files.SUFFIXES`);
-          `image_folder:PATH:HxW` or `:HxWxC` also resizes, or converts to C = 1 or 3 channels.
+          `image_folder:PATH:HxW` or `:HxWxC` also resizes, or converts to C = 1 or 3 channels;
+        * `npy:PATH/KIND_SEVERITY`, one severity from 1 to 5 of `PATH/KIND.npy`, as CIFAR-10-C is published (split
+          `test`); see `premade_corruptions`.
       split: Split, slice or sum: `train`, `train[:1000]`, `test[50%:]`, `train[:100]+test`.
       batch_size: Images per batch, at least 1, or None for single images.
       shuffle_seed: None keeps the order of the source. A number in [0, 2**63) shuffles; each epoch gets another order,

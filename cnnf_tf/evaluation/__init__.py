@@ -1,10 +1,11 @@
 """Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples."""
 
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_job
+from cnnf_tf.evaluation.corruption_report import corruption_figure, corruption_table
 from cnnf_tf.evaluation.corruptions import (
     CorruptionAccuracy,
     CorruptionError,
-    corruption_figure,
+    evaluate_corrupted_sets,
     evaluate_corruptions,
     mean_corruption_error,
 )
@@ -69,7 +70,9 @@ __all__ = [
     "class_templates",
     "compare_latents",
     "corruption_figure",
+    "corruption_table",
     "denoising_autoencoder",
+    "evaluate_corrupted_sets",
     "evaluate_corruptions",
     "evaluate_passes",
     "evaluate_restoration",

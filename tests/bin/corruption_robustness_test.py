@@ -93,7 +93,13 @@ class CorruptionRobustnessTest(binaries.BinaryTestCase):
         self.assertLen(lines, 1 + 5 * 2 * 3 + 5 * 2 * 1)
         correct = cells["baseline", "shot_noise", 5]["correct"]["average"][0]
         self.assertEqual(lines[-1], f"baseline,shot_noise,5,average,0,24,{correct},{round(correct / 24, 6)}")
-        for word in ("| contrast ", "| mCE ", "| relative mCE ", "|:", "readout average"):
+        means = report["mean_accuracy"]["model"]
+        self.assertEqual((means["strengths"], means["num_corruptions"]), ("our strengths", 2))
+        right = [24 - wrong["model", name, severity, "last"] for name, severity in places[1:]]
+        self.assertAllClose(means["last"], np.mean(right, 0) / 24, atol=1e-6)
+        self.assertEqual({row["strengths"] for row in report["errors_in_percent"]["last"]}, {"our strengths"})
+        words = ("| contrast ", "| mCE (our strengths) ", "| relative mCE (our strengths) ", "|:", "readout average")
+        for word in (*words, "| mean accuracy of 2 (our strengths) "):
             self.assertIn(word.replace("|:", "-: |"), result.stdout)
         self.assertIn("severities 2, 5", result.stdout)
 

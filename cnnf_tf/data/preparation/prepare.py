@@ -49,7 +49,7 @@ def prepare(
       Folder of the prepared version.
 
     Raises:
-      ValueError: If the name is unknown, or a file is damaged or not the official one.
+      ValueError: If the name is unknown or lacks the configuration, or a file is damaged or not the official one.
       OSError: If there is no way to get the files (the message lists them), or reading, writing or the network fails.
     """
     if not isinstance(name, str) or not re.fullmatch(r"[a-z]\w*(/[\w.-]+)?", name):
@@ -80,7 +80,15 @@ def prepare(
 def _find_ready(name: str, root: pathlib.Path) -> pathlib.Path | None:
     base, _, config = name.partition("/")
     versions = [v for v in locations.prepared_versions(base, root) if not config or v.parent.name == config]
+    if not config and any(version.parent.name != base for version in versions):
+        _check_configuration(name)
     return versions[-1] if versions else None
+
+
+def _check_configuration(name: str) -> None:
+    from cnnf_tf.data.sources.tfds import check_configuration  # TFDS takes seconds to load
+
+    check_configuration(name)
 
 
 def _describe(folder: pathlib.Path) -> str:
@@ -123,6 +131,7 @@ def _build(
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
+    _check_configuration(name)
     try:
         builder = tfds.builder(name, data_dir=staging / "data")
     except (tfds.core.registered.DatasetNotFoundError, ValueError):

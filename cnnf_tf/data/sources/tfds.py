@@ -4,7 +4,7 @@ import difflib
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,9 +69,10 @@ def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
             f"{name!r}."
         )
     base = re.split(r"[/:]", name)[0]
-    locations.prepared_versions(base, root)  # raises where files are damaged
+    folders = locations.prepared_versions(base, root)  # raises where files are damaged
     import tensorflow_datasets as tfds
 
+    check_configuration(name, [folder.parent.name for folder in folders if folder.parent.name != base])
     try:
         builder = tfds.builder(name, data_dir=root)
     except tfds.core.registered.DatasetNotFoundError:
@@ -99,6 +100,31 @@ def _open_builder(name: str, root: pathlib.Path, must_be_prepared: bool) -> Any:
             command += " --download"
         raise FileNotFoundError(f"{name} is not prepared in {root}. Run `{command}` once ({needs}).")
     return builder
+
+
+def configurations(name: str) -> tuple[str, ...]:
+    """The configurations of a TFDS data set by the code of TFDS; none where it has no configurations or no code."""
+    import tensorflow_datasets as tfds
+
+    try:
+        return tuple(tfds.builder_cls(re.split(r"[/:]", name)[0]).builder_configs)
+    except tfds.core.registered.DatasetNotFoundError:
+        return ()
+
+
+def check_configuration(name: str, prepared: Sequence[str] = ()) -> None:
+    """Raises ValueError for a data set of several configurations if none is named: each holds other images.
+
+    Args:
+      name: TFDS name.
+      prepared: the configurations that are there, where TFDS has no code for the data set.
+    """
+    known = configurations(name) or tuple(dict.fromkeys(prepared))
+    if len(known) > 1 and "/" not in name:
+        raise ValueError(
+            f"name: {name} has {len(known)} configurations, each with its own images, and TFDS would take {known[0]}; "
+            f"wanted one by name, such as {name.partition(':')[0]}/{known[0]}. Known: {', '.join(known)}."
+        )
 
 
 def _find_keys(name: str, info: Any) -> tuple[str, str]:
