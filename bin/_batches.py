@@ -62,7 +62,7 @@ class Batches:
         right = count = 0
         cardinality = int(job.batches.cardinality())
         total = sum(map(self._runner.shard.holds, range(cardinality))) if cardinality >= 0 else None
-        with tqdm(total=total, desc=job.name, unit=" batches") as bar:
+        with tqdm(total=total, desc=job.name, unit=" batches", leave=None) as bar:
 
             def progress(facts: Mapping[str, Any]) -> None:
                 nonlocal right, count

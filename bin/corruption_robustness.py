@@ -32,8 +32,8 @@ for a plain CNN) and counts with its last pass. Prints the table in Markdown and
                               readout and pass
   corruption_robustness.png   accuracy against severity, in the readout of
                               --model; the same as .svg
-A killed run goes on after its last finished cell (corruption, severity and model) when the same command is given
-again. Equal commands write equal files.
+A killed run goes on after its last finished batch when the same command is given again. Equal commands write equal
+files. --strategy=mirrored uses all GPUs of this machine, --shard and --merge several machines (docs/scaling.md).
 """
 
 import functools
@@ -42,6 +42,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import _app
+import _batches
 from absl import flags
 
 import cnnf_tf
@@ -66,6 +67,7 @@ _DATASET, _SPLIT = _app.define_data(
     "Split to corrupt and score; slices such as test[:1000] are allowed.", batch_size=250
 )
 _SEED = _app.define_seed("the corruptions")
+_batches.define_batches()
 _OUTPUT = _app.define_output("Folder of the record, the table and the figure.")
 
 _FIELDS = ("model", "corruption", "severity", "readout", "pass", "num_images", "correct", "accuracy")
@@ -82,34 +84,49 @@ def main() -> None:
     from cnnf_tf.evaluation import corruptions as lib
 
     places = _places(_CORRUPTIONS.value or None, severities)
-    models = {"model": cnnf_tf.load_model(_MODEL.value)}
-    if _BASELINE.value:
-        models["baseline"] = _app.load_other_model(models["model"], "baseline")
+    strategy = _batches.strategy()
+    with strategy.scope():
+        models = {"model": cnnf_tf.load_model(_MODEL.value)}
+        if _BASELINE.value:
+            models["baseline"] = _app.load_other_model(models["model"], "baseline")
     clean, sets = _data(models["model"], places)
     iterations = {role: model.iterations for role, model in models.items()}
     iterations["model"] = _app.iterations_of(models["model"])
     names, levels = (list(dict.fromkeys(place[part] for place in places)) for part in (0, 1))
     config = {"corruptions": names, "severities": levels, "iterations": iterations}
-    record = _open_record(models, config)
-    _known(record, iterations)  # refuses a damaged record before any work
     scorers = {role: accuracy.pass_scorer(model, iterations[role]) for role, model in models.items()}
-
-    def score(role: str, corruption: str, severity: int) -> list[dict[str, Any]]:
-        place = {"model": role, "corruption": corruption, "severity": severity}
-        images = clean if (corruption, severity) == lib.CLEAN else sets[corruption, severity]()
-        found = accuracy.evaluate_passes(models[role], images, iterations=iterations[role], scorer=scorers[role])
-        shares = {readout: [round(share, 6) for share in shares] for readout, shares in found.accuracy.items()}
-        return [place | {"num_images": found.num_images, "correct": found.correct, "accuracy": shares}]
-
     grid = [*([] if clean is None else [lib.CLEAN]), *places]
-    jobs = {(role, *place): functools.partial(score, role, *place) for role in models for place in grid}
-    record.complete(jobs, name_of=lambda cell: (cell["model"], cell["corruption"], cell["severity"]), verb="scoring")
-    options = {"seed": None if _PREMADE.value else _SEED.value, "strengths": _strengths(), "clean": clean}
-    results = {
-        role: lib.evaluate_corrupted_sets(models[role], sets, iterations=iterations[role], known=known, **options)
-        for role, known in _known(record, iterations).items()
-    }
-    _report(record, results, models["model"].readout)
+    first = sets[next(iter(places))]() if clean is None else clean
+    with _batches.opened(strategy, pathlib.Path(_OUTPUT.value), models["model"], first) as batches:
+
+        def score(role: str, corruption: str, severity: int) -> list[dict[str, Any]]:
+            place = {"model": role, "corruption": corruption, "severity": severity}
+            images = clean if (corruption, severity) == lib.CLEAN else sets[corruption, severity]()
+            options: dict[str, Any] = {"iterations": iterations[role], "scorer": scorers[role]}
+            job = accuracy.pass_job(models[role], images, name=f"{role} {corruption} {severity}", **options)
+            facts = batches.run([job])[job.name]
+            if _batches.is_part():
+                return []
+            found = accuracy.PassAccuracy.from_facts(facts)
+            shares = {readout: [round(share, 6) for share in shares] for readout, shares in found.accuracy.items()}
+            return [place | {"num_images": found.num_images, "correct": found.correct, "accuracy": shares}]
+
+        jobs = {(role, *place): functools.partial(score, role, *place) for role in models for place in grid}
+        if _batches.is_part():
+            for job in jobs.values():
+                job()
+            return
+        record = _open_record(models, config)
+        _known(record, iterations)  # refuses a damaged record before any work
+        record.complete(
+            jobs, name_of=lambda cell: (cell["model"], cell["corruption"], cell["severity"]), verb="scoring"
+        )
+        options = {"seed": None if _PREMADE.value else _SEED.value, "strengths": _strengths(), "clean": clean}
+        results = {
+            role: lib.evaluate_corrupted_sets(models[role], sets, iterations=iterations[role], known=known, **options)
+            for role, known in _known(record, iterations).items()
+        }
+        _report(record, results, models["model"].readout)
 
 
 def _strengths() -> str:

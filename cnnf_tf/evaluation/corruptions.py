@@ -16,9 +16,10 @@ import tensorflow as tf
 
 from cnnf_tf.data import CORRUPTION_SETS, corrupted
 from cnnf_tf.data.corruptions import benchmark_corruptions, find_corruption, lacking, severities_of
-from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_scorer
+from cnnf_tf.evaluation.accuracy import PassAccuracy, pass_job, pass_scorer
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
+from cnnf_tf.utils.batches import BatchRunner, counting
 from cnnf_tf.utils.tables import aligned
 from cnnf_tf.utils.validation import one_of
 
@@ -183,6 +184,7 @@ def evaluate_corruptions(
     progress: Callable[[int], None] | None = None,
     known: Mapping[tuple[str, int], PassAccuracy] | None = None,
     finished: Callable[[str, int, PassAccuracy], None] | None = None,
+    runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> CorruptionAccuracy:
     """Scores a model after every pass, on clean images and under each corruption at each severity.
 
@@ -198,6 +200,7 @@ def evaluate_corruptions(
       progress: called with the number of images after each batch.
       known: by corruption and severity what was scored before, with the same arguments, and is not scored again.
       finished: called with corruption, severity (`CLEAN` for clean images) and result after each data set that was.
+      runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
 
     Raises:
       ValueError: no or an unknown corruption or severity, bad `iterations` or `seed`, an empty data set, or images
@@ -221,6 +224,7 @@ def evaluate_corruptions(
         progress=progress,
         known=known,
         finished=finished,
+        runner=runner,
         **options,
     )
 
@@ -236,6 +240,7 @@ def evaluate_corrupted_sets(
     progress: Callable[[int], None] | None = None,
     known: Mapping[tuple[str, int], PassAccuracy] | None = None,
     finished: Callable[[str, int, PassAccuracy], None] | None = None,
+    runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> CorruptionAccuracy:
     """Scores a model on data sets that are corrupted already, such as those of `data.premade_corruptions`.
 
@@ -250,6 +255,7 @@ def evaluate_corrupted_sets(
       progress: called with the number of images after each batch.
       known: what is not scored again.
       finished: called after each data set.
+      runner: how the batches are shared out.
 
     Raises:
       ValueError: no sets or not the same severities, bad `iterations`, an empty data set, or images that do not fit
@@ -264,7 +270,8 @@ def evaluate_corrupted_sets(
     everything = ({CLEAN: lambda: clean} if clean is not None else {}) | dict(sets)
     for cell, make in everything.items():
         if cell not in found:
-            found[cell] = evaluate_passes(model, make(), iterations=iterations, progress=progress, scorer=scorer)
+            job = pass_job(model, make(), iterations=iterations, scorer=scorer, name=" ".join(map(str, cell)))
+            found[cell] = PassAccuracy.from_facts(runner.run(job, counting(progress)))
             if finished is not None:
                 finished(*cell, found[cell])
     return CorruptionAccuracy(

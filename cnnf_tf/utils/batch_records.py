@@ -132,6 +132,8 @@ def open_record(
       config: all that the facts depend on, for JSON.
       shard: which part it is.
 
+    A failure leaves no record without a batch behind.
+
     Raises:
       ValueError: there is one of something else (the message lists the differences), or a damaged one.
       BlockingIOError: another process works on it.
@@ -154,7 +156,12 @@ def open_record(
                 f"{os.fspath(folder)!r} holds what another run has found so far ({'; '.join(changed)}). Give another "
                 "output, or the same settings to go on with that run, or remove that folder."
             )
-        yield there
+        try:
+            yield there
+        except BaseException:
+            if there.folder.exists() and there.is_empty:
+                there.remove()
+            raise
 
 
 class MergedRecord(Record):
