@@ -51,6 +51,9 @@ def is_part() -> bool:
 class Batches:
     """Runs jobs behind progress bars; from `opened`."""
 
+    bars: list[Any] = []
+    """The bar on show."""
+
     def __init__(self, runner: Any):
         self._runner = runner
 
@@ -63,6 +66,7 @@ class Batches:
         cardinality = int(job.batches.cardinality()) if hasattr(job.batches, "cardinality") else -1
         total = sum(map(self._runner.shard.holds, range(cardinality))) if cardinality >= 0 else None
         with tqdm(total=total, desc=job.name, unit=" batches") as bar:
+            self.bars[:] = [bar]
 
             def progress(facts: Mapping[str, Any]) -> None:
                 nonlocal right, count
@@ -73,6 +77,12 @@ class Batches:
                 bar.update()
 
             return self._runner.run(job, progress)
+
+
+def announce(part: str, count: int) -> None:
+    """Shows what part of a long attack begins; for AutoAttack's `progress`."""
+    for bar in Batches.bars:
+        bar.set_postfix_str(f"{part}: {count} images")
 
 
 def fingerprint(dataset: Any) -> dict[str, Any]:

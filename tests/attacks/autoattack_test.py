@@ -80,9 +80,7 @@ class AutoAttackTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(standard["components"]["apgd-t"]["loss"], "dlr")
         plus = AutoAttack(epsilon=0.1, version="plus").settings()["components"]
         restarts = {name: found.get("restarts", 1) for name, found in plus.items()}
-        self.assertEqual(
-            restarts, {"apgd-ce": 5, "apgd-dlr": 5, "fab": 5, "square": 1, "apgd-t": 1, "fab-t": 1}
-        )
+        self.assertEqual(restarts, {"apgd-ce": 5, "apgd-dlr": 5, "fab": 5, "square": 1, "apgd-t": 1, "fab-t": 1})
         rand = AutoAttack(epsilon=0.1, version="rand").settings()["components"]
         self.assertEqual({name: found["samples"] for name, found in rand.items()}, {"apgd-ce": 20, "apgd-dlr": 20})
 
