@@ -68,6 +68,11 @@ _LEADERBOARD = flags.DEFINE_bool(
 _ADDITIONAL_DATA = flags.DEFINE_bool(
     "additional_data", False, "For --leaderboard: the model was trained on more than the data set's training images."
 )
+_ARCHITECTURE = flags.DEFINE_string(
+    "architecture",
+    "",
+    "For --leaderboard: the network's name, such as WideResNet-40-2 CNN-F; default: CNN-F and its K.",
+)
 _SEED = _app.define_seed("the attacks")
 _batches.define_batches()
 _OUTPUT = _app.define_output("Folder for the files; default: beside --model, or runs/NAME.")
@@ -191,7 +196,7 @@ def _leaderboard_row(model: Any, found: Any, passes: Mapping[str, Any]) -> dict[
         dataset=_DATASET.value,
         split=_SPLIT.value,
         eps=_ROBUSTNESS.value,
-        architecture=f"{model.network.name}, K = {model.iterations}",
+        architecture=_ARCHITECTURE.value or (f"CNN-F, K = {model.iterations}" if model.iterations else "CNN"),
         additional_data=_ADDITIONAL_DATA.value,
         parameters=model.count_params(),
         sha256=cnnf_tf.zoo.model_sha256(_MODEL.value),
