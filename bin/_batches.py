@@ -16,7 +16,20 @@ import cnnf_tf
 flags.disclaim_key_flags()  # they belong to the binary that calls
 
 # Flags that change nothing of what is found about an image; all others must be the same in all parts.
-_FREE = {"output", "data_dir", "ood_data_dir", "strategy", "devices", "shard", "merge", "num_pictures", "name", "note"}
+_FREE = {
+    "output",
+    "data_dir",
+    "ood_data_dir",
+    "strategy",
+    "devices",
+    "shard",
+    "merge",
+    "num_pictures",
+    "name",
+    "note",
+    "architecture",
+    "additional_data",
+}
 _FOLDER = "batches"
 
 
