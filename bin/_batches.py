@@ -16,7 +16,20 @@ import cnnf_tf
 flags.disclaim_key_flags()  # they belong to the binary that calls
 
 # Flags that change nothing of what is found about an image; all others must be the same in all parts.
-_FREE = {"output", "data_dir", "ood_data_dir", "strategy", "devices", "shard", "merge", "num_pictures", "name", "note"}
+_FREE = {
+    "output",
+    "data_dir",
+    "ood_data_dir",
+    "strategy",
+    "devices",
+    "shard",
+    "merge",
+    "num_pictures",
+    "name",
+    "note",
+    "architecture",
+    "additional_data",
+}
 _FOLDER = "batches"
 
 
@@ -51,6 +64,9 @@ def is_part() -> bool:
 class Batches:
     """Runs jobs behind progress bars; from `opened`."""
 
+    bars: list[Any] = []
+    """The bar on show."""
+
     def __init__(self, runner: Any):
         self._runner = runner
 
@@ -63,6 +79,7 @@ class Batches:
         cardinality = int(job.batches.cardinality())
         total = sum(map(self._runner.shard.holds, range(cardinality))) if cardinality >= 0 else None
         with tqdm(total=total, desc=job.name, unit=" batches", leave=None) as bar:
+            self.bars[:] = [bar]
 
             def progress(facts: Mapping[str, Any]) -> None:
                 nonlocal right, count
@@ -73,6 +90,12 @@ class Batches:
                 bar.update()
 
             return self._runner.run(job, progress)
+
+
+def announce(part: str, count: int) -> None:
+    """Shows what part of a long attack begins; for AutoAttack's `progress`."""
+    for bar in Batches.bars:
+        bar.set_postfix_str(f"{part}: {count} images")
 
 
 def fingerprint(dataset: Any) -> dict[str, Any]:

@@ -5,13 +5,15 @@ Example:
       --steps=40 --num_images=1000 --output=runs/standard/pgd
   python bin/attack.py --model=runs/standard/best.keras --epsilon=8/255 \\
       --surrogate=runs/cnn/best.keras --output=/tmp/transfer
+  python bin/attack.py --model=runs/standard/best.keras --epsilon=0.03 \\
+      --attack=autoattack --batch_size=100 --output=runs/autoattack
   python bin/attack.py --model=runs/standard/best.keras --epsilon=0.1 \\
       --shard=1/2 --output=runs/part1    # of two; then, in place of --shard,
                                          # --merge=runs/part1,runs/part2
 
-Attacks are fgsm, pgd (with --norm=l2 too), pgd_l2, spsa (no gradients) and autoattack (extra `autoattack`). Success is
-always judged by the full model: K' feedback passes, its readout. --epsilon is on the [0, 1] pixel scale. Writes into
---output
+Attacks are fgsm, pgd (with --norm=l2 too), pgd_l2, apgd, fab, square and spsa (no gradients), and autoattack, which is
+several of them (docs/robustness.md). Success is always judged by the full model: K' feedback passes, its readout.
+--epsilon is on the [0, 1] pixel scale. Writes into --output
   attack.json       settings, accuracy before and after, distances, versions
   adversarial.npz   adversarial images (float32 in [0, 1]), their indices in the
                     split, labels, predictions, distances
@@ -30,27 +32,46 @@ from absl import flags
 
 import cnnf_tf
 
-_ATTACKS = ("fgsm", "pgd", "pgd_l2", "spsa", "autoattack")
+# Which flags go to which attack.
+_TAKEN = {
+    "fgsm": ("norm", "loss"),
+    "pgd": ("norm", "steps", "step_size", "restarts", "loss"),
+    "pgd_l2": ("steps", "step_size", "restarts", "loss"),
+    "apgd": ("norm", "steps", "restarts", "loss"),
+    "fab": ("norm", "steps", "restarts"),
+    "square": ("norm", "queries"),
+    "spsa": ("steps", "step_size", "restarts", "loss"),
+    "autoattack": ("norm", "version", "components", "steps", "queries"),
+}
+_STEPS_OF_PGD = 40
 
 _MODEL = _app.define_model()
-_ATTACK = flags.DEFINE_enum("attack", "pgd", _ATTACKS, "Which attack.")
+_ATTACK = flags.DEFINE_enum("attack", "pgd", list(_TAKEN), "Which attack.")
 _EPSILON: flags.FlagHolder = flags.DEFINE_string(
     "epsilon", None, "Radius of the ball on the [0, 1] pixel scale, a number or a fraction: 0.1, 8/255."
 )
 _NORM = flags.DEFINE_enum("norm", "", ["", "linf", "l2"], "Norm of the ball; default: the attack's (linf; pgd_l2: l2).")
-_STEPS = flags.DEFINE_integer("steps", 40, "Steps of each restart; not for fgsm.", lower_bound=1)
+_STEPS = flags.DEFINE_integer(
+    "steps", None, f"Steps of each restart; default: {_STEPS_OF_PGD} of pgd and spsa, 100 of the others.", lower_bound=1
+)
 _STEP_SIZE = flags.DEFINE_string(
     "step_size", "", "Length of a step, on the scale of --epsilon; default 2.5 * epsilon / steps. For pgd and spsa."
 )
-_RESTARTS = flags.DEFINE_integer("restarts", 1, "Starts from different random points; not for fgsm.", lower_bound=1)
-_LOSS = flags.DEFINE_enum(
-    "loss", "", ["", "cross_entropy", "margin", "dlr"], "Loss to raise; default: the attack's. Not for autoattack."
+_RESTARTS = flags.DEFINE_integer("restarts", 1, "Starts from different random points.", lower_bound=1)
+_QUERIES = flags.DEFINE_integer("queries", 5000, "Of square, alone or in autoattack, for each image.", lower_bound=1)
+_VERSION = flags.DEFINE_enum("version", "standard", ["standard", "plus", "rand"], "Of autoattack; docs/robustness.md.")
+_COMPONENTS = flags.DEFINE_list(
+    "components",
+    [],
+    "Of autoattack, in this order, instead of a version's: apgd-ce, apgd-dlr, apgd-t, fab, fab-t, square.",
 )
+_LOSS = flags.DEFINE_enum("loss", "", ["", "cross_entropy", "margin", "dlr"], "Loss to raise; default: the attack's.")
 _GRADIENT_PATH = flags.DEFINE_enum(
     "gradient_path",
-    "full_unroll",
-    ["first_pass", "full_unroll"],
-    "What gradients go through: the plain CNN of the first pass, or all passes with their feedback.",
+    "",
+    ["", "first_pass", "full_unroll", "every"],
+    "What gradients and queries go through: the plain CNN of the first pass, all passes with their feedback, or one "
+    "after the other, where what stands both counts. Default: every for autoattack, full_unroll for the others.",
 )
 _SURROGATE = _app.define_model("surrogate", "Another model that gradients go through, a transfer attack")
 _TARGETED = flags.DEFINE_bool("targeted", False, "Aim at the class after the label (the first after the last).")
@@ -82,21 +103,28 @@ def main() -> None:
         "readout": _READOUT.value or model.readout,
     }
     predict = attacks.predictor(model, **settings)
-    surrogate = attacks.gradient_source(model, _GRADIENT_PATH.value, **settings)
-    if other is not None:
-        surrogate = attacks.gradient_source(other, _GRADIENT_PATH.value)
+    seen, own = (model, settings) if other is None else (other, {})
+    paths = _paths(own.get("iterations", seen.iterations))
+    sources = {path: attacks.gradient_source(seen, path, **own) for path in paths}
     dataset = _app.load_data_for(model, gradients=True, limit=_NUM_IMAGES.value or None)
 
     next_class = (lambda labels: (labels + 1) % model.num_classes) if _TARGETED.value else None
-    job = attacks.attack_job(attack, predict, dataset, seed=_SEED.value, surrogate=surrogate, targets=next_class)
+    how: dict[str, Any] = {"seed": _SEED.value, "targets": next_class}
+    jobs = [
+        attacks.attack_job(attack, predict, dataset, surrogate=source, name=f"attacking, {path}", **how)
+        for path, source in sources.items()
+    ]
     with _batches.opened(strategy, output.folder, model, dataset) as batches:
-        facts = batches.run([job])[job.name]
+        parts = list(batches.run(jobs).values())
         if _batches.is_part():
             return
+        facts = attacks.first_success(parts)
         found = attacks.AttackReport.from_facts(facts)
+        alone = [attacks.AttackReport.from_facts(part).robust_accuracy for part in parts]
         report = _app.provenance(model) | {
             **attack.settings(),
-            "gradient_path": _GRADIENT_PATH.value,
+            "gradient_path": " and ".join(paths),
+            "robust_accuracy_by_path": dict(zip(paths, alone, strict=True)),
             "surrogate": _SURROGATE.value or None,
             "targeted": _TARGETED.value,
             **settings,
@@ -122,46 +150,65 @@ def _write_images(path: Any, found: Any) -> None:
     write_npz(path, arrays | {name: getattr(found, name) for name in kept}, compress=True)
 
 
+def _paths(iterations: int) -> list[str]:
+    """The names of the gradient paths to attack along; without feedback there is one."""
+    every = ["full_unroll", "first_pass"] if iterations else ["full_unroll"]
+    chosen = _GRADIENT_PATH.value or ("every" if _ATTACK.value == "autoattack" else "full_unroll")
+    return every if chosen == "every" else [chosen]
+
+
 def _attack_options() -> dict[str, Any]:
     """The arguments of the attack from the flags; refuses what it does not take."""
-    name = _ATTACK.value
-    given = {
-        "norm": _NORM.value,
-        "steps": _STEPS.value if _STEPS.present or name != "autoattack" else None,
-        "step_size": _app.pixel_length("step_size", _STEP_SIZE.value) if _STEP_SIZE.value else None,
-        "restarts": _RESTARTS.value,
-        "loss": _LOSS.value,
-    }
-    taken = {
-        "fgsm": ("norm", "loss"),
-        "pgd": ("norm", "steps", "step_size", "restarts", "loss"),
-        "pgd_l2": ("steps", "step_size", "restarts", "loss"),
-        "spsa": ("steps", "step_size", "restarts", "loss"),
-        "autoattack": ("norm", "steps", "restarts"),
-    }[name]
-    for flag in ("norm", "steps", "step_size", "restarts", "loss"):
+    name, taken = _ATTACK.value, _TAKEN[_ATTACK.value]
+    for flag in sorted({flag for flags_of in _TAKEN.values() for flag in flags_of}):
         if flag not in taken and flags.FLAGS[flag].present:
             allowed = ", ".join(f"--{other}" for other in taken)
             raise _app.UsageError(f"--attack={name} takes no --{flag}; it takes --epsilon, {allowed}.")
-    if given["step_size"] == 0:
+    if _COMPONENTS.present and _VERSION.present:
+        raise _app.UsageError("--components takes the place of a --version: give one of them, not both.")
+    if _TARGETED.value and name in ("fab", "autoattack"):
+        raise _app.UsageError(f"--attack={name} is untargeted; leave out --targeted.")
+    step_size = _app.pixel_length("step_size", _STEP_SIZE.value) if _STEP_SIZE.value else None
+    if step_size == 0:
         raise _app.UsageError("--step_size wants a length above 0, got 0: the attack would stand still.")
+    given = {
+        "norm": _NORM.value,
+        "steps": _STEPS.value or (_STEPS_OF_PGD if "step_size" in taken else None),
+        "step_size": step_size,
+        "restarts": _RESTARTS.value,
+        "loss": _LOSS.value,
+        "queries": _QUERIES.value,
+        "version": _VERSION.value,
+        "components": _COMPONENTS.value,
+    }
+    options = {flag: given[flag] for flag in taken if given[flag] not in ("", None, [])}
     if name == "autoattack":
-        _app.need_extra("--attack=autoattack", "art", "autoattack")
-    if name == "autoattack" and _TARGETED.value:
-        raise _app.UsageError("--attack=autoattack is untargeted; leave out --targeted.")
-    options = {flag: given[flag] for flag in taken if given[flag] not in ("", None)}
+        options["progress"] = _batches.announce
     return {"epsilon": _app.pixel_length("epsilon", _EPSILON.value), **options}
 
 
 def _summary(report: dict[str, Any]) -> str:
     path = f"transfer from {report['surrogate']}, " if report["surrogate"] else ""
-    return (
+    line = (
         f"{report['attack']} ({report['norm']}, epsilon {report['epsilon']:.4g} on [0, 1], {path}gradients through "
         f"{report['gradient_path']}) on {report['num_images']} images, K' = {report['iterations']}, readout "
         f"{report['readout']}: clean accuracy {100 * report['clean_accuracy']:.2f} %, robust accuracy "
         f"{100 * report['robust_accuracy']:.2f} %, success {100 * report['success_rate']:.2f} %, in "
         f"{report['seconds']:.0f} s"
     )
+    return line + _details(report)
+
+
+def _details(report: dict[str, Any]) -> str:
+    """What each path left standing, and what each component of the paths together broke, where there are several."""
+    lines = ""
+    if len(report["robust_accuracy_by_path"]) > 1:
+        alone = (f"{100 * share:.2f} % ({path})" for path, share in report["robust_accuracy_by_path"].items())
+        lines += f"\neach path by itself: {', '.join(alone)}"
+    if "components" in report:
+        broken = [*report["broken_by"], *[0] * len(report["components"])]
+        lines += f"\nbroken by: {', '.join(f'{n} {c}' for c, n in zip(report['components'], broken, strict=False))}"
+    return lines
 
 
 def _draw(path: Any, model: Any, dataset: Any, found: Any, report: dict[str, Any]) -> None:

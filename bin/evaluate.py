@@ -17,7 +17,7 @@ writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions
 With --robustness=EPSILON it adds robustness.txt and robustness.json: accuracy under PGD and SPSA through the first pass
 and through the whole loop, under attacks aimed at the feedback, and under images made on --surrogate, for both
 readouts, with the images that stand every attack as the headline, and checks of the evaluation itself with cause and
-remedy.
+remedy. --autoattack adds AutoAttack, and --leaderboard a row for bin/leaderboard.py (docs/robustness.md).
 
 A killed run goes on after its last finished batch when the same command is given again. --strategy=mirrored uses all
 GPUs of this machine, --shard and --merge several machines (docs/scaling.md); what comes out is the same, down to every
@@ -42,8 +42,9 @@ _SELF_CONSISTENCY = flags.DEFINE_bool(
     "self_consistency", False, "Also report what each iteration changes: label, latents, features. Needs K' >= 1."
 )
 _ROBUSTNESS = flags.DEFINE_string(
-    "robustness", None, "Also attack: the l-inf epsilon on the [0, 1] pixel scale, for example 0.05 or 8/255."
+    "robustness", None, "Also attack: epsilon, the radius on the [0, 1] pixel scale, for example 0.05 or 8/255."
 )
+_NORM = flags.DEFINE_enum("norm", "linf", ["linf", "l2"], "Norm of that radius; SPSA knows linf only.")
 _ATTACKED_IMAGES = flags.DEFINE_integer(
     "attacked_images", 1000, "--robustness attacks the first so many images.", lower_bound=1
 )
@@ -56,9 +57,21 @@ _SURROGATE = _app.define_model(
 )
 _ADAPTIVE = flags.DEFINE_bool("adaptive", True, "With --robustness: also run the attacks aimed at the feedback.")
 _AUTOATTACK = flags.DEFINE_bool(
-    "autoattack",
-    False,
-    "With --robustness: also run AutoAttack on the first --spsa_images; pip install '.[autoattack]'.",
+    "autoattack", False, "With --robustness: also run AutoAttack, through the first pass and through all passes."
+)
+_AUTOATTACK_IMAGES = flags.DEFINE_integer(
+    "autoattack_images", 0, "AutoAttack attacks the first so many of --attacked_images; 0: all.", lower_bound=0
+)
+_LEADERBOARD = flags.DEFINE_bool(
+    "leaderboard", False, "With --robustness: also AutoAttack on all attacked images, and leaderboard.json."
+)
+_ADDITIONAL_DATA = flags.DEFINE_bool(
+    "additional_data", False, "For --leaderboard: the model was trained on more than the data set's training images."
+)
+_ARCHITECTURE = flags.DEFINE_string(
+    "architecture",
+    "",
+    "For --leaderboard: the network's name, such as WideResNet-40-2 CNN-F; default: CNN-F and its K.",
 )
 _SEED = _app.define_seed("the attacks")
 _batches.define_batches()
@@ -69,8 +82,13 @@ def main() -> None:
     _app.require(_MODEL)
     output = _app.Output("output", _OUTPUT.value or _app.folder_beside(_MODEL.value))
     epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
-    if epsilon is not None and _AUTOATTACK.value:
-        _app.need_extra("--autoattack", "art", "autoattack")
+    for holder in (_AUTOATTACK, _LEADERBOARD):
+        if holder.value and epsilon is None:
+            raise _app.UsageError(f"--{holder.name} wants a radius: give --robustness=EPSILON as well.")
+    if _LEADERBOARD.value:
+        _app.need_extra("--leaderboard", "jsonschema", "experiments")
+        if _AUTOATTACK_IMAGES.value:
+            raise _app.UsageError("--leaderboard attacks all --attacked_images; leave out --autoattack_images.")
 
     _app.start_tensorflow()
     evaluation = cnnf_tf.evaluation
@@ -90,13 +108,16 @@ def main() -> None:
         jobs.append(cnnf_tf.generative.self_consistency_job(model, dataset, iterations=iterations))
     robustness = None if epsilon is None else _robustness(model, surrogate, dataset, iterations, epsilon)
     with _batches.opened(strategy, output.folder, model, dataset) as batches:
-        facts = batches.run(jobs)
+        passes = batches.run(jobs)
         if not _batches.is_part():
-            _report_passes(model, facts, output)
+            _report_passes(model, passes, output)
         facts = {} if robustness is None else batches.run(robustness.jobs)
         if not _batches.is_part():
             if robustness is not None:
-                _report_robustness(model, robustness.report(facts), output)
+                found = robustness.report(facts)
+                _report_robustness(model, found, output)
+                if _LEADERBOARD.value:
+                    output.json("leaderboard.json", _leaderboard_row(model, found, passes))
             if iterations and _NUM_PICTURES.value:
                 images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))
                 output.write("reconstructions.png", _draw, model, images, labels, iterations)
@@ -125,7 +146,7 @@ def _report_passes(model: Any, facts: Mapping[str, Any], output: _app.Output) ->
 
 
 def _report_robustness(model: Any, found: Any, output: _app.Output) -> None:
-    scale = f"l-inf epsilon {found.epsilon:g} on the [0, 1] scale, seed {found.seed}"
+    scale = f"{found.norm} epsilon {found.epsilon:g} on the [0, 1] scale, seed {found.seed}"
     table = f"{_heading(model, len(next(iter(found.clean.values()))))}\n{scale}\n{found.table()}\n"
     print(f"\n{table}")
     output.text("robustness.txt", table)
@@ -136,24 +157,51 @@ def _robustness(model: Any, surrogate: Any, dataset: Any, iterations: int, epsil
     """The jobs of --robustness."""
     evaluation = cnnf_tf.evaluation
     count, steps = _ATTACKED_IMAGES.value, _ATTACK_STEPS.value
+    ball: dict[str, Any] = {"epsilon": epsilon, "norm": _NORM.value}
     images, labels = next(dataset.unbatch().batch(count).as_numpy_iterator())
     attack_specs = evaluation.baseline_suite(
-        epsilon=epsilon, steps=steps, spsa_images=_SPSA_IMAGES.value, transfer_from=surrogate
+        spsa_images=_SPSA_IMAGES.value, transfer_from=surrogate, steps=steps, **ball
     )
     if _ADAPTIVE.value:
-        attack_specs += evaluation.adaptive_suite(epsilon=epsilon, steps=steps)
-    if _AUTOATTACK.value:
-        attack_specs.append(evaluation.autoattack_spec(epsilon=epsilon, num_images=_SPSA_IMAGES.value or None))
+        attack_specs += evaluation.adaptive_suite(steps=steps, **ball)
+    if _AUTOATTACK.value or _LEADERBOARD.value:
+        few = _AUTOATTACK_IMAGES.value or None
+        attack_specs += evaluation.autoattack_suite(num_images=few, progress=_batches.announce, **ball)
     return evaluation.RobustnessEvaluation(
         model,
         images,
         labels,
         attack_specs=attack_specs,
-        epsilon=epsilon,
         seed=_SEED.value,
         iterations=iterations,
         check_steps=steps,
         batch_size=flags.FLAGS.batch_size,
+        **ball,
+    )
+
+
+def _leaderboard_row(model: Any, found: Any, passes: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of the model's own readout, or of the only one where there is no feedback."""
+    from cnnf_tf.experiments import leaderboard
+
+    readout = model.readout if model.readout in found.clean else next(iter(found.clean))
+    result = cnnf_tf.evaluation.PassAccuracy.from_facts(passes["passes"])
+    facts = _app.provenance(model)
+    return leaderboard.make(
+        found,
+        readout=readout,
+        clean_correct=result.correct[readout][found.iterations],
+        clean_images=result.num_images,
+        name=_MODEL.value.rpartition(":")[2],
+        dataset=_DATASET.value,
+        split=_SPLIT.value,
+        eps=_ROBUSTNESS.value,
+        architecture=_ARCHITECTURE.value or (f"CNN-F, K = {model.iterations}" if model.iterations else "CNN"),
+        additional_data=_ADDITIONAL_DATA.value,
+        parameters=model.count_params(),
+        sha256=cnnf_tf.zoo.model_sha256(_MODEL.value),
+        command=facts["command"],
+        versions=facts["versions"] | {"cnnf_tf": cnnf_tf.__version__},
     )
 
 

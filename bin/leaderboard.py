@@ -24,8 +24,8 @@ def main() -> None:
     from cnnf_tf.experiments import leaderboard
     from cnnf_tf.utils.files import write_text
 
-    entries = leaderboard.read_folder(_ROWS.value)
-    write_text(_OUTPUT.value, leaderboard.page(entries))
+    entries = leaderboard.read_folder(str(_ROWS.value))
+    write_text(str(_OUTPUT.value), leaderboard.page(entries))
     print(f"wrote {_OUTPUT.value}: {len(entries)} rows")
 
 

@@ -17,7 +17,7 @@ from cnnf_tf.attacks.model_functions import (
 )
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
-from cnnf_tf.attacks.run import AttackReport, attack_job, run_attack
+from cnnf_tf.attacks.run import AttackReport, attack_job, first_success, run_attack
 from cnnf_tf.attacks.toolboxes import as_art, as_foolbox
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
@@ -51,6 +51,7 @@ __all__ = [
     "as_foolbox",
     "attack_job",
     "every_pass_objective",
+    "first_success",
     "gradient_source",
     "predictor",
     "residual_objective",

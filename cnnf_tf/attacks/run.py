@@ -1,7 +1,7 @@
 """An attack over a whole data set."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cnnf_tf.attacks.base import Attack
 from cnnf_tf.attacks.problem import AttackObjective, Predict
-from cnnf_tf.utils.batches import BatchRunner, Facts, Job
+from cnnf_tf.utils.batches import SECONDS, BatchRunner, Facts, Job
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +138,25 @@ def run_attack(
             progress(len(facts["labels"]), correct / count)
 
     return AttackReport.from_facts(runner.run(job, batch_done))
+
+
+def first_success(parts: Sequence[Facts]) -> Facts:
+    """What several attacks on the same images come to: of each image what the first attack that broke it found.
+
+    Args:
+      parts: facts of an `attack_job` each.
+
+    Returns:
+      Facts of the same names. An image that stands them all has those of the last one. Queries and seconds add up; the
+      losses are those of the first.
+    """
+    chosen = dict(parts[-1])
+    for facts in reversed(parts[:-1]):
+        success = facts["success"]
+        for name, values in chosen.items():
+            chosen[name] = np.where(success.reshape(-1, *[1] * (values.ndim - 1)), facts[name], values)
+    totals = {name: np.sum([facts[name] for facts in parts], 0) for name in ("queries", SECONDS)}
+    return chosen | totals | {"losses": parts[0]["losses"]}
 
 
 def _mean_losses(curves: np.ndarray, queries: np.ndarray) -> np.ndarray:

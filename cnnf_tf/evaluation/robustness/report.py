@@ -9,6 +9,8 @@ from cnnf_tf.evaluation.robustness.sanity_checks import SanityCheck
 from cnnf_tf.utils.intervals import wilson_interval
 from cnnf_tf.utils.tables import aligned
 
+_NORMS = {"linf": "l-inf", "l2": "l2"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Score:
@@ -63,6 +65,7 @@ class RobustnessReport:
       clean: for each readout, bools over the images: classified correctly without an attack.
       scores: a row for each attack and readout.
       sanity_checks: for each readout, the checks of the evaluation.
+      norm: of the ball.
     """
 
     iterations: int
@@ -71,6 +74,7 @@ class RobustnessReport:
     clean: dict[str, np.ndarray]
     scores: list[Score]
     sanity_checks: dict[str, list[SanityCheck]]
+    norm: str = "linf"
 
     def robust(self, readout: str) -> np.ndarray:
         """Bools over the images: correct, and no attack of the table broke it."""
@@ -89,7 +93,7 @@ class RobustnessReport:
         return {
             "iterations": self.iterations,
             "epsilon": self.epsilon,
-            "epsilon_unit": "l-inf, pixels in [0, 1]",
+            "epsilon_unit": f"{_NORMS[self.norm]}, pixels in [0, 1]",
             "seed": self.seed,
             "num_images": len(next(iter(self.clean.values()))),
             "clean_accuracy": {readout: float(np.mean(correct)) for readout, correct in self.clean.items()},

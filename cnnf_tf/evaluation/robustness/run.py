@@ -33,6 +33,7 @@ class RobustnessEvaluation:
       check_images: for the checks.
       check_steps: of the checks' own attacks.
       batch_size: images at a time.
+      norm: of the checks.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class RobustnessEvaluation:
         check_images: int = 100,
         check_steps: int = 40,
         batch_size: int = _BATCH,
+        norm: str = "linf",
     ):
         images, labels = np.asarray(images), np.asarray(labels)
         if len(images) == 0 or len(images) != len(labels):
@@ -57,7 +59,7 @@ class RobustnessEvaluation:
             raise ValueError("wanted at least one attack and one readout, got none.")
         self._iterations = model.iterations if iterations is None else check_iterations(iterations)
         self._readouts = readouts if self._iterations else readouts[:1]
-        self._epsilon, self._seed, self._check_images = epsilon, seed, check_images
+        self._epsilon, self._seed, self._norm, self._check_images = epsilon, seed, norm, check_images
         self._rows: dict[str, tuple[AttackSpec, str]] = {}
         self.jobs: list[Job] = []
         """What is to be done."""
@@ -79,7 +81,8 @@ class RobustnessEvaluation:
             if check_images:
                 few = _batches(images[:check_images], labels[:check_images], batch_size)
                 name = _checks_name(readout)
-                self.jobs += _check_jobs(predict, few, epsilon=epsilon, steps=check_steps, seed=seed, name=name)
+                how: dict[str, Any] = {"epsilon": epsilon, "norm": norm, "steps": check_steps, "seed": seed}
+                self.jobs += _check_jobs(predict, few, name=name, **how)
 
     def report(self, facts: Mapping[str, Facts]) -> RobustnessReport:
         """What the facts of all jobs, by name, come to."""
@@ -90,7 +93,7 @@ class RobustnessEvaluation:
             if self._check_images
         }
         clean = {readout: facts[_clean_name(readout)]["correct"] for readout in self._readouts}
-        return RobustnessReport(self._iterations, self._epsilon, self._seed, clean, scores, found)
+        return RobustnessReport(self._iterations, self._epsilon, self._seed, clean, scores, found, self._norm)
 
 
 def evaluate_robustness(
@@ -106,6 +109,7 @@ def evaluate_robustness(
     check_images: int = 100,
     check_steps: int = 40,
     batch_size: int = _BATCH,
+    norm: str = "linf",
     progress: Callable[[str], None] = lambda line: None,
     runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> RobustnessReport:
@@ -116,13 +120,14 @@ def evaluate_robustness(
       images: float32 in [0, 1], `[images, height, width, channels]`.
       labels: integers, `[images]`.
       attack_specs: the attacks; see `attack_specs.py`. No two may have both name and path in common.
-      epsilon: of the checks' own attacks and for the report, l-inf on the [0, 1] pixel scale.
+      epsilon: of the checks' own attacks and for the report, on the [0, 1] pixel scale.
       seed: of every attack.
       iterations: K'; None for the model's own.
       readouts: some of "last" and "average"; with K' = 0 they are the same and only the first is run.
       check_images: the checks run on the first so many images; 0 for no checks.
       check_steps: of the checks' own attacks.
       batch_size: images at a time.
+      norm: "linf" or "l2", of the checks' own attacks and for the report.
       progress: called with a line about each job before it runs.
       runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
 
@@ -141,6 +146,7 @@ def evaluate_robustness(
         check_images=check_images,
         check_steps=check_steps,
         batch_size=batch_size,
+        norm=norm,
     )
     facts = {}
     for job in evaluation.jobs:
@@ -161,6 +167,7 @@ def run_sanity_checks(
     iterations: int,
     readout: str,
     batch_size: int = _BATCH,
+    norm: str = "linf",
     runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> list[SanityCheck]:
     """The checks of `sanity_checks.py` on a model, with PGD through the full unroll, and on the scores it was given.
@@ -176,11 +183,12 @@ def run_sanity_checks(
       iterations: K'.
       readout: "last" or "average".
       batch_size: images at a time.
+      norm: of PGD.
       runner: how the batches are shared out.
     """
     predict, name = predictor(model, iterations=iterations, readout=readout), _checks_name(readout)
     dataset = _batches(images, labels, batch_size)
-    jobs = _check_jobs(predict, dataset, epsilon=epsilon, steps=steps, seed=seed, name=name)
+    jobs = _check_jobs(predict, dataset, epsilon=epsilon, norm=norm, steps=steps, seed=seed, name=name)
     return _checks({job.name: runner.run(job) for job in jobs}, name, scores)
 
 
@@ -207,7 +215,7 @@ def _clean_job(predict: Any, dataset: tf.data.Dataset, name: str) -> Job:
 
 
 def _check_jobs(
-    predict: Any, dataset: tf.data.Dataset, *, epsilon: float, steps: int, seed: int, name: str
+    predict: Any, dataset: tf.data.Dataset, *, epsilon: float, norm: str, steps: int, seed: int, name: str
 ) -> list[Job]:
     """What the checks of a model look at; see `_checks`."""
 
@@ -227,12 +235,14 @@ def _check_jobs(
     jobs = [Job(f"{name}: {what}", dataset, function) for what, function in work.items()]
     if epsilon == 0:
         return jobs
+    # The whole range of pixels: from one corner of the cube of images to the opposite one.
+    unbounded = 1.0 if norm == "linf" else float(np.sqrt(dataset.element_spec[0].shape[1:].num_elements()))
     pgd = {
-        "the loss": PGD(epsilon=epsilon, steps=steps, early_stop=False),
-        "as it is": PGD(epsilon=epsilon, steps=steps),
-        "twice the radius": PGD(epsilon=min(1.0, 2 * epsilon), steps=steps),
-        "twice the steps": PGD(epsilon=epsilon, steps=2 * steps),
-        "unbounded": PGD(epsilon=1.0, steps=steps),
+        "the loss": PGD(epsilon=epsilon, steps=steps, norm=norm, early_stop=False),
+        "as it is": PGD(epsilon=epsilon, steps=steps, norm=norm),
+        "twice the radius": PGD(epsilon=min(unbounded, 2 * epsilon), steps=steps, norm=norm),
+        "twice the steps": PGD(epsilon=epsilon, steps=2 * steps, norm=norm),
+        "unbounded": PGD(epsilon=unbounded, steps=steps, norm=norm),
     }
     options: dict[str, Any] = {"seed": seed, "keep_images": False}
     return jobs + [
