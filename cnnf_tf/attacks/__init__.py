@@ -1,10 +1,11 @@
-"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, AutoAttack; gradient paths and losses of a CNN-F."""
+"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, FAB, Square, AutoAttack; and what they follow in a CNN-F."""
 
 import functools
 from collections.abc import Callable as _Callable
 
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
+from cnnf_tf.attacks.fab import FAB
 from cnnf_tf.attacks.gradient import FGSM, PGD
 from cnnf_tf.attacks.losses import LOSSES
 from cnnf_tf.attacks.model_functions import (
@@ -17,18 +18,22 @@ from cnnf_tf.attacks.model_functions import (
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
 from cnnf_tf.attacks.run import AttackReport, run_attack
+from cnnf_tf.attacks.square import Square
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd": PGD,
     "pgd_l2": functools.partial(PGD, norm="l2"),
     "spsa": SPSA,
+    "fab": FAB,
+    "square": Square,
     "autoattack": AutoAttack,
 }
 """Attacks by the names that binaries and configs use, as functions of their keyword arguments."""
 
 __all__ = [
     "ATTACKS",
+    "FAB",
     "FGSM",
     "L2",
     "LINF",
@@ -43,6 +48,7 @@ __all__ = [
     "BoundAttack",
     "GradientPath",
     "Norm",
+    "Square",
     "every_pass_objective",
     "gradient_source",
     "predictor",
