@@ -13,6 +13,7 @@ from cnnf_tf.attacks.problem import Problem
 from cnnf_tf.utils.validation import integer, positive_int
 
 _ALPHA_MAX, _ETA, _BETA = 0.1, 1.05, 0.9  # the paper's: pull to the clean image, overshoot, step back
+_ETA_AT_LAST, _BISECTIONS = 1.001, 14
 
 
 class FAB(Attack):
@@ -24,10 +25,14 @@ class FAB(Attack):
 
         x <- clip((1 - a) (x + 1.05 d) + a (x0 + 1.05 d')),   a = min(|d| / (|d| + |d'|), 0.1)
 
-    An x that is adversarial is a candidate, and goes back towards x0, x <- x0 + 0.9 (x - x0). The nearest candidate is
-    the result. An attack counts as successful if that is within `epsilon`, and then, with `early_stop`, ends; without
-    it all steps are taken and `epsilon` may be as large as one likes: the distance is an upper bound of the distance to
-    the nearest adversarial image. An image without a candidate that near is returned as it is.
+    An x that is adversarial is a candidate, and goes back towards x0, x <- x0 + 0.9 (x - x0). At the end the nearest
+    candidate is brought as near as it goes: to the straight way from x0 to its own boundary if that is shorter, then to
+    the smallest ball in which it remains adversarial.
+
+    With `early_stop` an image is done once a candidate is within `epsilon`. Without it all steps are taken, the nearest
+    candidate is the result, and `epsilon` may be as large as one likes: the distance is then an upper bound, most often
+    a close one, of the distance to the nearest adversarial image. An image that has no candidate within `epsilon` is
+    returned as it is.
 
     Any class but the label is success, whichever rival the steps lead to; if the call names targets, the steps lead to
     the target of each image and nothing else is success. Where the surrogate is not `predict`, it gives the slopes,
@@ -85,14 +90,14 @@ class FAB(Attack):
             turn, restart = number // self.steps // self.restarts, number // self.steps % self.restarts
             points = tf.cond(
                 number % self.steps == 0,
-                lambda: self._start(work, turn, restart, reach),
+                lambda: self._start(work, turn, restart, tf.minimum(reach, self.epsilon)),
                 lambda: tf.gather(iterates, rows),
             )
             aims = tf.slice(tf.gather(rivals, rows), [0, turn * width], [-1, width])
             moved = self._move(work, points, aims)
             found = work.check(moved)
             distance = self.norm.distance(moved - work.images)
-            nearer = tf.logical_and(found, distance <= reach)
+            nearer = tf.logical_and(found, distance < reach)
             nearest = _put(nearest, rows, _where(nearer, moved, tf.gather(nearest, rows)))
             distances = _put(distances, rows, tf.where(nearer, distance, reach))
             moved = _where(found, work.images + _BETA * (moved - work.images), moved)
@@ -100,13 +105,12 @@ class FAB(Attack):
             queries = tf.tensor_scatter_nd_add(queries, rows[:, None], asked)
             iterates = _put(iterates, rows, moved)
             if self.early_stop:
-                rows = tf.boolean_mask(rows, tf.logical_not(nearer))
+                rows = tf.boolean_mask(rows, tf.logical_not(nearer & (distance <= self.epsilon)))
             return number + 1, rows, iterates, nearest, distances, queries
 
-        # The distance to beat is at first epsilon.
-        furthest = tf.fill(tf.shape(problem.labels), tf.constant(self.epsilon, images.dtype))
+        furthest = tf.fill(tf.shape(problem.labels), images.dtype.max)
         start = (tf.constant(0), rows, images, images, furthest, queries)
-        found = tf.while_loop(
+        _, rows, _, nearest, distances, queries = tf.while_loop(
             lambda number, rows, *rest: tf.size(rows) > 0,
             step,
             start,
@@ -114,7 +118,12 @@ class FAB(Attack):
             parallel_iterations=1,
             maximum_iterations=turns * self.restarts * self.steps,
         )
-        return Found(images=found[3], losses=tf.zeros([0]), queries=found[5])
+        rows = tf.boolean_mask(rows, tf.gather(distances, rows) < images.dtype.max)
+        nearest = _put(nearest, rows, self._finish(problem.rows(rows), tf.gather(nearest, rows)))
+        asked = tf.fill(tf.shape(rows), 1 + problem.shared * (2 + _BISECTIONS))
+        queries = tf.tensor_scatter_nd_add(queries, rows[:, None], asked)
+        near = self.norm.distance(nearest - images) <= self.epsilon
+        return Found(images=_where(near, nearest, images), losses=tf.zeros([0]), queries=queries)
 
     def _start(self, problem: Problem, turn: tf.Tensor, restart: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
         """The clean images, and for restarts a point within half of `reach` of each."""
@@ -128,17 +137,32 @@ class FAB(Attack):
 
         return tf.cond(restart > 0, anywhere, lambda: images) if self.restarts > 1 else images
 
+    def _finish(self, problem: Problem, nearest: tf.Tensor) -> tf.Tensor:
+        """Adversarial images that are still nearer: the shortest way to the boundary found, no further than needed."""
+        logits = attack_arguments.logits("predict", problem.predict(nearest))
+        slope, _, rise = self._boundary(problem, nearest, tf.argmax(logits, 1, output_type=tf.int32)[:, None])
+        direct = _ETA_AT_LAST * to_hyperplane(problem.images, slope, rise, self.norm)
+        direct = tf.clip_by_value(problem.images + direct, 0, 1) - problem.images
+        delta = nearest - problem.images
+        nearer = self.norm.distance(direct) < self.norm.distance(delta)
+        delta = _where(nearer & problem.check(problem.images + direct), direct, delta)
+
+        def within(radius: tf.Tensor) -> tf.Tensor:
+            return problem.images + self.norm.project(delta, radius[:, None, None, None])
+
+        def halve(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            middle = (low + high) / 2
+            broken = problem.check(within(middle))
+            return tf.where(broken, low, middle), tf.where(broken, middle, high)
+
+        high = self.norm.distance(delta)
+        start = tf.zeros_like(high), high
+        _, high = tf.while_loop(lambda low, high: tf.size(low) > 0, halve, start, maximum_iterations=_BISECTIONS)
+        return within(high)
+
     def _move(self, problem: Problem, points: tf.Tensor, rivals: tf.Tensor) -> tf.Tensor:
         """The next points: over the nearest of the boundaries to `rivals`, int32 `[batch, k]`, or close to it."""
-        leads, slopes = self._linearise(problem, points, rivals)
-        every = tf.reshape(slopes, [-1, *points.shape[1:]])
-        # How fast a lead can rise with the distance: the dual norm of its slope.
-        speeds = tf.reshape(tf.reduce_sum(every * self.norm.steepest(every), (1, 2, 3)), tf.shape(leads))
-        away = tf.where(speeds > 0, tf.abs(leads) / tf.where(speeds > 0, speeds, 1), leads.dtype.max)
-        boundary = tf.argmin(away, 1, output_type=tf.int32)
-        lead, slope = (tf.gather(values, boundary, axis=1, batch_dims=1) for values in (leads, slopes))
-        rise = -lead
-        rise_from_clean = rise + tf.reduce_sum(slope * (points - problem.images), (1, 2, 3))
+        slope, rise, rise_from_clean = self._boundary(problem, points, rivals)
         twice = tf.concat([points, problem.images], 0), tf.concat([slope, slope], 0)
         deltas = to_hyperplane(*twice, tf.concat([rise, rise_from_clean], 0), self.norm)
         delta, delta_from_clean = tf.split(deltas, 2)
@@ -147,6 +171,17 @@ class FAB(Attack):
         alpha = tf.minimum(length / (length + length_from_clean), _ALPHA_MAX)
         moved = (1 - alpha) * (points + _ETA * delta) + alpha * (problem.images + _ETA * delta_from_clean)
         return tf.clip_by_value(moved, 0, 1)
+
+    def _boundary(self, problem: Problem, points: tf.Tensor, rivals: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The nearest of the boundaries: its slope, and how far a lead must rise along it from points and images."""
+        leads, slopes = self._linearise(problem, points, rivals)
+        every = tf.reshape(slopes, [-1, *points.shape[1:]])
+        # How fast a lead can rise with the distance: the dual norm of its slope.
+        speeds = tf.reshape(tf.reduce_sum(every * self.norm.steepest(every), (1, 2, 3)), tf.shape(leads))
+        away = tf.where(speeds > 0, tf.abs(leads) / tf.where(speeds > 0, speeds, 1), leads.dtype.max)
+        nearest = tf.argmin(away, 1, output_type=tf.int32)
+        lead, slope = (tf.gather(values, nearest, axis=1, batch_dims=1) for values in (leads, slopes))
+        return slope, -lead, tf.reduce_sum(slope * (points - problem.images), (1, 2, 3)) - lead
 
     def _linearise(self, problem: Problem, points: tf.Tensor, rivals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """How far rivals lead over the label, `[batch, k]`, and the slopes of that, `[batch, k, height, ...]`."""
@@ -163,7 +198,19 @@ class FAB(Attack):
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(points)
             leads = leads_of("surrogate", problem.surrogate)
-        slopes = tape.batch_jacobian(leads, points, experimental_use_pfor=False, parallel_iterations=1)
+
+        def slope(rival: tf.Tensor) -> tf.Tensor:
+            only = tf.zeros_like(leads) + tf.one_hot(rival, leads.shape[1], dtype=leads.dtype)
+            gradient = tape.gradient(leads, points, output_gradients=only)
+            if gradient is None:
+                raise ValueError(
+                    "no gradient reaches the images: the surrogate must be made of differentiable TensorFlow ops of "
+                    "its images; use Square for one that is not."
+                )
+            return gradient
+
+        slopes = tf.map_fn(slope, tf.range(leads.shape[1]), fn_output_signature=points.dtype, parallel_iterations=1)
+        slopes = tf.transpose(slopes, [1, 0, 2, 3, 4])
         if not problem.shared:
             leads = leads_of("predict", problem.predict)
         return _finite(leads), _finite(slopes)
