@@ -67,13 +67,12 @@ INSTALL_REQUIRES = [
 # The formatter's output changes between releases: one minor version for everybody.
 RUFF = "ruff>=0.17,<0.18"
 
-AUTOATTACK = [
+# Other people's attacks, for `attacks.as_art` and `attacks.as_foolbox`.
+TOOLBOXES = [
     # 1.20 is the first release that takes Keras 3 models and NumPy 2.
     "adversarial-robustness-toolbox>=1.20",
     # Releases before 3.3.4 use aliases that NumPy 2 removed.
     "foolbox>=3.3.4",
-    # The toolbox's AutoAttack imports it without declaring it.
-    "multiprocess>=0.70",
 ]
 
 SERVING = [
@@ -91,7 +90,7 @@ JAX = ["jax>=0.6"]
 
 # What cnnf_tf.experiments needs beyond the library. The wheel leaves that folder out, so a user of the library never
 # installs this; the Makefile installs it with the core, so that `make demo` stays one command.
-EXPERIMENTS = ["jinja2>=3.1"]
+EXPERIMENTS = ["jinja2>=3.1", "jsonschema>=4.20"]
 
 # What `make docs` needs: the site is made from the sources' text, so that these stay out of everybody's way.
 DOCS = [
@@ -108,7 +107,7 @@ DOCS = [
 # What `make test`, `make lint`, `make typecheck` and `make wheel-check` need. It holds the light extras, so that
 # their tests run and are not skipped; PyTorch, with gigabytes of GPU libraries on Linux, stays apart.
 DEV = [
-    *AUTOATTACK,
+    *TOOLBOXES,
     *EXPERIMENTS,
     *SERVING,
     "build>=1.0",
@@ -133,12 +132,12 @@ setuptools.setup(
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
     extras_require={
-        "autoattack": AUTOATTACK,
         "dev": DEV,
         "docs": DOCS,
         "experiments": EXPERIMENTS,
         "serving": SERVING,
         "jax": JAX,
+        "toolboxes": TOOLBOXES,
         "torch": TORCH,
     },
     classifiers=[

@@ -64,6 +64,8 @@ flags.disclaim_key_flags()  # what functions here define belongs to the binary t
 PRETRAINED = ROOT / "cnnf_tf" / "zoo" / "weights"
 """Cards and weights of the pretrained models."""
 _PREFIX = "pretrained:"
+MODEL_FLAGS: list[str] = []
+"""The flags of `define_model`."""
 
 
 def define_model(name: str = "model", what: str = "The model") -> flags.FlagHolder:
@@ -73,6 +75,7 @@ def define_model(name: str = "model", what: str = "The model") -> flags.FlagHold
       name: of the flag.
       what: the model is for, in the help text.
     """
+    MODEL_FLAGS.append(name)
     known = ", ".join(sorted(path.stem for path in PRETRAINED.glob("[!.]*.json"))) or "none yet"
     return flags.DEFINE_string(
         name,
@@ -151,6 +154,27 @@ def define_iterations(
     return holder
 
 
+_STRATEGIES = {
+    "one_device": "the first GPU, or the CPU",
+    "mirrored": "several GPUs of this machine",
+    "multi_worker": "several machines, by TF_CONFIG",
+}
+
+
+def define_strategy(*names: str, note: str) -> None:
+    """Defines --strategy and --devices, as `training.build_strategy` takes them.
+
+    Args:
+      *names: of the strategies, the default first.
+      note: how they share the work.
+    """
+    what = "; ".join(f"{name}: {_STRATEGIES[name]}" for name in names)
+    flags.DEFINE_enum("strategy", names[0], names, f"{what}. {note}")
+    flags.DEFINE_integer(
+        "devices", 0, "With --strategy=mirrored: how many GPUs (logical CPU devices where there is no GPU); 0: all.", 0
+    )
+
+
 def iterations_of(model: Any) -> int:
     """K' of --iterations for a model; its own K where there is no such flag of `define_iterations`."""
     chosen = flags.FLAGS.iterations if "iterations" in flags.FLAGS else -1
@@ -158,8 +182,8 @@ def iterations_of(model: Any) -> int:
 
 
 def command() -> str:
-    """The command line, for the record of a result; without --output, which is where the record lies."""
-    return shlex.join(["python", *(text for text in sys.argv if not text.startswith("--output="))])
+    """The command line, for the record of a result; without the folders that it lies in or was put together from."""
+    return shlex.join(["python", *(text for text in sys.argv if not text.startswith(("--output=", "--merge=")))])
 
 
 def provenance(model: Any = None) -> dict[str, Any]:

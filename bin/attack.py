@@ -5,6 +5,9 @@ Example:
       --steps=40 --num_images=1000 --output=runs/standard/pgd
   python bin/attack.py --model=runs/standard/best.keras --epsilon=8/255 \\
       --surrogate=runs/cnn/best.keras --output=/tmp/transfer
+  python bin/attack.py --model=runs/standard/best.keras --epsilon=0.1 \\
+      --shard=1/2 --output=runs/part1    # of two; then, in place of --shard,
+                                         # --merge=runs/part1,runs/part2
 
 Attacks are fgsm, pgd (with --norm=l2 too), pgd_l2, spsa (no gradients) and autoattack (extra `autoattack`). Success is
 always judged by the full model: K' feedback passes, its readout. --epsilon is on the [0, 1] pixel scale. Writes into
@@ -14,14 +17,16 @@ always judged by the full model: K' feedback passes, its readout. --epsilon is o
                     split, labels, predictions, distances
   attack.png        clean image, perturbation, adversarial image, and what the
                     model reconstructs of it
+A killed run goes on after its last finished batch when the same command is given again. --strategy=mirrored uses all
+GPUs of this machine, --shard and --merge several machines (docs/scaling.md); what comes out is the same, down to every
+decision about every image.
 """
 
-import time
 from typing import Any
 
 import _app
+import _batches
 from absl import flags
-from tqdm import tqdm
 
 import cnnf_tf
 
@@ -55,6 +60,7 @@ _READOUT = flags.DEFINE_enum("readout", "", ["", "last", "average"], "Readout of
 _DATASET, _SPLIT = _app.define_data("Split to attack; slices such as test[:1000] are allowed.", batch_size=250)
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 1000, "The first so many images; 0: all.", lower_bound=0)
 _NUM_PICTURES = flags.DEFINE_integer("num_pictures", 8, "Images in the picture; 0 for no picture.", 0, 64)
+_batches.define_batches()
 _OUTPUT = _app.define_output("Folder for the files.")
 
 
@@ -67,47 +73,43 @@ def main() -> None:
 
     attacks = cnnf_tf.attacks
     attack = attacks.ATTACKS[_ATTACK.value](**options)
-    model = cnnf_tf.load_model(_MODEL.value)
+    strategy = _batches.strategy()
+    with strategy.scope():
+        model = cnnf_tf.load_model(_MODEL.value)
+        other = _app.load_other_model(model, "surrogate")
     settings: dict[str, Any] = {
         "iterations": _app.iterations_of(model),
         "readout": _READOUT.value or model.readout,
     }
     predict = attacks.predictor(model, **settings)
     surrogate = attacks.gradient_source(model, _GRADIENT_PATH.value, **settings)
-    other = _app.load_other_model(model, "surrogate")
     if other is not None:
         surrogate = attacks.gradient_source(other, _GRADIENT_PATH.value)
     dataset = _app.load_data_for(model, gradients=True, limit=_NUM_IMAGES.value or None)
 
-    start = time.perf_counter()
-    with tqdm(desc="attacking", unit=" images") as bar:
-
-        def progress(count: int, robust_accuracy: float) -> None:
-            bar.set_postfix_str(f"robust accuracy {100 * robust_accuracy:.1f} %", refresh=False)
-            bar.update(count)
-
-        next_class = (lambda labels: (labels + 1) % model.num_classes) if _TARGETED.value else None
-        found = attacks.run_attack(
-            attack, predict, dataset, seed=_SEED.value, surrogate=surrogate, targets=next_class, progress=progress
-        )
-    seconds = time.perf_counter() - start
-
-    report = _app.provenance(model) | {
-        **attack.settings(),
-        "gradient_path": _GRADIENT_PATH.value,
-        "surrogate": _SURROGATE.value or None,
-        "targeted": _TARGETED.value,
-        **settings,
-        "batch_size": flags.FLAGS.batch_size,
-        "seed": _SEED.value,
-        **found.to_dict(),
-        "seconds": round(seconds, 2),
-    }
-    print(f"\n{_summary(report)}")
-    output.write("adversarial.npz", _write_images, found)
-    output.json("attack.json", report)
-    if _NUM_PICTURES.value:
-        output.write("attack.png", _draw, model, dataset, found, report)
+    next_class = (lambda labels: (labels + 1) % model.num_classes) if _TARGETED.value else None
+    job = attacks.attack_job(attack, predict, dataset, seed=_SEED.value, surrogate=surrogate, targets=next_class)
+    with _batches.opened(strategy, output.folder, model, dataset) as batches:
+        facts = batches.run([job])[job.name]
+        if _batches.is_part():
+            return
+        found = attacks.AttackReport.from_facts(facts)
+        report = _app.provenance(model) | {
+            **attack.settings(),
+            "gradient_path": _GRADIENT_PATH.value,
+            "surrogate": _SURROGATE.value or None,
+            "targeted": _TARGETED.value,
+            **settings,
+            "batch_size": flags.FLAGS.batch_size,
+            "seed": _SEED.value,
+            **found.to_dict(),
+            "seconds": round(float(facts["seconds"].sum()), 2),
+        }
+        print(f"\n{_summary(report)}")
+        output.write("adversarial.npz", _write_images, found)
+        output.json("attack.json", report)
+        if _NUM_PICTURES.value:
+            output.write("attack.png", _draw, model, dataset, found, report)
 
 
 def _write_images(path: Any, found: Any) -> None:

@@ -6,6 +6,9 @@ Example:
       --num_images=1000 --self_consistency
   python bin/evaluate.py --model=runs/standard/best.keras --robustness=0.05 \\
       --surrogate=runs/cnn/best.keras
+  python bin/evaluate.py --model=runs/standard/best.keras --robustness=0.05 \\
+      --shard=1/3 --output=runs/part1    # of three; then, in place of --shard,
+                                         # --merge=runs/part1,runs/part2,...
 
 Prints a table (accuracy after pass 0, which is the plain CNN, 1, ..., K', for the readouts "last" and "average") and
 writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions.png into --output. With
@@ -15,13 +18,18 @@ With --robustness=EPSILON it adds robustness.txt and robustness.json: accuracy u
 and through the whole loop, under attacks aimed at the feedback, and under images made on --surrogate, for both
 readouts, with the images that stand every attack as the headline, and checks of the evaluation itself with cause and
 remedy.
+
+A killed run goes on after its last finished batch when the same command is given again. --strategy=mirrored uses all
+GPUs of this machine, --shard and --merge several machines (docs/scaling.md); what comes out is the same, down to every
+decision about every image.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import _app
+import _batches
 from absl import flags
-from tqdm import tqdm
 
 import cnnf_tf
 
@@ -53,6 +61,7 @@ _AUTOATTACK = flags.DEFINE_bool(
     "With --robustness: also run AutoAttack on the first --spsa_images; pip install '.[autoattack]'.",
 )
 _SEED = _app.define_seed("the attacks")
+_batches.define_batches()
 _OUTPUT = _app.define_output("Folder for the files; default: beside --model, or runs/NAME.")
 
 
@@ -65,8 +74,10 @@ def main() -> None:
 
     _app.start_tensorflow()
     evaluation = cnnf_tf.evaluation
-    model = cnnf_tf.load_model(_MODEL.value)
-    surrogate = _app.load_other_model(model, "surrogate")
+    strategy = _batches.strategy()
+    with strategy.scope():
+        model = cnnf_tf.load_model(_MODEL.value)
+        surrogate = _app.load_other_model(model, "surrogate")
     iterations = _app.iterations_of(model)
     if _SELF_CONSISTENCY.value and iterations == 0:
         raise _app.UsageError(
@@ -74,34 +85,55 @@ def main() -> None:
             f"{model.iterations}); give --iterations=1 or more, or leave out --self_consistency."
         )
     dataset = _app.load_data_for(model, gradients=epsilon is not None, limit=_NUM_IMAGES.value or None)
-    with tqdm(desc="evaluating", unit=" images") as bar:
-        result = evaluation.evaluate_passes(model, dataset, iterations=iterations, progress=bar.update)
-    eta = cnnf_tf.models.step_sizes.eta_text(model.reported_eta())
-    heading = f"{_MODEL.value} on {result.num_images} images of {_DATASET.value} {_SPLIT.value}, eta {eta}"
-    table = f"{heading}\n{result.table()}\n"
+    jobs = [evaluation.pass_job(model, dataset, iterations=iterations)]
     if _SELF_CONSISTENCY.value:
-        summary = cnnf_tf.generative.summarize_self_consistency(model, dataset, iterations=iterations)
+        jobs.append(cnnf_tf.generative.self_consistency_job(model, dataset, iterations=iterations))
+    robustness = None if epsilon is None else _robustness(model, surrogate, dataset, iterations, epsilon)
+    with _batches.opened(strategy, output.folder, model, dataset) as batches:
+        facts = batches.run(jobs)
+        if not _batches.is_part():
+            _report_passes(model, facts, output)
+        facts = {} if robustness is None else batches.run(robustness.jobs)
+        if not _batches.is_part():
+            if robustness is not None:
+                _report_robustness(model, robustness.report(facts), output)
+            if iterations and _NUM_PICTURES.value:
+                images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))
+                output.write("reconstructions.png", _draw, model, images, labels, iterations)
+
+
+def _heading(model: Any, num_images: int) -> str:
+    eta = cnnf_tf.models.step_sizes.eta_text(model.reported_eta())
+    return f"{_MODEL.value} on {num_images} images of {_DATASET.value} {_SPLIT.value}, eta {eta}"
+
+
+def _report_passes(model: Any, facts: Mapping[str, Any], output: _app.Output) -> None:
+    evaluation, report = cnnf_tf.evaluation, _app.provenance(model)
+    result = evaluation.PassAccuracy.from_facts(facts["passes"])
+    table = f"{_heading(model, result.num_images)}\n{result.table()}\n"
+    summary = None
+    if "self-consistency" in facts:
+        summary = cnnf_tf.generative.SelfConsistencySummary.from_facts(facts["self-consistency"])
         table += f"\nself-consistency, means over the same images\n{evaluation.self_consistency_table(summary)}\n"
-    report = _app.provenance(model)
     print(f"\n{table}")
     output.text("accuracy.txt", table)
     output.json("accuracy.json", report | result.to_dict())
-    if _SELF_CONSISTENCY.value:
+    if summary is not None:
         output.json("self_consistency.json", report | summary.to_dict())
         title = f"what each iteration changes; means over {summary.num_images} images of {_DATASET.value}"
         output.write("self_consistency.png", evaluation.self_consistency_figure, summary, title=title)
-    if epsilon is not None:
-        found = _robustness(model, surrogate, dataset, iterations, epsilon)
-        table = f"{heading}\nl-inf epsilon {epsilon:g} on the [0, 1] scale, seed {_SEED.value}\n{found.table()}\n"
-        print(f"\n{table}")
-        output.text("robustness.txt", table)
-        output.json("robustness.json", report | {"surrogate": _SURROGATE.value} | found.to_dict())
-    if iterations and _NUM_PICTURES.value:
-        images, labels = next(iter(dataset.unbatch().batch(_NUM_PICTURES.value)))
-        output.write("reconstructions.png", _draw, model, images, labels, iterations)
+
+
+def _report_robustness(model: Any, found: Any, output: _app.Output) -> None:
+    scale = f"l-inf epsilon {found.epsilon:g} on the [0, 1] scale, seed {found.seed}"
+    table = f"{_heading(model, len(next(iter(found.clean.values()))))}\n{scale}\n{found.table()}\n"
+    print(f"\n{table}")
+    output.text("robustness.txt", table)
+    output.json("robustness.json", _app.provenance(model) | {"surrogate": _SURROGATE.value} | found.to_dict())
 
 
 def _robustness(model: Any, surrogate: Any, dataset: Any, iterations: int, epsilon: float) -> Any:
+    """The jobs of --robustness."""
     evaluation = cnnf_tf.evaluation
     count, steps = _ATTACKED_IMAGES.value, _ATTACK_STEPS.value
     images, labels = next(dataset.unbatch().batch(count).as_numpy_iterator())
@@ -112,7 +144,7 @@ def _robustness(model: Any, surrogate: Any, dataset: Any, iterations: int, epsil
         attack_specs += evaluation.adaptive_suite(epsilon=epsilon, steps=steps)
     if _AUTOATTACK.value:
         attack_specs.append(evaluation.autoattack_spec(epsilon=epsilon, num_images=_SPSA_IMAGES.value or None))
-    return evaluation.evaluate_robustness(
+    return evaluation.RobustnessEvaluation(
         model,
         images,
         labels,
@@ -122,7 +154,6 @@ def _robustness(model: Any, surrogate: Any, dataset: Any, iterations: int, epsil
         iterations=iterations,
         check_steps=steps,
         batch_size=flags.FLAGS.batch_size,
-        progress=lambda line: print(f"attacking: {line}", flush=True),
     )
 
 

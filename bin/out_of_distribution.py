@@ -13,13 +13,17 @@ The other images are one of
   any name that cnnf_tf.data.load takes, resized, and turned grey (mean of the
   channels) where the model is grey
 sigma of the generative model is fitted to --fit_split by maximum likelihood, in closed form. Prints a table; with
---output it writes NAME.json, NAME.png (histogram and ROC curves) and NAME.txt there, NAME being --name.
+--output it writes NAME.json, NAME.png (histogram and ROC curves) and NAME.txt there, NAME being --name, and a killed
+run goes on after its last finished batch when the same command is given again. --strategy=mirrored uses all GPUs of
+this machine, --shard and --merge several machines (docs/scaling.md).
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import _app
+import _batches
 from absl import flags
 
 import cnnf_tf
@@ -38,6 +42,7 @@ _OOD_SPLIT = flags.DEFINE_string("ood_split", "test", "Split of --ood_dataset; n
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 2000, "The first so many images of each kind.", lower_bound=1)
 _app.define_iterations()
 _SEED = _app.define_seed("uniform_noise")
+_batches.define_batches()
 _OUTPUT = _app.define_output("Folder for the files; default: none are written.")
 _NAME = flags.DEFINE_string("name", "", "Stem of the files; default: --ood_dataset.")
 _NOTE = flags.DEFINE_string("note", "", "Free text for the JSON, for example the command that trained the model.")
@@ -55,7 +60,9 @@ def main() -> None:
     from cnnf_tf.evaluation import out_of_distribution as ood
     from cnnf_tf.evaluation import sampling
 
-    model = cnnf_tf.load_model(_MODEL.value)
+    strategy = _batches.strategy()
+    with strategy.scope():
+        model = cnnf_tf.load_model(_MODEL.value)
     iterations = _app.iterations_of(model)
     output = _app.Output("output", _OUTPUT.value) if _OUTPUT.value else None
     own_images = _app.load_data_for(model, limit=_NUM_IMAGES.value)
@@ -64,10 +71,24 @@ def main() -> None:
     generative, notes = sampling.generative_model(model, scale=scale)
     for reason in notes:
         print(f"Note: {reason}; the CNN is only approximately the inference of its generative model.")
-    own = ood.image_scores(model, generative, own_images, iterations=iterations)
-    other = ood.image_scores(model, generative, others, iterations=iterations)
-    found = {name: ood.separation(own[name], other[name]) for name in own}
+    sets = {"own": own_images, "other": others}
+    jobs = [ood.score_job(model, generative, images, iterations=iterations, name=name) for name, images in sets.items()]
+    more = {"sigma": scale, "other": _batches.fingerprint(others)}
+    with _batches.opened(strategy, output and output.folder, model, own_images, **more) as batches:
+        facts = batches.run(jobs)
+        if not _batches.is_part():
+            own, other = (ood.scores_of(facts[name]) for name in sets)
+            _report(model, own, other, scale, notes, output)
 
+
+def _report(
+    model: Any, own: Mapping[str, Any], other: Mapping[str, Any], scale: float, notes: Sequence[str], output: Any
+) -> None:
+    """Prints the table and, with --output, writes the files."""
+    from cnnf_tf.evaluation import out_of_distribution as ood
+
+    iterations = _app.iterations_of(model)
+    found = {name: ood.separation(own[name], other[name]) for name in own}
     counts = {"num_images": len(own["max softmax"]), "num_ood_images": len(other["max softmax"])}
     heading = (
         f"{_MODEL.value}, K = {iterations}, sigma {scale:.4f}: {counts['num_images']} images of {_DATASET.value} "

@@ -16,7 +16,9 @@ impulse_noise, occlusion, shot_noise. Writes into --output
   restoration.txt    PSNR and SSIM before and after, and of the other restorers;
                      the same in restoration.json
   restored/*.png     your own images, restored, for each of --iterations
-The model must reconstruct the image itself (encoder_blocks = 0).
+The model must reconstruct the image itself (encoder_blocks = 0). A killed run goes on after its last finished batch
+when the same command is given again; --strategy=mirrored uses all GPUs of this machine, --shard and --merge several
+machines (docs/scaling.md).
 """
 
 import os
@@ -25,9 +27,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import _app
+import _batches
 import _images
 from absl import flags
-from tqdm import tqdm
 
 import cnnf_tf
 from cnnf_tf.utils.files import write_bytes
@@ -60,6 +62,7 @@ _DENOISER_EPOCHS = flags.DEFINE_integer(
 _DENOISER_SPLIT = flags.DEFINE_string("denoiser_split", "train", "Split of --dataset that it is trained on.")
 _DATASET, _SPLIT = _app.define_data("Split to corrupt and restore.", batch_size=256)
 _SEED = _app.define_seed("the corruptions")
+_batches.define_batches()
 _OUTPUT = _app.define_output("Folder for the files; default: `restoration` beside --model, or in runs/NAME.")
 _app.limit_iterations("iterations")
 
@@ -87,7 +90,14 @@ def main() -> None:
         if name not in known or _CORRUPTION.value.count(name) > 1:
             raise _app.UsageError(f"--corruption wants some of {', '.join(sorted(known))}, each once; got {name!r}.")
     files = _images.find()
-    model = cnnf_tf.load_model(_MODEL.value)
+    strategy = _batches.strategy()
+    alone = bool(files) or _DENOISER_EPOCHS.value > 0
+    if alone and (_batches.is_part() or flags.FLAGS.merge or strategy.num_replicas_in_sync > 1):
+        raise _app.UsageError(
+            "--images and --denoiser_epochs are for one device of one machine: no --strategy, --shard or --merge."
+        )
+    with strategy.scope():
+        model = cnnf_tf.load_model(_MODEL.value)
     quality.check_model(model)
     if _CORRUPTION.value != ["none"]:
         quality.check_size(model.image_shape)
@@ -105,23 +115,43 @@ def main() -> None:
             _app.check_data(model, "dataset", _DATASET.value, _app.data_info(), labelled=False)
         _app.load_data(_DENOISER_SPLIT.value, limit=1)
 
-    tables: list[str] = []
-    scores: dict[str, Any] = {}
-    panels: dict[str, Any] = {}
-    for name in _CORRUPTION.value:
-        baselines = {} if name == "none" else _baselines(model, name)
-        if name != "none":
-            tables.append(_score(model, dataset, name, iterations, baselines, scores))
-            print(f"\n{tables[-1]}")
-        noisy = _corrupted(shown, name)
-        panels[name] = {
-            "noisy": noisy.numpy(),
-            "restored": quality.restore(model, noisy, iterations=iterations, restored=_RESTORED.value).numpy(),
-            "clean": None if name == "none" else shown.numpy(),
-            "baselines": {baseline: restorer(noisy).numpy() for baseline, restorer in baselines.items()},
-        }
-        if files:
-            _write_restored(model, images, files, name, iterations, output)
+    with _batches.opened(strategy, None if alone else output.folder, model, dataset) as batches:
+        if _batches.is_part():
+            batches.run([_job(model, dataset, name, iterations, _baselines(model, name)) for name in _CORRUPTION.value])
+            return
+        tables: list[str] = []
+        scores: dict[str, Any] = {}
+        panels: dict[str, Any] = {}
+        for name in _CORRUPTION.value:
+            baselines = {} if name == "none" else _baselines(model, name)
+            if name != "none":
+                job = _job(model, dataset, name, iterations, baselines)
+                tables.append(_score(batches.run([job])[job.name], name, iterations, baselines, scores))
+                print(f"\n{tables[-1]}")
+            noisy = _corrupted(shown, name)
+            panels[name] = {
+                "noisy": noisy.numpy(),
+                "restored": quality.restore(model, noisy, iterations=iterations, restored=_RESTORED.value).numpy(),
+                "clean": None if name == "none" else shown.numpy(),
+                "baselines": {baseline: restorer(noisy).numpy() for baseline, restorer in baselines.items()},
+            }
+            if files:
+                _write_restored(model, images, files, name, iterations, output)
+        _report(model, files, tables, scores, panels, iterations, output)
+
+
+def _report(
+    model: Any,
+    files: Sequence[pathlib.Path],
+    tables: Sequence[str],
+    scores: dict[str, Any],
+    panels: dict[str, Any],
+    iterations: Sequence[int],
+    output: _app.Output,
+) -> None:
+    """Writes what was found."""
+    from cnnf_tf.evaluation.restoration import quality
+
     for name, panel in panels.items():
         options = {"iterations": iterations, "title": _title(name)}
         output.write(f"{name}.png", quality.restoration_figure, **panel, **options)
@@ -172,19 +202,26 @@ def _baselines(model: Any, corruption: str) -> dict[str, Any]:
     return found
 
 
+def _way(corruption: str, iterations: Sequence[int]) -> dict[str, Any]:
+    return {
+        "corruption": corruption,
+        "severity": _SEVERITY.value,
+        "seed": _SEED.value,
+        "iterations": iterations,
+    }
+
+
+def _job(model: Any, dataset: Any, corruption: str, iterations: Sequence[int], baselines: dict[str, Any]) -> Any:
+    way = _way(corruption, iterations)
+    return cnnf_tf.evaluation.restoration_job(model, dataset, baselines=baselines, name=corruption, **way)
+
+
 def _score(
-    model: Any,
-    dataset: Any,
-    corruption: str,
-    iterations: Sequence[int],
-    baselines: dict[str, Any],
-    scores: dict[str, Any],
+    facts: Any, corruption: str, iterations: Sequence[int], baselines: dict[str, Any], scores: dict[str, Any]
 ) -> str:
     """Puts the values for JSON into `scores`; returns a table with its heading."""
-    options = {"severity": _SEVERITY.value, "seed": _SEED.value, "iterations": iterations, "baselines": baselines}
-    with tqdm(desc=corruption, unit=" images") as bar:
-        options |= {"corruption": corruption, "progress": bar.update}
-        result = cnnf_tf.evaluation.evaluate_restoration(model, dataset, **options)
+    way = _way(corruption, iterations)
+    result = cnnf_tf.evaluation.RestorationQuality.from_facts(facts, baselines=tuple(baselines), **way)
     scores[corruption] = result.to_dict()
     where = "own images" if _IMAGES.value else f"images of {_DATASET.value} {_SPLIT.value}"
     heading = f"{corruption}, severity {_SEVERITY.value}: {_MODEL.value} on {result.num_images} {where}"

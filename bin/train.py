@@ -26,15 +26,8 @@ import cnnf_tf
 
 _CONFIG = _app.define_config("configs/fashion_mnist_standard.py", "seed", "model", "data", "train")
 _WORKDIR = _app.define_output("Folder for checkpoints, metrics and TensorBoard files of this run.", name="workdir")
-_STRATEGY: flags.FlagHolder = flags.DEFINE_enum(
-    "strategy",
-    "one_device",
-    ["one_device", "mirrored", "multi_worker"],
-    "one_device: the first GPU, or the CPU; mirrored: several GPUs of this machine; multi_worker: several machines, by "
-    "TF_CONFIG. The batch of the configuration is the whole batch, shared by all.",
-)
-_DEVICES: flags.FlagHolder = flags.DEFINE_integer(
-    "devices", 0, "With --strategy=mirrored: how many GPUs (logical CPU devices where there is no GPU); 0: all.", 0
+_app.define_strategy(
+    "one_device", "mirrored", "multi_worker", note="The batch of the configuration is the whole batch, shared by all."
 )
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", True, "TensorFlow's deterministic ops: the same command gives the same weights, bit by bit."
@@ -55,7 +48,7 @@ def main() -> None:
 
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
-    strategy = cnnf_tf.training.build_strategy(_STRATEGY.value, devices=_DEVICES.value)
+    strategy = cnnf_tf.training.build_strategy(flags.FLAGS.strategy, devices=flags.FLAGS.devices)
     options = {"data_dir": _DATA_DIR.value, "strategy": strategy, "command": _app.command()}
     cnnf_tf.training.run(_CONFIG.value, _WORKDIR.value, **options)
 

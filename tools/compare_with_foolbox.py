@@ -3,7 +3,7 @@
     python tools/compare_with_foolbox.py --model=runs/standard/best.keras --epsilon=0.05 --num_images=1000
 
 Both take sign steps of 2.5 * epsilon / steps from a uniform start, through the full unroll, and are judged by their
-last iterate; ours also by the first that broke an image. The random starts differ. Needs the extra `autoattack`.
+last iterate; ours also by the first that broke an image. The random starts differ. Needs the extra `toolboxes`.
 """
 
 import pathlib

@@ -1,8 +1,9 @@
-"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, FAB, Square, AutoAttack; and what they follow in a CNN-F."""
+"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, the parts of AutoAttack; a CNN-F as an attack sees it."""
 
 import functools
 from collections.abc import Callable as _Callable
 
+from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
 from cnnf_tf.attacks.fab import FAB
@@ -17,13 +18,15 @@ from cnnf_tf.attacks.model_functions import (
 )
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
-from cnnf_tf.attacks.run import AttackReport, run_attack
+from cnnf_tf.attacks.run import AttackReport, attack_job, run_attack
 from cnnf_tf.attacks.square import Square
+from cnnf_tf.attacks.toolboxes import as_art, as_foolbox
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
     "fgsm": FGSM,
     "pgd": PGD,
     "pgd_l2": functools.partial(PGD, norm="l2"),
+    "apgd": APGD,
     "spsa": SPSA,
     "fab": FAB,
     "square": Square,
@@ -32,6 +35,7 @@ ATTACKS: dict[str, _Callable[..., Attack]] = {
 """Attacks by the names that binaries and configs use, as functions of their keyword arguments."""
 
 __all__ = [
+    "APGD",
     "ATTACKS",
     "FAB",
     "FGSM",
@@ -48,7 +52,13 @@ __all__ = [
     "BoundAttack",
     "GradientPath",
     "Norm",
+<<<<<<< HEAD
     "Square",
+=======
+    "as_art",
+    "as_foolbox",
+    "attack_job",
+>>>>>>> main
     "every_pass_objective",
     "gradient_source",
     "predictor",

@@ -74,7 +74,7 @@ class APGD(PGD):
             return None
         if problem.targets is not None or problem.objective is not None:
             raise ValueError(f"with targets={self.targets} any wrong class is success, and the loss is of logits.")
-        return tf.repeat(tf.transpose(problem.rivals()[:, : self.targets]), self.restarts, axis=0)
+        return tf.repeat(problem.rivals()[:, : self.targets], self.restarts, axis=1)
 
     def start(self, problem: Problem, restart: tf.Tensor) -> tf.Tensor:
         delta = super().start(problem, restart) - problem.images
@@ -112,7 +112,7 @@ class APGD(PGD):
         best = tf.where(_wide(higher), iterates, best)
         best_gradient = tf.where(_wide(higher), gradient, best_gradient)
         highest = tf.where(higher, losses, highest)
-        rises = tf.where(step == 0, 0.0, rises + tf.cast(losses > latest, rises.dtype))
+        rises = tf.where(step == 0, tf.zeros_like(rises), rises + tf.cast(losses > latest, rises.dtype))
 
         window = tf.constant(self._windows, losses.dtype)[step]
         at_checkpoint = window > 0
@@ -120,13 +120,13 @@ class APGD(PGD):
         halve = at_checkpoint & (stuck | (rises <= _RISES * window))
         checked = tf.where(at_checkpoint | (step == 0), highest, checked)
         halved = tf.where(at_checkpoint, tf.cast(halve, halved.dtype), halved)
-        rises = tf.where(at_checkpoint, 0.0, rises)
+        rises = tf.where(at_checkpoint, tf.zeros_like(rises), rises)
         step_sizes = tf.where(halve, step_sizes / 2, step_sizes)
         iterates = tf.where(_wide(halve), best, iterates)
         gradient = tf.where(_wide(halve), best_gradient, gradient)
 
         ahead = self.clip(iterates + _wide(step_sizes) * self.norm.steepest(gradient), images)
-        share = tf.where(step == 0, tf.ones([], losses.dtype), _MOMENTUM)
+        share = tf.where(step == 0, tf.ones([], losses.dtype), tf.constant(_MOMENTUM, losses.dtype))
         moved = iterates + share * (ahead - iterates) + (1 - share) * (iterates - before)
         return moved, (iterates, best, best_gradient, highest, losses, rises, checked, halved, step_sizes)
 

@@ -13,9 +13,7 @@ import tensorflow as tf
 
 from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.base import Attack, Found
-from cnnf_tf.attacks.fab import FAB
 from cnnf_tf.attacks.problem import Problem
-from cnnf_tf.attacks.square import Square
 from cnnf_tf.utils.validation import one_of
 
 _MOST_TARGETS = 9
@@ -24,23 +22,17 @@ COMPONENTS: dict[str, Callable[..., Attack]] = {
     "apgd-ce": APGD,
     "apgd-dlr": functools.partial(APGD, loss="dlr"),
     "apgd-t": functools.partial(APGD, loss="dlr", targets=_MOST_TARGETS),
-    "fab": functools.partial(FAB, targets=0),
-    "fab-t": functools.partial(FAB, targets=_MOST_TARGETS),
-    "square": Square,
 }
 """The components by the names of the paper's code, as functions of epsilon and the norm: Auto-PGD on cross-entropy, on
 the difference of logits ratio, and on that ratio towards up to 9 classes; FAB from all boundaries, and from those to up
 to 9 classes; and Square, which needs no gradient."""
 
 VERSIONS: dict[str, dict[str, dict[str, int]]] = {
-    "standard": {"apgd-ce": {}, "apgd-t": {}, "fab-t": {}, "square": {}},
+    "standard": {"apgd-ce": {}, "apgd-t": {}},
     "plus": {
         "apgd-ce": {"restarts": 5},
         "apgd-dlr": {"restarts": 5},
-        "fab": {"restarts": 5},
-        "square": {},
         "apgd-t": {},
-        "fab-t": {},
     },
     "rand": {"apgd-ce": {"samples": 20}, "apgd-dlr": {"samples": 20}},
 }
@@ -61,6 +53,7 @@ class AutoAttack(Attack):
       components: names of `COMPONENTS` to run in this order, instead of a version's.
       steps: of each start of Auto-PGD and FAB; 100 in the paper.
       queries: of Square; 5,000 in the paper.
+      progress: called with the name of each component and the number of images that it starts on.
 
     Raises:
       ValueError: an argument out of its range.
@@ -75,6 +68,7 @@ class AutoAttack(Attack):
         components: Sequence[str] | None = None,
         steps: int = 100,
         queries: int = 5000,
+        progress: Callable[[str, int], None] | None = None,
     ):
         super().__init__(epsilon=epsilon, norm=norm)
         self.version = one_of("version", version, VERSIONS)
@@ -89,6 +83,7 @@ class AutoAttack(Attack):
             length = {"queries": queries} if name == "square" else {"steps": steps}
             self.components[name] = COMPONENTS[name](epsilon=epsilon, norm=norm, **length, **own)
         """The attacks by name, in their order."""
+        self._progress = progress
 
     def settings(self) -> dict[str, Any]:
         common = {name: value for name, value in super().settings().items() if name != "loss"}
@@ -111,13 +106,22 @@ class AutoAttack(Attack):
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
         if problem.targets is not None or problem.objective is not None:
             raise ValueError("AutoAttack is untargeted and takes no objective; use PGD.")
-        images, queries = problem.images, tf.zeros_like(problem.labels)
-        for attack in self.components.values():
-            found = attack.search(dataclasses.replace(problem, loss=attack.loss), working)
-            found_images = attack.clip(tf.cast(found.images, images.dtype), problem.images)
-            images = tf.where(working[:, None, None, None], found_images, images)
-            queries += found.queries
+        images, queries, part = problem.images, tf.zeros_like(problem.labels), tf.zeros_like(problem.labels)
+        for number, (name, attack) in enumerate(self.components.items()):
             rows = tf.cast(tf.where(working)[:, 0], tf.int32)
+            with tf.control_dependencies(self._announce(name, rows)):
+                working = tf.identity(working)
+            found = attack.search(dataclasses.replace(problem, loss=attack.loss), working)
+            clipped = attack.clip(tf.cast(found.images, images.dtype), problem.images)
+            images = tf.where(working[:, None, None, None], clipped, images)
+            queries += found.queries
+            part = tf.where(working, number, part)
             broken = problem.rows(rows).check(tf.gather(images, rows))
             working = tf.tensor_scatter_nd_update(working, rows[:, None], tf.logical_not(broken))
-        return Found(images, tf.zeros([0]), queries)
+        return Found(images, tf.zeros([0]), queries, part)
+
+    def _announce(self, name: str, rows: tf.Tensor) -> list[tf.Operation]:
+        if self._progress is None:
+            return []
+        call = functools.partial(self._progress, name)
+        return [tf.py_function(lambda count: call(int(count)), [tf.size(rows)], [])]

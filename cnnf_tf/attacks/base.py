@@ -42,8 +42,10 @@ class AttackResult(NamedTuple):
     mean over the images that were attacked; an image that broke keeps the loss it broke with. NaN if no image needed
     an attack; shape `[0]` for an attack that follows no single loss."""
     queries: tf.Tensor
-    """int32 `[batch]`: how often the image went through the surrogate; 0 for an image that needed no attack, -1 where
-    the attack does not count."""
+    """int32 `[batch]`: how often the image went through the surrogate; 0 for an image that needed no attack."""
+    broken_by: tf.Tensor
+    """int32 `[batch]`: the number, from 0, of the part of an attack of several parts (AutoAttack's components) that
+    broke the image, 0 for all other attacks; -1 for an image that stands or needed no attack."""
 
 
 class Found(NamedTuple):
@@ -52,6 +54,8 @@ class Found(NamedTuple):
     images: tf.Tensor
     losses: tf.Tensor
     queries: tf.Tensor
+    part: tf.Tensor | None = None
+    """int32 `[batch]`, the part of the attack that made each image; None for an attack of one part."""
 
 
 class Attack(abc.ABC):
@@ -272,12 +276,15 @@ class BoundAttack:
         if images_only:
             return adversarial
         logits = attack_arguments.logits("predict", self._predict(adversarial))
+        success = problem.success(logits)
+        part = tf.zeros_like(labels) if found.part is None else found.part
         return AttackResult(
             images=adversarial,
-            success=problem.success(logits),
+            success=success,
             distance=attack.norm.distance(adversarial - images),
             predictions=tf.argmax(logits, -1, output_type=tf.int32),
             clean_correct=tf.argmax(clean, -1, output_type=tf.int32) == labels,
             losses=found.losses,
             queries=found.queries,
+            broken_by=tf.where(success & working, part, -1),
         )

@@ -105,7 +105,7 @@ class IterativeAttack(Attack):
         return problem.images + self.epsilon * delta
 
     def aims(self, problem: Problem) -> tf.Tensor | None:
-        """The classes that the loss leads to in each restart, int32 `[restarts, batch]`; None: what the task says."""
+        """The classes that the loss leads to in each restart, int32 `[batch, restarts]`; None: what the task says."""
         del problem
         return None
 
@@ -119,7 +119,7 @@ class IterativeAttack(Attack):
             return Found(images, losses, queries)
 
         def again(restart: Any, images: Any, rows: Any, queries: Any, losses: Any) -> Any:
-            task = problem if aims is None else dataclasses.replace(problem, aims=aims[restart])
+            task = problem if aims is None else dataclasses.replace(problem, aims=aims[:, restart])
             images, rows, queries, new_losses = self._restart(task, restart, images, rows, queries)
             return restart + 1, images, rows, queries, tf.where(restart == 0, new_losses, losses)
 
@@ -130,7 +130,7 @@ class IterativeAttack(Attack):
             start,
             shape_invariants=tuple(map(_any_batch, start)),
             parallel_iterations=1,
-            maximum_iterations=self.restarts if aims is None else tf.shape(aims)[0],
+            maximum_iterations=self.restarts if aims is None else tf.shape(aims)[1],
         )
         return Found(images=found[1], losses=found[4], queries=found[3])
 

@@ -1,6 +1,6 @@
 """Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples."""
 
-from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes
+from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_job
 from cnnf_tf.evaluation.corruptions import (
     CorruptionAccuracy,
     CorruptionError,
@@ -9,7 +9,15 @@ from cnnf_tf.evaluation.corruptions import (
     mean_corruption_error,
 )
 from cnnf_tf.evaluation.figures import Picture, picture_grid, reconstruction_figure
-from cnnf_tf.evaluation.out_of_distribution import Separation, auroc, fit_scale, image_scores, separation
+from cnnf_tf.evaluation.out_of_distribution import (
+    Separation,
+    auroc,
+    fit_scale,
+    image_scores,
+    score_job,
+    scores_of,
+    separation,
+)
 from cnnf_tf.evaluation.restoration.quality import (
     RESTORED,
     Quality,
@@ -17,11 +25,13 @@ from cnnf_tf.evaluation.restoration.quality import (
     evaluate_restoration,
     image_qualities,
     restoration_figure,
+    restoration_job,
     restore,
 )
 from cnnf_tf.evaluation.restoration.restorers import denoising_autoencoder, median_filter
-from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec, adaptive_suite, autoattack_spec, baseline_suite
-from cnnf_tf.evaluation.robustness.report import RobustnessReport, Score, evaluate_robustness, run_sanity_checks
+from cnnf_tf.evaluation.robustness.attack_specs import AttackSpec, adaptive_suite, autoattack_suite, baseline_suite
+from cnnf_tf.evaluation.robustness.report import RobustnessReport, Score
+from cnnf_tf.evaluation.robustness.run import RobustnessEvaluation, evaluate_robustness, run_sanity_checks
 from cnnf_tf.evaluation.robustness.sanity_checks import SanityCheck
 from cnnf_tf.evaluation.sampling import (
     LatentComparison,
@@ -32,17 +42,21 @@ from cnnf_tf.evaluation.sampling import (
     sample_pictures,
 )
 from cnnf_tf.evaluation.self_consistency import self_consistency_figure, self_consistency_table
+from cnnf_tf.utils.batches import BatchRunner, Job
 from cnnf_tf.utils.intervals import wilson_interval
 
 __all__ = [
     "RESTORED",
+    "BatchRunner",
     "CorruptionAccuracy",
     "CorruptionError",
     "SanityCheck",
+    "Job",
     "LatentComparison",
     "PassAccuracy",
     "Picture",
     "Quality",
+    "RobustnessEvaluation",
     "RestorationQuality",
     "RobustnessReport",
     "Score",
@@ -51,7 +65,7 @@ __all__ = [
     "adaptive_suite",
     "auroc",
     "baseline_suite",
-    "autoattack_spec",
+    "autoattack_suite",
     "class_templates",
     "compare_latents",
     "corruption_figure",
@@ -66,13 +80,17 @@ __all__ = [
     "image_scores",
     "mean_corruption_error",
     "median_filter",
+    "pass_job",
     "picture_grid",
     "reconstruction_figure",
     "render_through",
     "restoration_figure",
+    "restoration_job",
     "restore",
     "run_sanity_checks",
     "sample_pictures",
+    "score_job",
+    "scores_of",
     "self_consistency_figure",
     "self_consistency_table",
     "separation",

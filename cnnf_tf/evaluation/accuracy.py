@@ -1,4 +1,4 @@
-"""Accuracy of every pass, for both readouts: masked sums over a data set, divided once."""
+"""Accuracy of every pass, for both readouts: what is true of each image, then means over a data set."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
+from cnnf_tf.utils.batches import BatchRunner, Facts, Job, counting
 from cnnf_tf.utils.tables import aligned
 
 
@@ -27,6 +28,16 @@ class PassAccuracy:
     correct: dict[str, list[int]]
     cross_entropy: list[float]
     reconstruction_error: list[float]
+
+    @classmethod
+    def from_facts(cls, facts: Facts) -> "PassAccuracy":
+        """What the facts of a `pass_job` come to."""
+        correct = facts["correct"].sum(axis=0)
+        means = {
+            name: facts[name].mean(axis=0, dtype=np.float64).tolist()
+            for name in ("cross_entropy", "reconstruction_error")
+        }
+        return cls(len(facts["correct"]), dict(zip(READOUTS, correct.tolist(), strict=True)), **means)
 
     @property
     def accuracy(self) -> dict[str, list[float]]:
@@ -49,7 +60,7 @@ class PassAccuracy:
         return aligned(rows)
 
 
-Scorer = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+Scorer = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 
 def pass_scorer(model: CNNF, iterations: int) -> Scorer:
@@ -60,30 +71,43 @@ def pass_scorer(model: CNNF, iterations: int) -> Scorer:
       iterations: K' >= 0.
 
     Returns:
-      A function of images and labels: counts of correct images `[readouts, K' + 1]`, sums over images of the
-      cross-entropy `[K' + 1]` and of the reconstruction error `[K' + 1]`, 0 for the first pass.
+      A function of images and labels to what is known of each image: `correct`, bool `[batch, readouts, K' + 1]`;
+      `cross_entropy`, `[batch, K' + 1]`, and `reconstruction_error`, `[batch, K']`, both float32.
     """
     check_iterations(iterations)
 
     @tf.function(reduce_retracing=True)
-    def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def score(images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         trajectory = model.infer(images, iterations=iterations)
+        passes = range(iterations + 1)
         correct = [
-            [_count_correct(readout(trajectory.logits[: index + 1]), labels) for index in range(iterations + 1)]
+            [_is_correct(readout(trajectory.logits[: index + 1]), labels) for index in passes]
             for readout in READOUTS.values()
         ]
         losses = [
-            tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, trajectory.logits[index]))
-            for index in range(iterations + 1)
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(trajectory.logits[index], tf.float32))
+            for index in passes
         ]
         target = tf.cast(trajectory.features[0], tf.float32)
         errors = [
-            tf.reduce_sum(tf.reduce_mean(tf.square(tf.cast(g, tf.float32) - target), list(range(1, g.shape.rank))))
+            tf.reduce_mean(tf.square(tf.cast(g, tf.float32) - target), list(range(1, g.shape.rank)))
             for g in trajectory.reconstructions
         ]
-        return tf.convert_to_tensor(correct), tf.stack(losses), tf.stack([0.0, *errors])
+        return {
+            "correct": tf.transpose(tf.convert_to_tensor(correct), (2, 0, 1)),
+            "cross_entropy": tf.stack(losses, -1),
+            "reconstruction_error": tf.stack(errors, -1) if errors else tf.zeros((tf.shape(labels)[0], 0)),
+        }
 
     return score
+
+
+def pass_job(
+    model: CNNF, dataset: tf.data.Dataset, *, iterations: int, scorer: Scorer | None = None, name: str = "passes"
+) -> Job:
+    """`evaluate_passes`, see there, as a job: to be done on several devices, in parts, or with other jobs."""
+    score = pass_scorer(model, iterations) if scorer is None else scorer
+    return Job(name, dataset, lambda images, labels, indices: score(images, labels))
 
 
 def evaluate_passes(
@@ -93,6 +117,7 @@ def evaluate_passes(
     iterations: int,
     progress: Callable[[int], None] | None = None,
     scorer: Scorer | None = None,
+    runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> PassAccuracy:
     """Scores a model after every pass.
 
@@ -102,30 +127,14 @@ def evaluate_passes(
       iterations: K' >= 0, may be more than the model was trained with.
       progress: called with the number of images after each batch.
       scorer: `pass_scorer(model, iterations)`, to trace it once for many data sets; None to make it here.
+      runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
 
     Raises:
       ValueError: bad `iterations`, an empty data set, or images that do not fit the model.
     """
-    score = pass_scorer(model, iterations) if scorer is None else scorer
-    num_images = 0
-    sums: list[Any] = [0, 0.0, 0.0]
-    for images, labels in dataset:
-        sums = [
-            total + part.numpy().astype(np.float64) for total, part in zip(sums, score(images, labels), strict=True)
-        ]
-        num_images += int(images.shape[0])
-        if progress is not None:
-            progress(int(images.shape[0]))
-    if num_images == 0:
-        raise ValueError("the data set to evaluate is empty; wanted at least one image.")
-    correct, losses, errors = sums
-    return PassAccuracy(
-        num_images=num_images,
-        correct={name: [int(value) for value in row] for name, row in zip(READOUTS, correct, strict=True)},
-        cross_entropy=[float(value) for value in losses / num_images],
-        reconstruction_error=[float(value) for value in errors[1:] / num_images],
-    )
+    job = pass_job(model, dataset, iterations=iterations, scorer=scorer)
+    return PassAccuracy.from_facts(runner.run(job, counting(progress)))
 
 
-def _count_correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(tf.argmax(logits, -1, output_type=labels.dtype) == labels, tf.int32))
+def _is_correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    return tf.argmax(logits, -1, output_type=labels.dtype) == labels

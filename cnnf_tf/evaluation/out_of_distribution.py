@@ -26,6 +26,7 @@ from cnnf_tf.generative import DeconvolutionalGenerativeModel, self_consistency
 from cnnf_tf.generative.deconvolutional import sum_terms
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, READOUTS, Trajectory
+from cnnf_tf.utils.batches import SECONDS, BatchRunner, Facts, Job
 from cnnf_tf.utils.plotting import new_figure
 from cnnf_tf.utils.tables import aligned
 
@@ -85,27 +86,15 @@ def fit_scale(model: CNNF, batches: Iterable[Any], *, iterations: int | None = N
     return float(np.sqrt(total / count))
 
 
-def image_scores(
+def score_job(
     model: CNNF,
     generative: DeconvolutionalGenerativeModel,
     batches: Iterable[Any],
     *,
     iterations: int | None = None,
-) -> dict[str, np.ndarray]:
-    """Scores images; see the module docstring.
-
-    Args:
-      model: a CNNF.
-      generative: its generative model, with the sigma to use.
-      batches: images in [0, 1], `[batch, height, width, channels]`, alone or as `(images, labels)`.
-      iterations: K of the inference; the model's own by default.
-
-    Returns:
-      By name of the score, float64 `[images]`.
-
-    Raises:
-      ValueError: no image, or images that do not fit the model.
-    """
+    name: str = "scores",
+) -> Job:
+    """`image_scores`, see there, as a job, for several devices or in parts; its facts are the scores, float32."""
 
     @tf.function(reduce_retracing=True)
     def score(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -122,10 +111,39 @@ def image_scores(
             scores["-residual"] = -self_consistency(trajectory, model.network).feature_residual[-1]
         return scores
 
-    found = [{name: value.numpy() for name, value in score(_images(batch)).items()} for batch in batches]
-    if not found:
-        raise ValueError("there are no images to score; wanted at least one.")
-    return {name: np.concatenate([part[name] for part in found]).astype(np.float64) for name in found[0]}
+    empty = "there are no images to score; wanted at least one."
+    return Job(name, batches, lambda images, *rest: score(images), if_empty=empty)
+
+
+def image_scores(
+    model: CNNF,
+    generative: DeconvolutionalGenerativeModel,
+    batches: Iterable[Any],
+    *,
+    iterations: int | None = None,
+    runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
+) -> dict[str, np.ndarray]:
+    """Scores images; see the module docstring.
+
+    Args:
+      model: a CNNF.
+      generative: its generative model, with the sigma to use.
+      batches: images in [0, 1], `[batch, height, width, channels]`, alone or as `(images, labels)`.
+      iterations: K of the inference; the model's own by default.
+      runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
+
+    Returns:
+      By name of the score, float64 `[images]`.
+
+    Raises:
+      ValueError: no image, or images that do not fit the model.
+    """
+    return scores_of(runner.run(score_job(model, generative, batches, iterations=iterations)))
+
+
+def scores_of(facts: Facts) -> dict[str, np.ndarray]:
+    """What the facts of a `score_job` come to; see `image_scores`."""
+    return {name: values.astype(np.float64) for name, values in facts.items() if name != SECONDS}
 
 
 def separation(own: Any, other: Any) -> Separation:

@@ -7,6 +7,7 @@ from cnnf_tf.generative.self_consistency import (
     SelfConsistency,
     SelfConsistencySummary,
     self_consistency,
+    self_consistency_job,
     summarize_self_consistency,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "map_latents",
     "nest_latents",
     "self_consistency",
+    "self_consistency_job",
     "summarize_self_consistency",
 ]

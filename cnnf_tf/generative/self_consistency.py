@@ -1,7 +1,7 @@
 """How far (h, y, z) is from being self-consistent: each the maximum given the other two (paper section 2.4)."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -14,6 +14,7 @@ from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, Trajectory
 from cnnf_tf.models.adaptive import feature_residual, latent_flip_rate
+from cnnf_tf.utils.batches import BatchRunner, Facts, Job
 
 
 class SelfConsistency(NamedTuple):
@@ -74,9 +75,52 @@ class SelfConsistencySummary:
     latent_flip_rate: list[float]
     feature_residual: list[float]
 
+    @classmethod
+    def from_facts(cls, facts: Facts) -> "SelfConsistencySummary":
+        """What the facts of a `self_consistency_job` come to; ValueError if all images are masked out."""
+        mask = facts["mask"]
+        if not mask.any():
+            raise ValueError(_EMPTY)
+        # Rows are taken, not weighed: what padding computes may be anything, NaN included.
+        means = {name: facts[name][mask].mean(axis=0, dtype=np.float64).tolist() for name in SelfConsistency._fields}
+        return cls(int(mask.sum()), **means)
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return dataclasses.asdict(self)
+
+
+_EMPTY = "the data set to summarise is empty or masked out; wanted at least one image."
+
+
+def self_consistency_job(
+    model: CNNF,
+    dataset: tf.data.Dataset,
+    *,
+    iterations: int | None = None,
+    eta: float | Mapping[str, float] | None = None,
+    name: str = "self-consistency",
+) -> Job:
+    """`summarize_self_consistency`, see there, as a job: to be done on several devices, in parts, or with other jobs.
+
+    Its facts are the fields of `SelfConsistency`, `[images, K]`, and `mask`, bool `[images]`.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def work(images: tf.Tensor, mask: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
+        del indices
+        found = self_consistency(model.infer(images, iterations=iterations, eta=eta), model.network)
+        return {"mask": mask} | {name: tf.transpose(values) for name, values in found._asdict().items()}
+
+    def batches() -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        for batch in dataset:
+            images, _, mask = keras.utils.unpack_x_y_sample_weight(batch)
+            mask = np.ones(int(images.shape[0])) if mask is None else np.asarray(mask)
+            if mask.shape != (int(images.shape[0]),) or not np.isin(mask, (0, 1)).all():
+                raise ValueError(f"the mask must be one 0 or 1 for each of the {images.shape[0]} images, got {mask!r}.")
+            yield images, tf.constant(mask.astype(bool))
+
+    return Job(name, batches(), work, if_empty=_EMPTY)
 
 
 def summarize_self_consistency(
@@ -85,6 +129,7 @@ def summarize_self_consistency(
     *,
     iterations: int | None = None,
     eta: float | Mapping[str, float] | None = None,
+    runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> SelfConsistencySummary:
     """Runs a model over a data set and averages what `self_consistency` says.
 
@@ -94,27 +139,10 @@ def summarize_self_consistency(
         `[batch]`, is 1 for images that count and 0 for padding.
       iterations: K; the model's own by default.
       eta: a number or a mapping, as in `CNNF`; the model's own step sizes by default.
+      runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
 
     Raises:
       ValueError: an empty data set (or an all-zero mask), a mask other than 0 and 1, images that do not fit the model.
     """
-
-    @tf.function(reduce_retracing=True)
-    def sums(images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        found = self_consistency(model.infer(images, iterations=iterations, eta=eta), model.network)
-        # `where`, not a product: what padding computes may be anything, NaN included.
-        return tf.stack([tf.reduce_sum(tf.where(mask, values, tf.zeros_like(values)), axis=-1) for values in found])
-
-    num_images = 0
-    totals: Any = 0.0
-    for batch in dataset:
-        images, _, mask = keras.utils.unpack_x_y_sample_weight(batch)
-        mask = np.ones(int(images.shape[0])) if mask is None else np.asarray(mask)
-        if mask.shape != (int(images.shape[0]),) or not np.isin(mask, (0, 1)).all():
-            raise ValueError(f"the mask must be one 0 or 1 for each of the {images.shape[0]} images, got {mask!r}.")
-        totals = totals + sums(images, tf.constant(mask.astype(bool))).numpy().astype(np.float64)
-        num_images += int(mask.sum())
-    if num_images == 0:
-        raise ValueError("the data set to summarise is empty or masked out; wanted at least one image.")
-    means = SelfConsistency(*(totals / num_images).tolist())
-    return SelfConsistencySummary(num_images, *means)
+    job = self_consistency_job(model, dataset, iterations=iterations, eta=eta)
+    return SelfConsistencySummary.from_facts(runner.run(job))

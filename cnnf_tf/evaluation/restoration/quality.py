@@ -16,6 +16,7 @@ import tensorflow as tf
 from cnnf_tf.data import corrupted
 from cnnf_tf.evaluation.figures import Picture, picture_grid
 from cnnf_tf.models import CNNF, Trajectory
+from cnnf_tf.utils.batches import BatchRunner, Facts, Job, counting
 from cnnf_tf.utils.tables import aligned
 from cnnf_tf.utils.validation import one_of, positive_int
 
@@ -75,6 +76,32 @@ class RestorationQuality:
     restored: dict[str, list[Quality]]
     baselines: dict[str, Quality]
 
+    @classmethod
+    def from_facts(
+        cls,
+        facts: Facts,
+        *,
+        corruption: str,
+        severity: int,
+        seed: int,
+        iterations: Sequence[int],
+        baselines: Sequence[str] = (),
+    ) -> "RestorationQuality":
+        """What the facts of a `restoration_job` with these arguments come to."""
+        steps = check_steps(iterations)
+        means = facts["quality"].mean(axis=0, dtype=np.float64)
+        found = iter([Quality(*map(float, row)) for row in means])
+        return cls(
+            num_images=len(facts["quality"]),
+            corruption=corruption,
+            severity=int(severity),
+            seed=int(seed),
+            iterations=steps,
+            corrupted=next(found),
+            baselines={name: next(found) for name in baselines},
+            restored={name: [next(found) for _ in steps] for name in RESTORED},
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return dataclasses.asdict(self)
@@ -114,6 +141,42 @@ def restore(model: CNNF, images: tf.Tensor, *, iterations: Sequence[int], restor
     return tf.stack([model.to_pixels(picture(trajectory, step)) for step in steps])
 
 
+def restoration_job(
+    model: CNNF,
+    dataset: tf.data.Dataset,
+    *,
+    corruption: str,
+    severity: int,
+    seed: int = 0,
+    iterations: Sequence[int] = (1, 2, 5, 10),
+    baselines: Mapping[str, Restorer] | None = None,
+    name: str = "restoration",
+) -> Job:
+    """`evaluate_restoration`, see there, as a job: to be done on several devices, in parts, or with other jobs.
+
+    Its facts are `quality`, float32 `[images, kinds, 2]`: PSNR and SSIM of each kind of image, in the order of
+    `RestorationQuality.rows`.
+    """
+    check_model(model)
+    steps = check_steps(iterations)
+    restorers = list((baselines or {}).values())
+    pairs = corrupted(dataset, corruption, severity, seed=seed, keep_clean=True)
+    shape = tuple(pairs.element_spec[0].shape[1:])
+    if not model.accepts(shape):
+        raise ValueError(f"evaluate_restoration wants images {model.image_shape}, those of the model, got {shape}.")
+    check_size(shape)
+
+    @tf.function(input_signature=(*pairs.element_spec, tf.TensorSpec([None], tf.int32)))  # one trace for all batches
+    def score(noisy: tf.Tensor, clean: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
+        del indices
+        trajectory = model.infer(noisy, iterations=steps[-1])
+        found = [noisy, *(restorer(noisy) for restorer in restorers)]
+        found += [model.to_pixels(picture(trajectory, step)) for picture in RESTORED.values() for step in steps]
+        return {"quality": tf.stack([image_qualities(pictures, clean) for pictures in found], axis=1)}
+
+    return Job(name, pairs, score, if_empty="the data set to restore is empty; wanted at least one image.")
+
+
 def evaluate_restoration(
     model: CNNF,
     dataset: tf.data.Dataset,
@@ -124,6 +187,7 @@ def evaluate_restoration(
     iterations: Sequence[int] = (1, 2, 5, 10),
     baselines: Mapping[str, Restorer] | None = None,
     progress: Callable[[int], None] | None = None,
+    runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> RestorationQuality:
     """Corrupts images, restores them, and scores both against the clean ones.
 
@@ -136,47 +200,15 @@ def evaluate_restoration(
       iterations: iterations to look at, each at least 1, ascending; may be more than the model was trained with.
       baselines: other restorers by name, for example `{"median 3x3": median_filter}`.
       progress: called with the number of images after each batch.
+      runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
 
     Raises:
       ValueError: a model with an encoder, images of less than 11 pixels (SSIM looks at windows of 11x11), bad
         iterations, an unknown corruption or severity, an empty data set, or images that do not fit the model.
     """
-    check_model(model)
-    steps = check_steps(iterations)
-    baselines = dict(baselines or {})
-    pairs = corrupted(dataset, corruption, severity, seed=seed, keep_clean=True)
-    shape = tuple(pairs.element_spec[0].shape[1:])
-    if not model.accepts(shape):
-        raise ValueError(f"evaluate_restoration wants images {model.image_shape}, those of the model, got {shape}.")
-    check_size(shape)
-
-    @tf.function(input_signature=pairs.element_spec)  # one trace, also for a last batch that is not full
-    def score(noisy: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
-        trajectory = model.infer(noisy, iterations=steps[-1])
-        found = [noisy, *(restorer(noisy) for restorer in baselines.values())]
-        found += [model.to_pixels(picture(trajectory, step)) for picture in RESTORED.values() for step in steps]
-        return tf.stack([tf.reduce_sum(image_qualities(pictures, clean), axis=0) for pictures in found])
-
-    num_images = 0
-    sums: Any = 0.0
-    for noisy, clean in pairs:
-        sums = sums + score(noisy, clean).numpy().astype(np.float64)
-        num_images += int(clean.shape[0])
-        if progress is not None:
-            progress(int(clean.shape[0]))
-    if num_images == 0:
-        raise ValueError("the data set to restore is empty; wanted at least one image.")
-    found = iter([Quality(*map(float, row)) for row in sums / num_images])  # in the order of `score`
-    return RestorationQuality(
-        num_images=num_images,
-        corruption=corruption,
-        severity=int(severity),
-        seed=int(seed),
-        iterations=steps,
-        corrupted=next(found),
-        baselines={name: next(found) for name in baselines},
-        restored={name: [next(found) for _ in steps] for name in RESTORED},
-    )
+    way: dict[str, Any] = {"corruption": corruption, "severity": severity, "seed": seed, "iterations": iterations}
+    job = restoration_job(model, dataset, baselines=baselines, **way)
+    return RestorationQuality.from_facts(runner.run(job, counting(progress)), baselines=tuple(baselines or ()), **way)
 
 
 def image_qualities(pictures: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:

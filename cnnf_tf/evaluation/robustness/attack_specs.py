@@ -63,22 +63,24 @@ def baseline_suite(
     spsa_steps: int = 10,
     spsa_images: int = 100,
     transfer_from: CNNF | None = None,
+    norm: str = "linf",
 ) -> list[AttackSpec]:
     """What the authors' evaluation runs: PGD and SPSA through the first pass and the full unroll, and transfer.
 
     Args:
-      epsilon: radius of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: radius of the ball, on the [0, 1] pixel scale.
       steps: of PGD; the authors take 7.
       step_size: of PGD; None for `2.5 * epsilon / steps`.
       restarts: of PGD.
       spsa_steps: of SPSA, with the authors' 128 samples and delta 0.01; each costs 257 forward passes.
       spsa_images: SPSA attacks the first so many images; 0 leaves it out.
       transfer_from: a model to make images on (with its own K and readout), for instance the plain CNN.
+      norm: "linf" or "l2", of PGD; SPSA is of l-inf balls alone and left out for the other.
     """
-    pgd = PGD(epsilon=epsilon, steps=steps, step_size=step_size, restarts=restarts)
+    pgd = PGD(epsilon=epsilon, steps=steps, step_size=step_size, restarts=restarts, norm=norm)
     first, full = GradientPath.FIRST_PASS, GradientPath.FULL_UNROLL
     attack_specs = [AttackSpec(f"PGD-{steps}", pgd, path.value, False, _through(path)) for path in (first, full)]
-    if spsa_images:
+    if spsa_images and norm == "linf":
         spsa = SPSA(epsilon=epsilon, steps=spsa_steps, samples=128, delta=0.01)
         attack_specs += [
             AttackSpec(f"SPSA-{spsa_steps}", spsa, path.value, True, _through(path), spsa_images)
@@ -91,7 +93,13 @@ def baseline_suite(
 
 
 def adaptive_suite(
-    *, epsilon: float, steps: int, step_size: float | None = None, residual_weight: float = 1.0, restarts: int = 1
+    *,
+    epsilon: float,
+    steps: int,
+    step_size: float | None = None,
+    residual_weight: float = 1.0,
+    restarts: int = 1,
+    norm: str = "linf",
 ) -> list[AttackSpec]:
     """Attacks aimed at the feedback itself; all go through the full unroll at the tested K'.
 
@@ -100,12 +108,12 @@ def adaptive_suite(
     iterations as are scored.
 
     Args:
-      epsilon: see `baseline_suite`, also for `steps`, `step_size` and `restarts`.
+      epsilon: see `baseline_suite`, also for `steps`, `step_size`, `restarts` and `norm`.
       residual_weight: in nats per unit of the residual; see `residual_objective`.
     """
     full = GradientPath.FULL_UNROLL.value
-    pgd = PGD(epsilon=epsilon, steps=steps, step_size=step_size, restarts=restarts)
-    margin = PGD(epsilon=epsilon, steps=steps, step_size=step_size, restarts=restarts, loss="margin")
+    options: dict[str, Any] = {"steps": steps, "step_size": step_size, "restarts": restarts, "norm": norm}
+    pgd, margin = PGD(epsilon=epsilon, **options), PGD(epsilon=epsilon, loss="margin", **options)
 
     def averaged(model: CNNF, iterations: int, readout: str) -> dict[str, Any] | None:
         if readout == "average":
@@ -137,14 +145,15 @@ def _with_feedback(functions: Functions) -> Functions:
     return lambda model, iterations, readout: functions(model, iterations, readout) if iterations else None
 
 
-def autoattack_spec(*, epsilon: float, num_images: int | None = None, **options: Any) -> AttackSpec:
-    """AutoAttack's APGD-CE, APGD-DLR and Square through the full unroll; wants the extra `autoattack`.
+def autoattack_suite(*, epsilon: float, num_images: int | None = None, **options: Any) -> list[AttackSpec]:
+    """AutoAttack through the first pass and through the full unroll.
 
     Args:
-      epsilon: radius of the l-inf ball, on the [0, 1] pixel scale.
+      epsilon: radius of the ball, on the [0, 1] pixel scale.
       num_images: how many of the first images to attack; None for all.
-      **options: of `cnnf_tf.attacks.AutoAttack`.
+      **options: of `cnnf_tf.attacks.AutoAttack`, such as `norm` and `version`.
     """
     attack = AutoAttack(epsilon=epsilon, **options)
-    path = GradientPath.FULL_UNROLL
-    return AttackSpec("AutoAttack", attack, path.value, False, _through(path), num_images)
+    name = "AutoAttack" if attack.version == "standard" else f"AutoAttack, {attack.version}"
+    paths = GradientPath.FIRST_PASS, GradientPath.FULL_UNROLL
+    return [AttackSpec(name, attack, path.value, False, _through(path), num_images) for path in paths]

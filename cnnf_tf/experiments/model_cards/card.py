@@ -27,7 +27,8 @@ from cnnf_tf.evaluation.accuracy import evaluate_passes
 from cnnf_tf.evaluation.restoration.quality import check_model, check_size, evaluate_restoration
 from cnnf_tf.evaluation.restoration.restorers import median_filter
 from cnnf_tf.evaluation.robustness.attack_specs import baseline_suite
-from cnnf_tf.evaluation.robustness.report import RobustnessReport, evaluate_robustness
+from cnnf_tf.evaluation.robustness.report import RobustnessReport
+from cnnf_tf.evaluation.robustness.run import evaluate_robustness
 from cnnf_tf.models import CNNF
 from cnnf_tf.zoo.pretrained import Card
 
