@@ -52,13 +52,10 @@ __all__ = [
     "BoundAttack",
     "GradientPath",
     "Norm",
-<<<<<<< HEAD
     "Square",
-=======
     "as_art",
     "as_foolbox",
     "attack_job",
->>>>>>> main
     "every_pass_objective",
     "gradient_source",
     "predictor",
