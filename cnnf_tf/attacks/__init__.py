@@ -1,4 +1,4 @@
-"""Attacks on `predict(images) -> logits`: FGSM, PGD, Auto-PGD, SPSA, AutoAttack; a CNN-F as an attack sees it."""
+"""Attacks on `predict(images) -> logits`: FGSM, PGD, SPSA, the parts of AutoAttack; a CNN-F as an attack sees it."""
 
 import functools
 from collections.abc import Callable as _Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable as _Callable
 from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
+from cnnf_tf.attacks.fab import FAB
 from cnnf_tf.attacks.gradient import FGSM, PGD
 from cnnf_tf.attacks.losses import LOSSES
 from cnnf_tf.attacks.model_functions import (
@@ -18,6 +19,7 @@ from cnnf_tf.attacks.model_functions import (
 from cnnf_tf.attacks.norms import L2, LINF, NORMS, Norm
 from cnnf_tf.attacks.query import SPSA
 from cnnf_tf.attacks.run import AttackReport, attack_job, first_success, run_attack
+from cnnf_tf.attacks.square import Square
 from cnnf_tf.attacks.toolboxes import as_art, as_foolbox
 
 ATTACKS: dict[str, _Callable[..., Attack]] = {
@@ -26,6 +28,8 @@ ATTACKS: dict[str, _Callable[..., Attack]] = {
     "pgd_l2": functools.partial(PGD, norm="l2"),
     "apgd": APGD,
     "spsa": SPSA,
+    "fab": FAB,
+    "square": Square,
     "autoattack": AutoAttack,
 }
 """Attacks by the names that binaries and configs use, as functions of their keyword arguments."""
@@ -33,6 +37,7 @@ ATTACKS: dict[str, _Callable[..., Attack]] = {
 __all__ = [
     "APGD",
     "ATTACKS",
+    "FAB",
     "FGSM",
     "L2",
     "LINF",
@@ -47,6 +52,7 @@ __all__ = [
     "BoundAttack",
     "GradientPath",
     "Norm",
+    "Square",
     "as_art",
     "as_foolbox",
     "attack_job",

@@ -13,7 +13,9 @@ import tensorflow as tf
 
 from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.base import Attack, Found
+from cnnf_tf.attacks.fab import FAB
 from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.square import Square
 from cnnf_tf.utils.validation import one_of
 
 _MOST_TARGETS = 9
@@ -22,17 +24,23 @@ COMPONENTS: dict[str, Callable[..., Attack]] = {
     "apgd-ce": APGD,
     "apgd-dlr": functools.partial(APGD, loss="dlr"),
     "apgd-t": functools.partial(APGD, loss="dlr", targets=_MOST_TARGETS),
+    "fab": functools.partial(FAB, targets=0),
+    "fab-t": functools.partial(FAB, targets=_MOST_TARGETS),
+    "square": Square,
 }
 """The components by the names of the paper's code, as functions of epsilon and the norm: Auto-PGD on cross-entropy, on
 the difference of logits ratio, and on that ratio towards up to 9 classes; FAB from all boundaries, and from those to up
 to 9 classes; and Square, which needs no gradient."""
 
 VERSIONS: dict[str, dict[str, dict[str, int]]] = {
-    "standard": {"apgd-ce": {}, "apgd-t": {}},
+    "standard": {"apgd-ce": {}, "apgd-t": {}, "fab-t": {}, "square": {}},
     "plus": {
         "apgd-ce": {"restarts": 5},
         "apgd-dlr": {"restarts": 5},
+        "fab": {"restarts": 5},
+        "square": {},
         "apgd-t": {},
+        "fab-t": {},
     },
     "rand": {"apgd-ce": {"samples": 20}, "apgd-dlr": {"samples": 20}},
 }

@@ -128,7 +128,7 @@ class IterativeAttack(Attack):
             lambda restart, images, rows, queries, losses: (restart == 0) | (tf.size(rows) > 0),
             again,
             start,
-            shape_invariants=tuple(map(_any_batch, start)),
+            shape_invariants=tuple(map(any_batch, start)),
             parallel_iterations=1,
             maximum_iterations=self.restarts if aims is None else tf.shape(aims)[1],
         )
@@ -138,14 +138,14 @@ class IterativeAttack(Attack):
         """One start and its steps for the images in `rows`; returns images, rows not yet broken, queries, losses."""
         count = tf.cast(tf.size(rows), tf.float32)
         work = problem.rows(rows)
-        images = _put(images, rows, self.clip(self.start(work, restart), work.images))
+        images = put_rows(images, rows, self.clip(self.start(work, restart), work.images))
         step_sizes = tf.constant([self.step_size * multiplier for multiplier in self.multipliers], images.dtype)
 
         def step(number: Any, images: Any, rows: Any, slots: Any, latest: Any, queries: Any, losses: Any) -> Any:
             work, iterates = problem.rows(rows), tf.gather(images, rows)
             values, success, gradient = self.ascent(work, iterates, restart, number)
             gradient = tf.where(tf.math.is_finite(gradient), gradient, 0)
-            latest = _put(latest, rows, tf.cast(values, tf.float32))
+            latest = put_rows(latest, rows, tf.cast(values, tf.float32))
             values = tf.cast(values, iterates.dtype)
             queries = tf.tensor_scatter_nd_add(
                 queries, rows[:, None], tf.fill(tf.shape(rows), tf.constant(self.queries_per_step))
@@ -158,8 +158,8 @@ class IterativeAttack(Attack):
                 robust = tf.logical_not(success)
                 rows, moved = tf.boolean_mask(rows, robust), tf.boolean_mask(moved, robust)
                 kept = tuple(tf.boolean_mask(slot, robust) for slot in kept)
-            images = _put(images, rows, moved)
-            slots = tuple(_put(slot, rows, value) for slot, value in zip(slots, kept, strict=True))
+            images = put_rows(images, rows, moved)
+            slots = tuple(put_rows(slot, rows, value) for slot, value in zip(slots, kept, strict=True))
             return number + 1, images, rows, slots, latest, queries, losses
 
         start = (
@@ -175,7 +175,7 @@ class IterativeAttack(Attack):
             lambda number, images, rows, *rest: tf.size(rows) > 0,
             step,
             start,
-            shape_invariants=tf.nest.map_structure(_any_batch, start),
+            shape_invariants=tf.nest.map_structure(any_batch, start),
             parallel_iterations=1,
             maximum_iterations=self.steps,
         )
@@ -190,7 +190,7 @@ class IterativeAttack(Attack):
             if self.restarts > 1:
                 success = work.check(iterates) if success is None else success
                 robust = tf.boolean_mask(rows, tf.logical_not(success))
-            return _put(latest, rows, tf.cast(values, tf.float32)), asked, robust
+            return put_rows(latest, rows, tf.cast(values, tf.float32)), asked, robust
 
         # Once every image is broken there is nothing left to ask.
         latest, queries, rows = tf.cond(tf.size(rows) > 0, score_last, lambda: (latest, queries, rows))
@@ -198,11 +198,13 @@ class IterativeAttack(Attack):
         return images, rows, queries, losses
 
 
-def _put(values: tf.Tensor, rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
+def put_rows(values: tf.Tensor, rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
+    """`values` with others in the rows of these numbers, int32 `[n]`."""
     return tf.tensor_scatter_nd_update(values, rows[:, None], updates)
 
 
-def _any_batch(tensor: tf.Tensor) -> tf.TensorShape:
+def any_batch(tensor: tf.Tensor) -> tf.TensorShape:
+    """The shape of a loop's variable whose first axis, if there is one, may change."""
     return tf.TensorShape([None, *tensor.shape[1:]]) if tensor.shape.rank else tensor.shape
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import attacks
-from cnnf_tf.attacks import FGSM, PGD, SPSA
+from cnnf_tf.attacks import FAB, FGSM, PGD, SPSA, Square
 from tests.attacks import linear
 from tests.models import fixtures_models
 
@@ -24,10 +24,14 @@ def make(name, epsilon=None, **kwargs):
         return FGSM(epsilon=epsilon, norm=norm, **kwargs)
     if name == "spsa":
         return SPSA(epsilon=epsilon, steps=5, samples=12, **kwargs)
+    if name.startswith("fab"):
+        return FAB(epsilon=epsilon, norm=norm, steps=5, **kwargs)
+    if name.startswith("square"):
+        return Square(epsilon=epsilon, norm=norm, queries=60, **kwargs)
     return PGD(epsilon=epsilon, steps=5, norm=norm, **({"restarts": 2} if "restarts" in name else {}), **kwargs)
 
 
-NAMES = ("fgsm", "fgsm_l2", "pgd", "pgd_l2", "pgd_restarts", "spsa")
+NAMES = ("fgsm", "fgsm_l2", "pgd", "pgd_l2", "pgd_restarts", "spsa", "fab", "fab_l2", "square", "square_l2")
 
 
 class ContractTest(tf.test.TestCase, parameterized.TestCase):
@@ -80,7 +84,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         first, again, fresh, other = (run(predict, images, labels, seed=seed).images.numpy() for run, seed in runs)
         self.assertAllEqual(first, again)
         self.assertAllEqual(first, fresh)
-        if not name.startswith("fgsm"):
+        if not name.startswith(("fgsm", "fab")):
             self.assertNotAllEqual(first, other)
 
     @parameterized.parameters(*NAMES)
@@ -112,7 +116,8 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
     def test_targeted(self, name, loss):
         predict, images, labels = linear.predictor(), linear.images(32), linear.labels(32)
         targets = (labels + 1) % linear.CLASSES
-        result = make(name, 0.5, loss=loss)(predict, images, labels, targets=targets, seed=0)
+        options = {} if name.startswith("fab") else {"loss": loss}
+        result = make(name, 0.5, **options)(predict, images, labels, targets=targets, seed=0)
         found = predict(result.images).numpy().argmax(-1)
         self.assertAllEqual(result.success, found == targets)
         self.assertGreater(np.mean(result.success), 0.2)
@@ -167,7 +172,7 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLess(np.abs(replicated - single.images.numpy()).max(), 0.1 + 1e-6)
         self.assertLess(np.mean(np.abs(replicated - single.images.numpy()) > 1e-4), 0.02)
 
-    @parameterized.parameters("pgd", "pgd_restarts", "spsa")
+    @parameterized.parameters("pgd", "pgd_restarts", "spsa", "fab", "square")
     def test_traced_once_for_all_batch_sizes(self, name):
         count, linear_predict = [], linear.predictor()
 
@@ -236,7 +241,8 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         for name in NAMES:
             settings = json.loads(json.dumps(make(name).settings()))
             self.assertEqual(settings["epsilon_unit"], "pixels in [0, 1]")
-            self.assertContainsSubset({"attack", "norm", "epsilon", "steps", "step_size", "restarts"}, settings)
+            self.assertContainsSubset({"attack", "norm", "epsilon", "early_stop"}, settings)
+            self.assertContainsSubset({"queries"} if "square" in name else {"steps", "restarts"}, settings)
 
 
 if __name__ == "__main__":
