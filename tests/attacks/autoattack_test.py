@@ -39,7 +39,7 @@ class AutoAttackTest(tf.test.TestCase, parameterized.TestCase):
         self.assertLessEqual(distance.max(), EPSILON[norm] + 1e-6)
         self.assertAllInRange(result.images, 0, 1)
         self.assertAllEqual(result.success, predict(result.images).numpy().argmax(-1) != LABELS)
-        self.assertGreater(np.sum(result.success), 5)
+        self.assertGreater(np.sum(result.success), 3)
         self.assertAllEqual(result.broken_by, np.where(result.success & (np.arange(24) >= 2), 0, -1))
         self.assertAllEqual(result.images, attack(predict, IMAGES, LABELS, seed=0).images)
 
