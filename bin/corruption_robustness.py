@@ -32,8 +32,9 @@ for a plain CNN) and counts with its last pass. Prints the table in Markdown and
                               readout and pass
   corruption_robustness.png   accuracy against severity, in the readout of
                               --model; the same as .svg
-A killed run goes on after its last finished batch when the same command is given again. Equal commands write equal
-files. --strategy=mirrored uses all GPUs of this machine, --shard and --merge several machines (docs/scaling.md).
+A killed run goes on after its last finished cell (corruption, severity and model) when the same command is given
+again. Equal commands write equal files. --strategy=mirrored uses all GPUs of this machine, --shard and --merge several
+machines (docs/scaling.md).
 """
 
 import functools
@@ -97,7 +98,9 @@ def main() -> None:
     scorers = {role: accuracy.pass_scorer(model, iterations[role]) for role, model in models.items()}
     grid = [*([] if clean is None else [lib.CLEAN]), *places]
     first = sets[next(iter(places))]() if clean is None else clean
-    with _batches.opened(strategy, pathlib.Path(_OUTPUT.value), models["model"], first) as batches:
+    shared = _batches.is_part() or flags.FLAGS.merge  # the cells of a whole run are record enough
+    output = pathlib.Path(_OUTPUT.value) if shared else None
+    with _batches.opened(strategy, output, models["model"], first) as batches:
 
         def score(role: str, corruption: str, severity: int) -> list[dict[str, Any]]:
             place = {"model": role, "corruption": corruption, "severity": severity}

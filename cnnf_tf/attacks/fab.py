@@ -14,6 +14,7 @@ from cnnf_tf.utils.validation import integer, positive_int
 
 _ALPHA_MAX, _ETA, _BETA = 0.1, 1.05, 0.9  # the paper's: pull to the clean image, overshoot, step back
 _ETA_AT_LAST, _BISECTIONS = 1.001, 14
+_SLACK = 1.0002  # on the boundary itself, rounding would decide the class
 
 
 class FAB(Attack):
@@ -155,10 +156,10 @@ class FAB(Attack):
             broken = problem.check(within(middle))
             return tf.where(broken, low, middle), tf.where(broken, middle, high)
 
-        high = self.norm.distance(delta)
-        start = tf.zeros_like(high), high
+        size = self.norm.distance(delta)
+        start = tf.zeros_like(size), size
         _, high = tf.while_loop(lambda low, high: tf.size(low) > 0, halve, start, maximum_iterations=_BISECTIONS)
-        return within(high)
+        return within(tf.minimum(_SLACK * high, size))
 
     def _move(self, problem: Problem, points: tf.Tensor, rivals: tf.Tensor) -> tf.Tensor:
         """The next points: over the nearest of the boundaries to `rivals`, int32 `[batch, k]`, or close to it."""

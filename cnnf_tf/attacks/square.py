@@ -237,8 +237,9 @@ def _peaks(side: int) -> np.ndarray:
         heights = np.cumsum(1 / np.arange(max(height, width) // 2 + 1, 0, -1) ** 2)[::-1]
         return heights[rings] / np.linalg.norm(heights[rings])
 
-    parts = [sign * peak(height, side) for sign, height in ((1, side // 2), (-1, side - side // 2)) if height]
-    return np.concatenate(parts) / math.sqrt(len(parts))
+    upper, lower = peak(side // 2, side) if side > 1 else np.zeros((0, side)), peak(side - side // 2, side)
+    peaks = np.concatenate([upper, -lower])
+    return peaks / np.linalg.norm(peaks)
 
 
 def _uniform(problem: Problem, stream: list[tf.Tensor | int], shape: tuple[int, ...]) -> tf.Tensor:

@@ -121,7 +121,7 @@ class FABTest(tf.test.TestCase, parameterized.TestCase):
         images, labels = linear.images(24, dtype), linear.labels(24, wrong=2)
         result = attack(linear.predictor(), images, labels, seed=0)
         self.assertAllEqual(result.success, [True] * 24)
-        self.assertAllClose(result.distance[2:], wanted[2:], rtol=2e-4, atol=1e-5)
+        self.assertAllClose(result.distance[2:], wanted[2:], rtol=5e-4, atol=1e-5)
         self.assertAllEqual(result.distance[:2], [0, 0])  # misclassified: its own nearest image
         self.assertAllEqual(result.images[:2], images[:2])
 
