@@ -47,6 +47,8 @@ INSTALL_REQUIRES = [
     # ROC curves in cnnf_tf.evaluation and the baselines of the learning curves: 40 MB beside TensorFlow's 600, and no
     # second way to run `bin/` without them.
     "scikit-learn>=1.4",
+    # Blurs, distortions and outlines in cnnf_tf.data.corruptions; scikit-learn needs it too.
+    "scipy>=1.11",
     # TensorFlow 2.21 no longer brings TensorBoard along, and tf.summary needs it.
     "tensorboard>=2.20",
     # Plain `tensorflow`, never `tensorflow-cpu`: tf-keras and tensorflow-serving-api require the former, and pip would

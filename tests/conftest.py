@@ -38,6 +38,7 @@ SLOW = (
     "experiments/benchmark/run_test.py",
     "serving/robustness_test.py",
     "data/corruptions_test.py",
+    "data/public_corruptions_test.py",
     "training/run_test.py",
     "bin/convert_test.py",
     "bin/export_test.py",

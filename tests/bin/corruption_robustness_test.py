@@ -12,6 +12,7 @@ import tensorflow as tf
 from cnnf_tf import data
 from tests.bin import binaries
 from tests.bin.binaries import DATA, Forked, run, run_forked
+from tests.data.arrays import write_arrays
 from tests.limits import HANGING
 from tests.models import fixtures_models
 
@@ -103,6 +104,61 @@ class CorruptionRobustnessTest(binaries.BinaryTestCase):
             self.assertIn(word.replace("|:", "-: |"), result.stdout)
         self.assertIn("severities 2, 5", result.stdout)
 
+    def test_published_files_score_as_by_hand(self):
+        arrays = write_arrays(self.work / "made-C", ("fog", "contrast"), count=7, shape=(28, 28, 1))
+        output = self.work / "premade"
+        premade = f"--premade=npy:{self.work}/made-C"
+        arguments = (*self.models, premade, "--severities=2,5", "--batch_size=4", "--iterations=1", "--num_images=6")
+        result = run_forked("corruption_robustness", *arguments, f"--output={output}")
+        self.assert_runs(result)
+        report = json.loads((output / "results.json").read_text())
+        self.assertEqual(report["config"]["premade"], f"npy:{self.work}/made-C")
+        self.assertEqual((report["config"]["strengths"], report["config"]["dataset"]), ("npy:made-C", None))
+        right, cells = {}, iter(report["cells"])
+        for role, file, iterations in (("model", "cnnf", 1), ("baseline", "cnn", 0)):
+            model = keras.models.load_model(self.work / f"{file}.keras")
+            for kind in ("fog", "contrast"):
+                for severity in (2, 5):
+                    part = slice(7 * (severity - 1), 7 * (severity - 1) + 6)  # the first 6 of 7 of that severity
+                    logits = model.infer(arrays[kind][part] / np.float32(255), iterations=iterations).logits.numpy()
+                    correct = [int(np.sum(score.argmax(-1) == arrays["labels"][part])) for score in logits]
+                    cell = next(cells)
+                    self.assertEqual((cell["model"], cell["corruption"], cell["severity"]), (role, kind, severity))
+                    self.assertEqual(cell["correct"]["last"], correct)
+                    right[role, kind, severity] = np.array(correct)
+        self.assertIsNone(next(cells, None))  # no clean images
+        for role in ("model", "baseline"):
+            found = [values for (of, _, _), values in right.items() if of == role]
+            self.assertAllClose(report["mean_accuracy"][role]["last"], np.mean(found, 0) / 6, atol=1e-6)
+        ratios = [
+            sum(6 - right["model", kind, s] for s in (2, 5)) / sum(6 - right["baseline", kind, s] for s in (2, 5))
+            for kind in ("fog", "contrast")
+        ]
+        for row, wanted in zip(report["errors_in_percent"]["last"], 100 * np.mean(ratios, 0), strict=True):
+            self.assertAllClose(row["mce"], wanted)
+            self.assertEqual((row["strengths"], "relative_mce" in row), ("npy:made-C", False))
+        self.assertIn("| mCE (npy:made-C) ", result.stdout)
+        self.assertNotIn("clean", result.stdout)
+
+    def test_strengths_of_a_published_set_without_a_baseline(self):
+        arguments = (self.models[0], f"--dataset={DATA}", "--num_images=3", "--iterations=0", "--strengths=cifar10_c")
+        result = run_forked("corruption_robustness", *arguments, "--severities=5", f"--output={self.work}/cifar10_c")
+        self.assert_runs(result)
+        report = json.loads((self.work / "cifar10_c" / "results.json").read_text())
+        self.assertNotIn("errors_in_percent", report)
+        images, labels = (part[:3] for part in data.load_arrays(DATA, "test"))
+        model = keras.models.load_model(self.work / "cnnf.keras")
+        cells = {cell["corruption"]: cell["correct"]["last"] for cell in report["cells"]}
+        for name in ("contrast", "brightness"):
+            pictures = data.corrupt(images, name, 5, seed=0, strengths="cifar10_c")
+            guesses = model.infer(pictures, iterations=0).logits.numpy()[0].argmax(-1)
+            self.assertEqual(cells[name], [int(np.sum(guesses == labels))])
+        self.assertIn(
+            "Without frost, so that means are over 14 of the benchmark's corruptions: frost needs", result.stdout
+        )
+        self.assertIn("| mean accuracy of 14 (cifar10_c, made here) ", result.stdout)
+        self.assertNotIn("mCE", result.stdout)
+
     def test_killed_run_goes_on_and_ends_in_equal_bytes(self):
         whole, killed = self.work / "whole", self.work / "killed"
         arguments = (*self.arguments, "--severities=1,5")
@@ -147,7 +203,31 @@ class CorruptionRobustnessTest(binaries.BinaryTestCase):
         small.save(self.work / "plain.keras")
         (self.work / "text.keras").write_text("not a model")
         shape = r"\(28, 28, 1\)"
+        write_arrays(self.work / "made-C", count=30, shape=(28, 28, 1))
+        write_arrays(self.work / "small-C", count=30, shape=(8, 8, 1))
+        premade = f"--premade=npy:{self.work}/made-C"
         for arguments, code, message in (
+            ((premade, "--strengths=ours"), 2, "--premade and --strengths do not go together"),
+            (("--premade=cifar10",), 2, "--premade=cifar10: no such set of published corruptions; wanted cifar10_cor"),
+            (
+                (premade, "--corruptions=snow"),
+                2,
+                "--premade=npy:.*made-C: wanted corruptions among .'contrast', 'fog'.",
+            ),
+            ((premade, "--num_images=0"), 2, "--premade and --dataset want equally many images, got .*30.*num_images"),
+            ((premade, "--split=train"), 1, "no split is called 'train'"),
+            ((f"--premade=npy:{self.work}/no",), 1, "there is no folder .*/no'; wanted one with KIND.npy files"),
+            (
+                (f"--premade=npy:{self.work}/small-C",),
+                2,
+                "--model wants images 28x28x1 .* those of --premade=npy:.* 8x8x1",
+            ),
+            (("--strengths=cifar10_c", "--corruptions=frost"), 2, "--corruptions: frost needs the photographs of ice"),
+            (
+                ("--strengths=mnist_c", "--severities=2"),
+                2,
+                r"--severities wants ascending integers from 1 to 1, .*\(2,\)",
+            ),
             (("--severities=1,9",), 2, r"--severities wants ascending integers from 1 to 5, .*got \(1, 9\)"),
             (("--corruptions=contrast,fog",), 2, r"--corruptions wants names of .'brightness'.*got .'contrast', 'fog'"),
             ((f"--model={self.work}/plain.keras",), 1, "plain.keras' holds a Sequential; wanted a CNNF"),
