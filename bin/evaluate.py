@@ -24,6 +24,7 @@ GPUs of this machine, --shard and --merge several machines (docs/scaling.md); wh
 decision about every image.
 """
 
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -146,7 +147,7 @@ def _report_passes(model: Any, facts: Mapping[str, Any], output: _app.Output) ->
 
 
 def _report_robustness(model: Any, found: Any, output: _app.Output) -> None:
-    scale = f"{found.norm} epsilon {found.epsilon:g} on the [0, 1] scale, seed {found.seed}"
+    scale = f"{found.norm_text} epsilon {found.epsilon:g} on the [0, 1] scale, seed {found.seed}"
     table = f"{_heading(model, len(next(iter(found.clean.values()))))}\n{scale}\n{found.table()}\n"
     print(f"\n{table}")
     output.text("robustness.txt", table)
@@ -192,7 +193,7 @@ def _leaderboard_row(model: Any, found: Any, passes: Mapping[str, Any]) -> dict[
         readout=readout,
         clean_correct=result.correct[readout][found.iterations],
         clean_images=result.num_images,
-        name=_MODEL.value.rpartition(":")[2],
+        name="/".join(pathlib.Path(str(_MODEL.value).rpartition(":")[2]).with_suffix("").parts[-2:]),
         dataset=_DATASET.value,
         split=_SPLIT.value,
         eps=_ROBUSTNESS.value,

@@ -1,7 +1,8 @@
 """Makes one page of leaderboard rows: those of bin/evaluate.py --leaderboard, and others that are dropped in.
 
 Example:
-  python bin/evaluate.py --model=runs/a/best.keras --robustness=8/255 --leaderboard --output=rows/a
+  python bin/evaluate.py --model=runs/a/best.keras --robustness=8/255 \\
+      --leaderboard --output=rows/a
   python bin/leaderboard.py --rows=rows --output=rows/README.md
 
 --rows is a folder. Every .json in it and in its folders is a row, but where there is a leaderboard.json it is the only

@@ -45,6 +45,24 @@ class AttackTest(binaries.BinaryTestCase):
         self.assertTrue(report["targeted"])
         self.assertTrue((output / "attack.png").exists())
 
+    def test_autoattack_goes_through_both_paths(self):
+        model, output = self.saved(), self.folder() / "out"
+        arguments = (f"--model={model}", f"--dataset={DATA}", "--num_images=12", "--num_pictures=0")
+        arguments += ("--attack=autoattack", "--components=apgd-ce,square", "--steps=3", "--queries=20")
+        result = run_forked("attack", *arguments, "--epsilon=8/255", f"--output={output}")
+        self.assert_runs(result)
+        report = json.loads((output / "attack.json").read_text())
+        self.assertEqual(report["gradient_path"], "full_unroll and first_pass")
+        self.assertEqual(list(report["components"]), ["apgd-ce", "square"])
+        self.assertEqual(report["version"], "custom")
+        alone = report["robust_accuracy_by_path"]
+        self.assertEqual(set(alone), {"full_unroll", "first_pass"})
+        self.assertLessEqual(report["robust_accuracy"], min(alone.values()))
+        broken = round(12 * (report["clean_accuracy"] - report["robust_accuracy"]))
+        self.assertEqual(sum(report["broken_by"]), broken)
+        self.assertRegex(result.stdout, r"each path by itself: .* % \(full_unroll\), .* % \(first_pass\)")
+        self.assertRegex(result.stdout, r"broken by: \d+ apgd-ce, \d+ square")
+
     def test_errors(self):
         output = self.folder() / "out"
         usual = ("--model=none.keras", f"--output={output}")
@@ -55,6 +73,14 @@ class AttackTest(binaries.BinaryTestCase):
             ((*usual, "--epsilon=8/0"), 2, "--epsilon wants a number >= 0 or a fraction such as 8/255"),
             ((*usual, "--epsilon=1", "--attack=cw"), 2, "fgsm.*pgd.*spsa"),
             ((*usual, "--epsilon=1", "--attack=fgsm", "--steps=3"), 2, "--attack=fgsm takes no --steps"),
+            ((*usual, "--epsilon=1", "--attack=pgd", "--queries=9"), 2, "--attack=pgd takes no --queries; it takes"),
+            ((*usual, "--epsilon=1", "--attack=fab", "--targeted"), 2, "--attack=fab is untargeted"),
+            (
+                (*usual, "--epsilon=1", "--attack=autoattack", "--version=plus", "--components=fab"),
+                2,
+                "--components takes the place of a --version",
+            ),
+            ((*usual, "--epsilon=1", "--attack=autoattack", "--components=cw"), 1, "components must be one of .*'cw'"),
             ((*usual, "--epsilon=1"), 1, "'none.keras' does not exist; wanted a .keras file"),
         )
         self.assertFalse(output.exists())

@@ -25,6 +25,7 @@ OUTPUTS = {
     "export": {"output": ""},
     "generative_vs_discriminative": {"output": ""},
     "import_reference": {"output": ".keras"},
+    "leaderboard": {"output": ".md"},
     "out_of_distribution": {"output": ""},
     "package_model": {"output": "", "cards": ""},
     "restore": {"output": ""},

@@ -36,6 +36,36 @@ class RobustnessTest(binaries.BinaryTestCase):
         for epsilon in ("-0.1", "abc", "1/0", "nan"):
             self.assert_refuses("evaluate", ((*arguments, f"--robustness={epsilon}"), 2, message))
 
+    def test_leaderboard(self):
+        model, rows = self.saved(iterations=0), self.folder() / "rows"
+        # A radius at which the first attack breaks everything.
+        arguments = (f"--model={model}", f"--dataset={DATA}", "--num_images=8", "--num_pictures=0", "--spsa_images=0")
+        arguments += ("--robustness=1/2", "--norm=linf", "--attacked_images=6", "--attack_steps=2", "--leaderboard")
+        self.assert_runs(run_forked("evaluate", *arguments, f"--output={rows / 'mine'}"))
+        row = json.loads((rows / "mine" / "leaderboard.json").read_text())
+        wanted = {
+            "name": f"{model.parent.name}/{model.stem}",
+            "eps": "1/2",
+            "threat_model": "Linf",
+            "architecture": "CNN",
+            "autoattack_acc": 0,
+        }
+        wanted |= {"clean_images": 8, "attacked_images": 6, "number_forward_passes": 1, "additional_data": False}
+        self.assertEqual({name: row[name] for name in wanted}, wanted)
+        self.assertIn("tensorflow", row["versions"])
+        self.assert_runs(run_forked("leaderboard", f"--rows={rows}", f"--output={rows / 'README.md'}"))
+        page = (rows / "README.md").read_text()
+        self.assertIn("Linf, epsilon 1/2", page)
+        self.assertIn(f"/{model.stem} ", page)
+        self.assert_refuses(
+            "evaluate",
+            ((*arguments[:4], "--leaderboard"), 2, "--leaderboard wants a radius: give --robustness"),
+            ((*arguments, "--autoattack_images=3"), 2, "leave out --autoattack_images"),
+        )
+        self.assert_refuses(
+            "leaderboard", (("--rows=/nowhere", f"--output={rows / 'a.md'}"), 1, "wanted a folder of leaderboard rows")
+        )
+
 
 if __name__ == "__main__":
     tf.test.main()

@@ -76,6 +76,11 @@ class RobustnessReport:
     sanity_checks: dict[str, list[SanityCheck]]
     norm: str = "linf"
 
+    @property
+    def norm_text(self) -> str:
+        """The norm as it is written in a sentence."""
+        return _NORMS[self.norm]
+
     def robust(self, readout: str) -> np.ndarray:
         """Bools over the images: correct, and no attack of the table broke it."""
         robust = self.clean[readout].copy()
@@ -93,7 +98,7 @@ class RobustnessReport:
         return {
             "iterations": self.iterations,
             "epsilon": self.epsilon,
-            "epsilon_unit": f"{_NORMS[self.norm]}, pixels in [0, 1]",
+            "epsilon_unit": f"{self.norm_text}, pixels in [0, 1]",
             "seed": self.seed,
             "num_images": len(next(iter(self.clean.values()))),
             "clean_accuracy": {readout: float(np.mean(correct)) for readout, correct in self.clean.items()},
