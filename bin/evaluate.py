@@ -16,8 +16,8 @@ writes it to accuracy.txt and accuracy.json and, unless K' is 0, reconstructions
 
 With --robustness=EPSILON it adds robustness.txt and robustness.json: accuracy under PGD and SPSA through the first pass
 and through the whole loop, under attacks aimed at the feedback, and under images made on --surrogate, for both
-readouts, with the images that stand every attack as the headline, and checks of the evaluation itself with cause and
-remedy. --autoattack adds AutoAttack, and --leaderboard a row for bin/leaderboard.py (docs/robustness.md).
+readouts, with the images that stand every attack as the headline, and checks of the evaluation itself, with what to
+do about those that fail. --autoattack adds AutoAttack, --leaderboard a row for bin/leaderboard.py (docs/robustness.md).
 
 A killed run goes on after its last finished batch when the same command is given again. --strategy=mirrored uses all
 GPUs of this machine, --shard and --merge several machines (docs/scaling.md); what comes out is the same, down to every

@@ -73,7 +73,7 @@ class ChecksTest(tf.test.TestCase, parameterized.TestCase):
     def test_text(self):
         self.assertIn("ok", checks.unbounded_breaks(robust(0)).text())
         warning = checks.unbounded_breaks(robust(50)).text()
-        for word in ("WARN", "cause:", "remedy:"):
+        for word in ("WARN", "likely:", "to do:"):
             self.assertIn(word, warning)
 
     def test_rejects_different_images(self):

@@ -36,10 +36,10 @@ class SanityCheck:
     remedy: str
 
     def text(self) -> str:
-        """One line if passed, else three."""
+        """One line if passed, else three, of which the last says what to do."""
         if self.passed:
             return f"  ok    {self.check}: {self.evidence}"
-        return f"  WARN  {self.check}: {self.evidence}\n        cause:  {self.cause}\n        remedy: {self.remedy}"
+        return f"  WARN  {self.check}: {self.evidence}\n        likely: {self.cause}\n        to do:  {self.remedy}"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -56,7 +56,7 @@ def logits_not_probabilities(logits: ArrayLike) -> SanityCheck:
         share < 0.5,
         f"{100 * share:.0f} % of {len(rows)} outputs look like probabilities",
         "a softmax sits inside `predict`; the cross-entropy applies another one and its gradient nearly vanishes",
-        "attack the logits before the softmax",
+        "attack the logits: leave the softmax out of `predict`",
     )
 
 
@@ -69,7 +69,7 @@ def outputs_repeat(first: ArrayLike, second: ArrayLike) -> SanityCheck:
         difference <= 1e-5 * scale,
         f"largest difference {difference:.1e}",
         "the model is random at test time (dropout or noise left on); one gradient sees one draw only",
-        "switch the randomness off, or average gradients and predictions over many draws (EOT)",
+        'switch the randomness off, or attack with AutoAttack(version="rand"), which averages gradients',
     )
 
 
@@ -87,7 +87,7 @@ def gradients_inform(gradients: ArrayLike) -> SanityCheck:
         share <= _ZERO_SHARE and not constant,
         evidence + (", the rest are all alike" if constant else ""),
         "saturated or quantised outputs, a loss that overflows, or a step the gradient does not pass (masking)",
-        "use the margin or DLR loss on logits, check the data type, and trust gradient-free attacks more",
+        "attack the margin or DLR loss in float32, and add attacks without gradients: Square, SPSA, AutoAttack",
     )
 
 
@@ -100,7 +100,7 @@ def loss_rises(losses: ArrayLike) -> SanityCheck:
         bool(np.isfinite(curve).all()) and rise > 0 and curve[-1] >= curve.max() - 0.1 * (curve.max() - curve.min()),
         f"{curve[0]:.3f} before the first step, {curve[-1]:.3f} after the last, highest {curve.max():.3f}",
         "the step size is too large (it overshoots) or the gradient does not point uphill (masked or noisy)",
-        "lower the step size or let it decay, add restarts, compare with a gradient-free attack",
+        "add AutoAttack, whose APGD sets its own step size; for PGD take more steps, each shorter",
     )
 
 
@@ -118,7 +118,7 @@ def stronger_is_stronger(change: str, weaker: ArrayLike, stronger: ArrayLike) ->
         after <= before + _noise(weaker, stronger),
         f"{_percent(before)} -> {_percent(after)} of {len(np.asarray(weaker))} images stand",
         "the attack has not converged, or gradients mislead it",
-        "report the stronger of the two, use more steps and restarts and a step size that fits the radius",
+        "report the stronger of the two, and attack with more steps and restarts, or with AutoAttack",
     )
 
 
@@ -130,7 +130,7 @@ def unbounded_breaks(survived: ArrayLike) -> SanityCheck:
         share <= _UNBOUNDED_ACCURACY,
         f"{_percent(share)} of {len(np.asarray(survived))} images stand radius 1",
         "the attack gets stuck: masked gradients, a step size too small for the way to go, or a bug in the attack",
-        "do not report this attack alone; add gradient-free and transfer attacks",
+        "do not report this attack alone: add AutoAttack, and a transfer from another model (--surrogate)",
     )
 
 
@@ -142,7 +142,7 @@ def white_box_beats_black_box(black_box: str, white: ArrayLike, black: ArrayLike
         with_gradients <= without + _noise(white, black),
         f"white-box {_percent(with_gradients)}, {black_box} {_percent(without)} of {len(np.asarray(white))} images",
         "gradient masking: the loss surface hides its slope from the white-box attack",
-        "report the black-box number, and adapt the white-box attack (other loss, path, start, more restarts)",
+        "report the black-box number, and change the white-box attack: other loss, path, more restarts, AutoAttack",
     )
 
 
@@ -157,14 +157,14 @@ def first_pass_is_not_enough(first_pass: ArrayLike, full_unroll: ArrayLike) -> S
             False,
             evidence,
             "gradients through the loop are masked (flat or noisy), so the attack that ignores the loop does better",
-            "report the first-pass number, and give the full unroll more steps, restarts or another loss",
+            "report the first-pass number, and give the full unroll more steps and restarts, or AutoAttack",
         )
     return SanityCheck(
         "the first-pass attack sees the defence",
         first <= full + noise,
         evidence,
         "the first-pass attack cannot see the feedback loop it attacks and overstates robustness",
-        "never quote it alone; the headline is the minimum over attacks",
+        "quote the minimum over attacks, never the first-pass number alone; train against both paths",
     )
 
 

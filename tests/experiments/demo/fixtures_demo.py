@@ -43,7 +43,7 @@ def attacked(robust: list[bool]) -> demo.Attacked:
     labels = np.zeros(len(robust), np.int32)
     predictions = np.where(robust, 0, 1).astype(np.int32)
     flags, zeros = np.ones(len(robust), bool), np.zeros(len(robust))
-    report = AttackReport(zeros, labels, ~flags, zeros, predictions, flags, zeros, labels)
+    report = AttackReport(zeros, labels, ~flags, zeros, predictions, flags, zeros, labels, labels)
     return demo.Attacked(1, "last", zeros, {"full_unroll": report})
 
 
