@@ -19,21 +19,24 @@ _BATCH = 250
 
 
 class RobustnessEvaluation:
-    """`evaluate_robustness`, see there, as jobs: to be done on several devices, in parts, or with other jobs.
+    """Every attack against every readout, and the checks of the evaluation, as jobs for a `BatchRunner`.
 
     Args:
-      model: see `evaluate_robustness`, also for the rest.
-      images: `[images, height, width, channels]`.
-      labels: `[images]`.
-      attack_specs: the attacks.
-      epsilon: of the checks.
+      model: a CNN-F.
+      images: float32 in [0, 1], `[images, height, width, channels]`.
+      labels: integers, `[images]`.
+      attack_specs: the attacks; see `attack_specs.py`. No two may have both name and path in common.
+      epsilon: of the checks' own attacks and for the report, on the [0, 1] pixel scale.
       seed: of every attack.
-      iterations: K'.
-      readouts: some of "last" and "average".
-      check_images: for the checks.
+      iterations: K'; None for the model's own.
+      readouts: some of "last" and "average"; with K' = 0 they are the same and only the first is run.
+      check_images: the checks run on the first so many images; 0 for no checks.
       check_steps: of the checks' own attacks.
       batch_size: images at a time.
-      norm: of the checks.
+      norm: "linf" or "l2", of the checks' own attacks and for the report.
+
+    Raises:
+      ValueError: no images, images and labels of different number, no attack_specs, or a bad setting.
     """
 
     def __init__(
@@ -101,53 +104,21 @@ def evaluate_robustness(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    attack_specs: Sequence[AttackSpec],
-    epsilon: float,
-    seed: int,
-    iterations: int | None = None,
-    readouts: Sequence[str] = tuple(READOUTS),
-    check_images: int = 100,
-    check_steps: int = 40,
-    batch_size: int = _BATCH,
-    norm: str = "linf",
     progress: Callable[[str], None] = lambda line: None,
     runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
+    **settings: Any,
 ) -> RobustnessReport:
     """Runs every attack against every readout, then the checks of the evaluation.
 
     Args:
       model: a CNN-F.
-      images: float32 in [0, 1], `[images, height, width, channels]`.
+      images: see `RobustnessEvaluation`, also for errors.
       labels: integers, `[images]`.
-      attack_specs: the attacks; see `attack_specs.py`. No two may have both name and path in common.
-      epsilon: of the checks' own attacks and for the report, on the [0, 1] pixel scale.
-      seed: of every attack.
-      iterations: K'; None for the model's own.
-      readouts: some of "last" and "average"; with K' = 0 they are the same and only the first is run.
-      check_images: the checks run on the first so many images; 0 for no checks.
-      check_steps: of the checks' own attacks.
-      batch_size: images at a time.
-      norm: "linf" or "l2", of the checks' own attacks and for the report.
       progress: called with a line about each job before it runs.
       runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
-
-    Raises:
-      ValueError: no images, images and labels of different number, no attack_specs, or a bad setting.
+      **settings: attack_specs, epsilon, seed and more of `RobustnessEvaluation`.
     """
-    evaluation = RobustnessEvaluation(
-        model,
-        images,
-        labels,
-        attack_specs=attack_specs,
-        epsilon=epsilon,
-        seed=seed,
-        iterations=iterations,
-        readouts=readouts,
-        check_images=check_images,
-        check_steps=check_steps,
-        batch_size=batch_size,
-        norm=norm,
-    )
+    evaluation = RobustnessEvaluation(model, images, labels, **settings)
     facts = {}
     for job in evaluation.jobs:
         progress(job.name)
@@ -174,7 +145,7 @@ def run_sanity_checks(
 
     Args:
       model: a CNN-F.
-      images: see `evaluate_robustness`, also for the rest; all of these images are used.
+      images: see `RobustnessEvaluation`, also for the rest; all of these images are used.
       labels: `[images]`.
       scores: rows over the same images and more, of this readout.
       epsilon: radius of the ball.
