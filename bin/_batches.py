@@ -99,11 +99,14 @@ def announce(part: str, count: int) -> None:
 
 
 def fingerprint(dataset: Any) -> dict[str, Any]:
-    """To know other batches by: how many there are, and what is in the first."""
-    first = next(iter(dataset))
-    parts = first if isinstance(first, tuple) else (first,)
-    digest = hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
-    return {"batches": int(dataset.cardinality()), "first_batch": digest[:16]}
+    """To know other data by: how many batches there are, and what is in them, whatever their size."""
+    digests: dict[int, Any] = {}
+    count = 0
+    for batch in dataset:
+        count += 1
+        for place, part in enumerate(batch if isinstance(batch, tuple) else (batch,)):
+            digests.setdefault(place, hashlib.sha256()).update(part.numpy().tobytes())
+    return {"batches": count, "sha256": "-".join(digest.hexdigest()[:16] for digest in digests.values())}
 
 
 @contextlib.contextmanager

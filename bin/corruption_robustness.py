@@ -94,10 +94,12 @@ def main() -> None:
     iterations = {role: model.iterations for role, model in models.items()}
     iterations["model"] = _app.iterations_of(models["model"])
     names, levels = (list(dict.fromkeys(place[part] for place in places)) for part in (0, 1))
-    config = {"corruptions": names, "severities": levels, "iterations": iterations}
+    config: dict[str, Any] = {"corruptions": names, "severities": levels, "iterations": iterations}
     scorers = {role: accuracy.pass_scorer(model, iterations[role]) for role, model in models.items()}
     grid = [*([] if clean is None else [lib.CLEAN]), *places]
     first = sets[next(iter(places))]() if clean is None else clean
+    config["data"] = _batches.fingerprint(first)["sha256"]
+    _note_size(models["model"].image_shape)
     shared = _batches.is_part() or flags.FLAGS.merge  # the cells of a whole run are record enough
     output = pathlib.Path(_OUTPUT.value) if shared else None
     with _batches.opened(strategy, output, models["model"], first) as batches:
@@ -130,6 +132,17 @@ def main() -> None:
             for role, known in _known(record, iterations).items()
         }
         _report(record, results, models["model"].readout)
+
+
+def _note_size(image_shape: tuple[Any, ...]) -> None:
+    """Says so where a published set of strengths meets images of another size than its own."""
+    side = {"cifar10_c": 32, "imagenet_c": 224, "mnist_c": 28}.get(_STRENGTHS.value or "")
+    if side and not _PREMADE.value and image_shape[:2] != (side, side):
+        height, width = image_shape[:2]
+        print(
+            f"note: the lengths of {_STRENGTHS.value} are pixels of images of {side}x{side}; on {height}x{width} its "
+            "results do not compare with published ones."
+        )
 
 
 def _strengths() -> str:

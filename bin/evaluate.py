@@ -25,6 +25,7 @@ decision about every image.
 """
 
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -194,9 +195,9 @@ def _leaderboard_row(model: Any, found: Any, passes: Mapping[str, Any]) -> dict[
         clean_correct=result.correct[readout][found.iterations],
         clean_images=result.num_images,
         name="/".join(pathlib.Path(str(_MODEL.value).rpartition(":")[2]).with_suffix("").parts[-2:]),
-        dataset=_DATASET.value,
+        dataset=pathlib.Path(str(_DATASET.value).rpartition(":")[2]).name,
         split=_SPLIT.value,
-        eps=_ROBUSTNESS.value,
+        eps=_ROBUSTNESS.value if re.fullmatch(r"\d+/\d+", str(_ROBUSTNESS.value)) else found.epsilon,
         architecture=_ARCHITECTURE.value or (f"CNN-F, K = {model.iterations}" if model.iterations else "CNN"),
         additional_data=_ADDITIONAL_DATA.value,
         parameters=model.count_params(),

@@ -22,6 +22,7 @@ _OUTPUT = _app.define_output("The page.", suffix=".md")
 def main() -> None:
     _app.require(_ROWS, _OUTPUT)
     _app.need_extra("bin/leaderboard.py", "jsonschema", "experiments")
+    _app.start_tensorflow()
     from cnnf_tf.experiments import leaderboard
     from cnnf_tf.utils.files import write_text
 

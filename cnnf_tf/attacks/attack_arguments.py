@@ -58,6 +58,10 @@ def class_ids(name: str, values: Any, images: tf.Tensor) -> tf.Tensor:
         raise ValueError(
             f"{name} must have shape [batch], one class id for each of the images {images.shape}, got {values.shape}."
         )
+    if not tf.is_symbolic_tensor(values) and values.shape[0]:
+        large = np.abs(np.asarray(values, np.float64)).max()
+        if large >= 2**31:
+            raise ValueError(f"{name} must be integers below 2**31, got {large:.0f}.")
     return tf.cast(values, tf.int32)
 
 

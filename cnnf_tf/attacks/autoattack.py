@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.fab import FAB
@@ -82,6 +83,11 @@ class AutoAttack(Attack):
         self.version = one_of("version", version, VERSIONS)
         options: dict[str, dict[str, int]] = VERSIONS[version]
         if components is not None:
+            if isinstance(components, str) or len({*components}) < len(components) or version != "standard":
+                raise ValueError(
+                    f"components must be a list of {list(COMPONENTS)}, each once, in place of a version; got "
+                    f"{components!r} and version {version!r}."
+                )
             self.version = "custom"
             options = {one_of("components", name, COMPONENTS): {} for name in components}
         if not options:
@@ -91,7 +97,9 @@ class AutoAttack(Attack):
             length = {"queries": queries} if name == "square" else {"steps": steps}
             self.components[name] = COMPONENTS[name](epsilon=epsilon, norm=norm, **length, **own)
         """The attacks by name, in their order."""
-        self._progress = progress
+        self._progress = (
+            None if progress is None else attack_arguments.function("progress", progress, "of name and number")
+        )
 
     def settings(self) -> dict[str, Any]:
         common = {name: value for name, value in super().settings().items() if name != "loss"}

@@ -23,6 +23,8 @@ from cnnf_tf.attacks.norms import NORMS
 from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
 from cnnf_tf.utils.validation import one_of
 
+_LARGEST_EPSILON = 1e6  # squares of more could overflow
+
 
 class AttackResult(NamedTuple):
     """What an attack did to a batch."""
@@ -80,6 +82,10 @@ class Attack(abc.ABC):
 
     def __init__(self, *, epsilon: float, norm: str = "linf", loss: str = "cross_entropy", early_stop: bool = True):
         self.epsilon = attack_arguments.non_negative("epsilon", epsilon)
+        if self.epsilon > _LARGEST_EPSILON:
+            raise ValueError(
+                f"epsilon must be at most {_LARGEST_EPSILON:g}, got {epsilon!r}: no two images are so far apart."
+            )
         self.norm = NORMS[one_of("norm", norm, NORMS)]
         self.loss = one_of("loss", loss, LOSSES)
         self.early_stop = bool(early_stop)

@@ -1,6 +1,6 @@
 """A CNN-F as other people's attacks want it: for Foolbox and for the Adversarial Robustness Toolbox (ART).
 
-    theirs = attacks.as_foolbox(model)
+    theirs = attacks.as_foolbox(model)    # wants labels of int64
     _, adversarial, success = foolbox.attacks.LinfDeepFoolAttack()(theirs, images, labels, epsilons=8 / 255)
 
     theirs = attacks.as_art(model)

@@ -95,6 +95,19 @@ class AutoAttackTest(tf.test.TestCase, parameterized.TestCase):
     def test_errors(self):
         with self.assertRaisesRegex(ValueError, "components must be one of .*'apgd-ce'.* got 'pgd'"):
             AutoAttack(epsilon=0.1, components=["pgd"])
+        for bad in (
+            {"components": "square"},
+            {"components": ["fab", "fab"]},
+            {"components": ["fab"], "version": "plus"},
+        ):
+            with self.assertRaisesRegex(ValueError, "components must be a list of .*each once, in place of a version"):
+                AutoAttack(epsilon=0.1, **bad)
+        with self.assertRaisesRegex(ValueError, "progress must be a function"):
+            AutoAttack(epsilon=0.1, progress=3)
+        with self.assertRaisesRegex(ValueError, "epsilon must be at most 1e.06, got 1e.30"):
+            AutoAttack(epsilon=1e30)
+        with self.assertRaisesRegex(ValueError, "labels must be integers below 2..31, got 4294967296"):
+            make()(predict, IMAGES, np.full(24, 2**32), seed=0)
         with self.assertRaisesRegex(ValueError, "at least one of .*got none"):
             AutoAttack(epsilon=0.1, components=[])
         with self.assertRaisesRegex(ValueError, "version must be one of .*'standard'.* got 'best'"):

@@ -21,7 +21,11 @@ MINI = reference_data.TESTDATA / "fashion_mnist_mini"
 def setting():
     """The packaged model with its one pass of feedback, and images that it classifies."""
     images, labels = data.load_arrays(f"idx:{MINI}", "train")
-    return cnnf_tf.load_pretrained("fashion_mnist_standard"), images[:COUNT], labels[:COUNT].astype("int64")
+    return (
+        cnnf_tf.load_pretrained("fashion_mnist_standard"),
+        images[:COUNT],
+        labels[:COUNT].astype("int64"),
+    )  # as Foolbox wants them
 
 
 @functools.cache

@@ -25,7 +25,8 @@ class RobustnessTest(tf.test.TestCase):
         report = RobustnessReport(1, 0.1, 0, clean, scores, {"last": []})
         self.assertAllEqual(report.robust("last"), [False, True, False, False])
         self.assertEqual(report.minimum("last"), 0.25)
-        self.assertIn("25.0 %", report.table().splitlines()[-3])
+        self.assertIn("25.0 %", report.table().splitlines()[-4])
+        self.assertIn("fewer images", report.table().splitlines()[-3])
 
     def test_whole_table(self):
         model = fixtures_models.smaller_model(iterations=1)

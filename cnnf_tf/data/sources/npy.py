@@ -86,7 +86,7 @@ class NpySource(base.Source):
 
     def __init__(self, name: str, *, image_size: tuple[int, int] | None = None):
         """Checks the arrays; reads no image."""
-        place = re.fullmatch(rf"(.*)[/\\](\w+)_([1-{NUM_SEVERITIES}])", name, re.DOTALL)
+        place = re.fullmatch(rf"(.*)[/\\]([\w-]+)_([1-{NUM_SEVERITIES}])", name, re.DOTALL)
         if place is None or place[2] not in kinds_in(folder_of(place[1])):
             found = kinds_in(folder_of(place[1] if place else name))
             raise ValueError(

@@ -123,6 +123,10 @@ class RobustnessReport:
         worst = [_percent(self.robust(readout)) for readout in readouts]
         rows.append(("MINIMUM (stands every attack)", "all", str(images), *worst))
         lines = [aligned(rows)]
+        if any(len(score.survived) < images for score in self.scores):
+            lines.append(
+                "(An attack on fewer images says nothing of the others; the minimum counts these by the rest.)"
+            )
         for readout, sanity_checks in self.sanity_checks.items():
             lines += ["", f"checks of this evaluation, readout {readout}:", *(check.text() for check in sanity_checks)]
         return "\n".join(lines)

@@ -91,7 +91,9 @@ class RobustnessEvaluation:
         """What the facts of all jobs, by name, come to."""
         scores = [_score(spec, readout, facts[name]) for name, (spec, readout) in self._rows.items()]
         found = {
-            readout: _checks(facts, _checks_name(readout), [score for score in scores if score.readout == readout])
+            readout: _checks(
+                facts, _checks_name(readout), [score for score in scores if score.readout == readout], self._norm
+            )
             for readout in self._readouts
             if self._check_images
         }
@@ -160,7 +162,7 @@ def run_sanity_checks(
     predict, name = predictor(model, iterations=iterations, readout=readout), _checks_name(readout)
     dataset = _batches(images, labels, batch_size)
     jobs = _check_jobs(predict, dataset, epsilon=epsilon, norm=norm, steps=steps, seed=seed, name=name)
-    return _checks({job.name: runner.run(job) for job in jobs}, name, scores)
+    return _checks({job.name: runner.run(job) for job in jobs}, name, scores, norm)
 
 
 def _batches(images: np.ndarray, labels: np.ndarray, batch_size: int) -> tf.data.Dataset:
@@ -206,8 +208,7 @@ def _check_jobs(
     jobs = [Job(f"{name}: {what}", dataset, function) for what, function in work.items()]
     if epsilon == 0:
         return jobs
-    # The whole range of pixels: from one corner of the cube of images to the opposite one.
-    unbounded = 1.0 if norm == "linf" else float(np.sqrt(dataset.element_spec[0].shape[1:].num_elements()))
+    unbounded = _diameter(norm, dataset.element_spec[0].shape[1:].num_elements())
     pgd = {
         "the loss": PGD(epsilon=epsilon, steps=steps, norm=norm, early_stop=False),
         "as it is": PGD(epsilon=epsilon, steps=steps, norm=norm),
@@ -221,7 +222,12 @@ def _check_jobs(
     ]
 
 
-def _checks(facts: Mapping[str, Facts], name: str, scores: Sequence[Score]) -> list[SanityCheck]:
+def _diameter(norm: str, size: int) -> float:
+    """From one corner of the cube of all images, of so many numbers each, to the opposite one."""
+    return 1.0 if norm == "linf" else float(np.sqrt(size))
+
+
+def _checks(facts: Mapping[str, Facts], name: str, scores: Sequence[Score], norm: str) -> list[SanityCheck]:
     """What the facts of `_check_jobs` of that name, and rows over the same images, say about the evaluation."""
     own = {key.removeprefix(f"{name}: "): found for key, found in facts.items() if key.startswith(f"{name}: ")}
     logits = own["outputs"]["logits"]
@@ -233,12 +239,13 @@ def _checks(facts: Mapping[str, Facts], name: str, scores: Sequence[Score]) -> l
     if "as it is" not in own:
         return found
     base = ~own["as it is"]["success"]
+    radius = _diameter(norm, own["gradients"]["gradients"][0].size)
     found.append(checks.loss_rises(AttackReport.from_facts(own["the loss"]).losses))
     found += [
         checks.stronger_is_stronger(what, base, ~own[what]["success"])
         for what in ("twice the radius", "twice the steps")
     ]
-    return [*found, checks.unbounded_breaks(~own["unbounded"]["success"]), *_compare(scores)]
+    return [*found, checks.unbounded_breaks(~own["unbounded"]["success"], radius), *_compare(scores)]
 
 
 def _compare(scores: Sequence[Score]) -> list[SanityCheck]:

@@ -122,13 +122,13 @@ def stronger_is_stronger(change: str, weaker: ArrayLike, stronger: ArrayLike) ->
     )
 
 
-def unbounded_breaks(survived: ArrayLike) -> SanityCheck:
-    """With the whole pixel range allowed nothing can stand, bools `[images]`."""
+def unbounded_breaks(survived: ArrayLike, radius: float = 1.0) -> SanityCheck:
+    """With the whole pixel range allowed, a ball of this radius, nothing can stand, bools `[images]`."""
     share = float(np.mean(survived))
     return SanityCheck(
         "an unbounded attack breaks everything",
         share <= _UNBOUNDED_ACCURACY,
-        f"{_percent(share)} of {len(np.asarray(survived))} images stand radius 1",
+        f"{_percent(share)} of {len(np.asarray(survived))} images stand radius {radius:g}",
         "the attack gets stuck: masked gradients, a step size too small for the way to go, or a bug in the attack",
         "do not report this attack alone: add AutoAttack, and a transfer from another model (--surrogate)",
     )

@@ -3,6 +3,7 @@
 import functools
 import importlib.resources
 import json
+import math
 import os
 import pathlib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from cnnf_tf.utils.intervals import wilson_interval
 Entry = dict[str, Any]
 
 _OURS = "leaderboard.json"
+_PASSED_OVER = ("corruptions", "corruptions_3d")
 _THREAT_MODELS = {"linf": "Linf", "l2": "L2"}
 
 
@@ -45,7 +47,7 @@ def make(report: RobustnessReport, *, readout: str, clean_correct: int, clean_im
         "threat_model": _THREAT_MODELS[standard[0].report["settings"]["norm"]],
         "clean_acc": _percent(clean_correct / clean_images),
         "autoattack_acc": _percent(standing.mean()),
-        "interval_95": [_percent(low), _percent(high)],
+        "interval_95": [100 * low, 100 * high],
         "minimum_acc": _percent(report.minimum(readout)),
         "clean_images": clean_images,
         "attacked_images": count,
@@ -63,6 +65,9 @@ def make(report: RobustnessReport, *, readout: str, clean_correct: int, clean_im
 
 def check(entry: Any, name: str) -> None:
     """Raises ValueError, which says what is wrong where, unless a row is one of the schema."""
+    values = entry.values() if isinstance(entry, dict) else ()
+    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+        raise ValueError(f"{name} is not a row of a leaderboard: a number in it is not finite.")
     errors = sorted(_validator().iter_errors(entry), key=lambda error: [str(part) for part in error.absolute_path])
     if errors:
         texts = [f"{'.'.join(map(str, error.absolute_path)) or 'it'}: {error.message}" for error in errors[:3]]
@@ -73,8 +78,9 @@ def check(entry: Any, name: str) -> None:
 def read_folder(folder: str | os.PathLike[str]) -> dict[str, Entry]:
     """All rows in a folder and the folders in it, by the files' names without ".json".
 
-    Every .json is one, but where there is a leaderboard.json it is the only one of its folder. A row that does not say
-    its threat model has the one that its folder is named after, as in RobustBench, or else Linf.
+    Every .json is one, but where there is a leaderboard.json it is the only one of its folder, and RobustBench's
+    folders of corruptions are passed over. A row that does not say its threat model has the one that its folder is
+    named after, as in RobustBench, or else Linf.
 
     Raises:
       ValueError: no folder, no file there, or one that is no row.
@@ -84,11 +90,13 @@ def read_folder(folder: str | os.PathLike[str]) -> dict[str, Entry]:
         raise ValueError(f"wanted a folder of leaderboard rows (.json), got {os.fspath(folder)!r}, which is none.")
     found: dict[str, Entry] = {}
     for path in sorted(place.rglob("*.json")):
-        if path.name != _OURS and path.with_name(_OURS).exists():
+        of_other_kind = path.name != _OURS and path.with_name(_OURS).exists()
+        if of_other_kind or not path.is_file() or path.parent.name in _PASSED_OVER:
             continue
         try:
-            entry = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-        except (ValueError, OSError) as error:
+            entry = json.loads(path.read_text(encoding="utf-8-sig"), parse_constant=_refuse)
+            json.dumps(entry, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+        except (ValueError, OSError, RecursionError) as error:
             raise ValueError(f"{path} cannot be read as JSON ({error}).") from error
         check(entry, str(path))
         by_folder = path.parent.name if path.parent.name in _THREAT_MODELS.values() else "Linf"

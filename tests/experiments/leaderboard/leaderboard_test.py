@@ -85,10 +85,28 @@ class LeaderboardTest(tf.test.TestCase):
         self.assertIn("## cifar10, L2, epsilon 0.5", lines)
         rows = [[cell.strip() for cell in line.split(" | ")] for line in lines if "wrn" in line or "Wide" in line]
         self.assertEqual(rows[2][0], "| mine, K' = 2, last")
-        self.assertEqual(rows[2][1:5], ["91.00", "60.00 [23.1, 88.2]", "40.00", "5"])
+        self.assertEqual(rows[2][1:5], ["91.00", "60.00 [23.1, 88.2]", "40.00", "100, 5"])
         self.assertEqual(rows[1][0], "| [Theirs / first](https://arxiv.org/abs/2010.00000)")
-        self.assertEqual(rows[1][1:5], ["88.25", "60.04", "?", "?"])
+        self.assertEqual(rows[1][1:5], ["88.25", "60.04", "60.04", "?, ?"])
         self.assertIn("- mine: the loss rises along the attack", page)
+
+    def test_rows_of_others_as_they_are(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        (folder / "Linf").mkdir()
+        (folder / "corruptions").mkdir()
+        (folder / "corruptions" / "c.json").write_text("{}")
+        nasty = {"name": "x](http://a) <b>\n# head", "link": "http://a.b/c|d e\nf", "dataset": "ci\n# far|10"}
+        (folder / "Linf" / "a.json").write_text("\ufeff" + json.dumps(THEIRS | {"reported": "", "external": "7.40"}))
+        (folder / "Linf" / "b.json").write_text(json.dumps(THEIRS | nasty | {"eps": 0.1, "iterations": 2}))
+        page = leaderboard.page(leaderboard.read_folder(folder))
+        self.assertIn("| 60.04 | 7.40 |", " ".join(page.split()))  # what others found since orders the table
+        headings = [line for line in page.splitlines() if line.startswith("#")]
+        self.assertLen(headings, 3)
+        self.assertNotIn("<b>", page.replace(r"\<b\>", ""))
+        for wrong in ("[" * 100_000, json.dumps(THEIRS)[:-1] + ', "venue": "\\ud800"}', '{"eps": 1e999}'):
+            (folder / "Linf" / "a.json").write_text(wrong)
+            with self.assertRaisesRegex(ValueError, "a.json"):
+                leaderboard.read_folder(folder)
 
     def test_errors(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
