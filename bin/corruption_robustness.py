@@ -52,7 +52,7 @@ from cnnf_tf.utils.tables import csv_text
 
 _MODEL = _app.define_model()
 _BASELINE = _app.define_model(
-    "baseline", "The model that errors are compared with, as a rule trained with 0 iterations; none: no mCE"
+    "baseline", "The model that errors are compared with, as a rule trained with 0 iterations, none for no mCE"
 )
 _STRENGTHS = flags.DEFINE_enum(
     "strengths", "ours", ["ours", "cifar10_c", "imagenet_c", "mnist_c"], "Whose corruptions and strengths."
