@@ -15,7 +15,7 @@ from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.fab import FAB
-from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.problem import Problem, row_numbers
 from cnnf_tf.attacks.square import Square
 from cnnf_tf.utils.validation import one_of
 
@@ -124,7 +124,7 @@ class AutoAttack(Attack):
             raise ValueError("AutoAttack is untargeted and takes no objective; use PGD.")
         images, queries, part = problem.images, tf.zeros_like(problem.labels), tf.zeros_like(problem.labels)
         for number, (name, attack) in enumerate(self.components.items()):
-            rows = tf.cast(tf.where(working)[:, 0], tf.int32)
+            rows = row_numbers(working)
             with tf.control_dependencies(self._announce(name, rows)):
                 working = tf.identity(working)
             found = attack.search(dataclasses.replace(problem, loss=attack.loss), working)

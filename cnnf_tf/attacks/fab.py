@@ -9,7 +9,7 @@ from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.iterative import any_batch, put_rows
 from cnnf_tf.attacks.losses import LOSSES
 from cnnf_tf.attacks.norms import Norm
-from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.problem import Problem, row_numbers
 from cnnf_tf.utils.validation import integer, positive_int
 
 _ALPHA_MAX, _ETA, _BETA = 0.1, 1.05, 0.9  # the paper's: pull to the clean image, overshoot, step back
@@ -79,7 +79,7 @@ class FAB(Attack):
         images = problem.images
         if not self.early_stop:  # an image that is misclassified is its own nearest one
             working = tf.logical_and(working, tf.logical_not(problem.check(images)))
-        rows = tf.cast(tf.where(working)[:, 0], tf.int32)
+        rows = row_numbers(working)
         turns, width, queries = 1, 1, tf.zeros_like(problem.labels)
         rivals = problem.labels[:, None]  # of no use where the call names targets
         if problem.targets is None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.base import Attack, Found
-from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.problem import Problem, row_numbers
 from cnnf_tf.utils.validation import positive_int
 
 Schedule = Callable[[float], float] | Sequence[float]
@@ -111,7 +111,7 @@ class IterativeAttack(Attack):
 
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
         aims = self.aims(problem)
-        rows = tf.cast(tf.where(working)[:, 0], tf.int32)
+        rows = row_numbers(working)
         queries = tf.zeros_like(problem.labels)
         losses = tf.zeros([self.steps + 1])
         if self.restarts == 1 and aims is None:

@@ -26,6 +26,11 @@ def ask(function: Callable[..., tf.Tensor], *arguments: tf.Tensor) -> tf.Tensor:
     return found[:count] if tf.is_tensor(found) and found.shape.rank else found
 
 
+def row_numbers(chosen: tf.Tensor) -> tf.Tensor:
+    """The numbers of the rows that are chosen, int32 `[n]`, from bool `[batch]`."""
+    return tf.cast(tf.where(chosen)[:, 0], tf.int32)
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """The task of one batch."""
@@ -65,7 +70,7 @@ class Problem:
         wrong = self.success(logits)
         if self.shared:
             return wrong
-        rows = tf.cast(tf.where(wrong)[:, 0], tf.int32)
+        rows = row_numbers(wrong)
 
         def ask_predict() -> tf.Tensor:
             broken = self.rows(rows).check(tf.gather(iterates, rows))

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.iterative import any_batch, put_rows
-from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.problem import Problem, row_numbers
 from cnnf_tf.utils.validation import positive_int
 
 _SHARE = 0.8  # of the image, which a window covers at first; it halves after so many steps:
@@ -89,7 +89,7 @@ class Square(Attack):
 
         start = (
             tf.constant(0),
-            tf.cast(tf.where(working)[:, 0], tf.int32),
+            row_numbers(working),
             images,
             tf.fill(tf.shape(problem.labels), images.dtype.min),
             tf.zeros([tf.shape(problem.labels)[0], _BLOCK, moves.step_numbers]),
