@@ -98,7 +98,6 @@ def main() -> None:
     scorers = {role: accuracy.pass_scorer(model, iterations[role]) for role, model in models.items()}
     grid = [*([] if clean is None else [lib.CLEAN]), *places]
     first = sets[next(iter(places))]() if clean is None else clean
-    config["data"] = _batches.fingerprint(first)["sha256"]
     _note_size(models["model"].image_shape)
     shared = _batches.is_part() or flags.FLAGS.merge  # the cells of a whole run are record enough
     output = pathlib.Path(_OUTPUT.value) if shared else None
@@ -121,7 +120,7 @@ def main() -> None:
             for job in jobs.values():
                 job()
             return
-        record = _open_record(models, config)
+        record = _open_record(models, config | {"data": _batches.fingerprint(first)["sha256"]})
         _known(record, iterations)  # refuses a damaged record before any work
         record.complete(
             jobs, name_of=lambda cell: (cell["model"], cell["corruption"], cell["severity"]), verb="scoring"
