@@ -3,7 +3,9 @@
 TensorFlow traces what Python runs, so a loop of K iterations makes a graph K times as large, which takes K times as
 long to build, to optimise and to start. A function that is traced once and called K times, but not inlined, does not,
 and it runs as fast with no more memory. Not so with a gradient: for it TensorFlow returns from each call all that the
-gradient might look at, about twice of what it does. Iterations that a tape watches therefore stay in the one graph.
+gradient might look at, about twice of what it does. Iterations that a tape watches therefore stay in the one graph. A
+`tf.while_loop` is no better there: at K = 10 it starts in about half of the time, but each gradient then takes 0 to 8 %
+longer, so that 100 gradients lose what was saved, and compiled by XLA it takes five times as long or more.
 """
 
 import functools
