@@ -95,7 +95,6 @@ def main() -> None:
     iterations["model"] = _app.iterations_of(models["model"])
     names, levels = (list(dict.fromkeys(place[part] for place in places)) for part in (0, 1))
     config: dict[str, Any] = {"corruptions": names, "severities": levels, "iterations": iterations}
-    scorers = {role: accuracy.pass_scorer(model, iterations[role]) for role, model in models.items()}
     grid = [*([] if clean is None else [lib.CLEAN]), *places]
     first = sets[next(iter(places))]() if clean is None else clean
     _note_size(models["model"].image_shape)
@@ -106,8 +105,8 @@ def main() -> None:
         def score(role: str, corruption: str, severity: int) -> list[dict[str, Any]]:
             place = {"model": role, "corruption": corruption, "severity": severity}
             images = clean if (corruption, severity) == lib.CLEAN else sets[corruption, severity]()
-            options: dict[str, Any] = {"iterations": iterations[role], "scorer": scorers[role]}
-            job = accuracy.pass_job(models[role], images, name=f"{role} {corruption} {severity}", **options)
+            name = f"{role} {corruption} {severity}"
+            job = accuracy.pass_job(models[role], images, iterations=iterations[role], name=name)
             facts = batches.run([job])[job.name]
             if _batches.is_part():
                 return []

@@ -61,7 +61,6 @@ class APGD(PGD):
         self.step_size = 2 * self.epsilon
         self.targets = 0 if targets == 0 else positive_int("targets", targets)
         self.samples = positive_int("samples", samples)
-        self._windows = _windows(self.steps)
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"targets": self.targets, "samples": self.samples}
@@ -100,7 +99,7 @@ class APGD(PGD):
         lowest = tf.fill(tf.shape(each), each.dtype.min)
         # The point before; the best point, its gradient and loss; the loss before, rises of it; and at the last
         # checkpoint the best loss, and whether the step was halved (1, not 0, at the start); the step size.
-        step_sizes = tf.fill(tf.shape(each), tf.constant(self.step_size, each.dtype))
+        step_sizes = tf.fill(tf.shape(each), tf.convert_to_tensor(self.step_size, each.dtype))
         return images, images, images, lowest, lowest, each, lowest, tf.ones_like(each), step_sizes
 
     def move(self, ascent: Ascent, slots: Slots, step: tf.Tensor, step_size: tf.Tensor) -> tuple[tf.Tensor, Slots]:
@@ -114,7 +113,7 @@ class APGD(PGD):
         highest = tf.where(higher, losses, highest)
         rises = tf.where(step == 0, tf.zeros_like(rises), rises + tf.cast(losses > latest, rises.dtype))
 
-        window = tf.constant(self._windows, losses.dtype)[step]
+        window = tf.constant(_windows(self.steps), losses.dtype)[step]
         at_checkpoint = window > 0
         stuck = (halved == 0) & (checked >= highest)
         halve = at_checkpoint & (stuck | (rises <= _RISES * window))

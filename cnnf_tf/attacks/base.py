@@ -11,8 +11,9 @@ images are made on one model to be tried on another (transfer).
 """
 
 import abc
+import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple, final
 
 import tensorflow as tf
@@ -21,8 +22,10 @@ from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS
 from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
+from cnnf_tf.utils.traces import kept
 from cnnf_tf.utils.validation import one_of
 
+_NUMBERS = ("epsilon", "step_size")  # attributes that a graph takes as tensors, so that one does for all their values
 _LARGEST_EPSILON = 1e6  # squares of more could overflow
 
 
@@ -63,6 +66,9 @@ class Found(NamedTuple):
 class Attack(abc.ABC):
     """Base class. A subclass takes keyword arguments only and writes `search`; it need not project or score.
 
+    Attacks that differ in radius and step size alone share one trace. In `search` both are therefore scalar tensors, of
+    the images' dtype, and all other attributes as they were made.
+
     A clean image that is broken already (untargeted: misclassified) counts as success with distance 0 and is left as
     it is, and an image leaves the work once it is broken, so that only images that stand cost time.
 
@@ -77,6 +83,8 @@ class Attack(abc.ABC):
       ValueError: an argument out of its range.
     """
 
+    components: Mapping[str, "Attack"] = {}
+    """The attacks that this one is made of, by name, in their order."""
     runs_eagerly = False
     """Whether `search` needs concrete arrays; all others run inside one `tf.function`."""
 
@@ -167,8 +175,11 @@ class BoundAttack:
         what = "from images to logits [batch, classes]"
         self.attack = attack
         attack_arguments.function("predict", predict, what)
+        # Traces are kept with the model, so that they outlive the attack.
+        self._owner = getattr(predict, "model", getattr(predict, "__self__", predict))
         # Scoring is forward only: one trace serves every place that needs it.
-        self._predict = tf.function(functools.partial(ask, predict), autograph=False, reduce_retracing=True)
+        self._predict = kept(self._owner, (BoundAttack, predict), functools.partial(_traced_predict, predict))
+        self._given = predict, surrogate, objective
         shared = surrogate is None or surrogate is predict or surrogate == predict
         source = predict if surrogate is None else attack_arguments.function("surrogate", surrogate, what)
         self._surrogate = functools.partial(ask, source)
@@ -226,7 +237,10 @@ class BoundAttack:
             attack_arguments.class_range("targets", targets, num_classes)
         elif self.attack.runs_eagerly:
             raise ValueError(f"{type(self.attack).__name__} works on concrete arrays; call it outside of tf.function.")
-        return self._function(spec, targeted, images_only)(images, labels, targets, indices, pair)
+        numbers = _numbers(self.attack)
+        if not self.attack.runs_eagerly:
+            numbers = [tf.convert_to_tensor(number, images.dtype) for number in numbers]
+        return self._function(spec, targeted, images_only)(images, labels, targets, indices, pair, numbers)
 
     def _count_classes(self, images: tf.TensorSpec, targeted: bool) -> int:
         """The number of classes, found by tracing and not by running; checks what the functions return."""
@@ -244,13 +258,23 @@ class BoundAttack:
         if self.attack.runs_eagerly:
             return work
         ids = tf.TensorSpec([None], tf.int32)
-        signature = [images, ids, ids, ids, tf.TensorSpec([2], tf.int64)]
-        return tf.function(work, input_signature=signature, autograph=False)
+        numbers = [tf.TensorSpec([], images.dtype)] * len(_numbers(self.attack))
+        signature = [images, ids, ids, ids, tf.TensorSpec([2], tf.int64), numbers]
+        key = (BoundAttack, _form(self.attack), *self._given, images, targeted, images_only)
+        return kept(self._owner, key, lambda: tf.function(work, input_signature=signature, autograph=False))
 
     def _work(
-        self, targeted: bool, images_only: bool, images: Any, labels: Any, targets: Any, indices: Any, seed: Any
+        self,
+        targeted: bool,
+        images_only: bool,
+        images: Any,
+        labels: Any,
+        targets: Any,
+        indices: Any,
+        seed: Any,
+        numbers: Any,
     ) -> Any:
-        attack = self.attack
+        attack = _with_numbers(self.attack, iter(numbers))
         targets = targets if targeted else None
         hashed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
         problem = Problem(
@@ -294,3 +318,33 @@ class BoundAttack:
             queries=found.queries,
             broken_by=tf.where(success & working, part, -1),
         )
+
+
+def _traced_predict(predict: Predict) -> Predict:
+    return tf.function(functools.partial(ask, predict), autograph=False, reduce_retracing=True)
+
+
+def _numbers(attack: Attack) -> list[Any]:
+    """Radius and step size of an attack, and of its components."""
+    own = [vars(attack)[name] for name in _NUMBERS if name in vars(attack)]
+    return own + [number for component in attack.components.values() for number in _numbers(component)]
+
+
+def _with_numbers(attack: Attack, numbers: Iterator[Any]) -> Attack:
+    """The attack with others in place of its `_numbers`."""
+    twin = copy.copy(attack)
+    vars(twin).update({name: next(numbers) for name in _NUMBERS if name in vars(attack)})
+    vars(twin)["components"] = {name: _with_numbers(part, numbers) for name, part in attack.components.items()}
+    return twin
+
+
+def _form(attack: Attack) -> Hashable:
+    """Equal for attacks that differ in nothing but their `_numbers`."""
+    apart = {*_NUMBERS, "components", "_bound"}
+    own = tuple((name, value) for name, value in vars(attack).items() if name not in apart)
+    form = type(attack), own, tuple((name, _form(part)) for name, part in attack.components.items())
+    try:
+        hash(form)
+    except TypeError:  # an attribute that cannot be compared
+        return attack
+    return form

@@ -139,7 +139,8 @@ class IterativeAttack(Attack):
         count = tf.cast(tf.size(rows), tf.float32)
         work = problem.rows(rows)
         images = put_rows(images, rows, self.clip(self.start(work, restart), work.images))
-        step_sizes = tf.constant([self.step_size * multiplier for multiplier in self.multipliers], images.dtype)
+        sizes = [self.step_size * multiplier for multiplier in self.multipliers]
+        step_sizes = tf.convert_to_tensor(sizes, images.dtype)  # numbers, or tensors
 
         def step(number: Any, images: Any, rows: Any, slots: Any, latest: Any, queries: Any, losses: Any) -> Any:
             work, iterates = problem.rows(rows), tf.gather(images, rows)
@@ -184,7 +185,7 @@ class IterativeAttack(Attack):
 
         def score_last() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             work, iterates = problem.rows(rows), tf.gather(images, rows)
-            values, success = work.evaluate(iterates, thorough=self.thorough)
+            values, success = work.evaluate(iterates, thorough=self.thorough, gradient=False)
             asked = tf.tensor_scatter_nd_add(queries, rows[:, None], tf.ones_like(rows))
             robust = rows
             if self.restarts > 1:
@@ -208,13 +209,13 @@ def any_batch(tensor: tf.Tensor) -> tf.TensorShape:
     return tf.TensorShape([None, *tensor.shape[1:]]) if tensor.shape.rank else tensor.shape
 
 
-def _multipliers(schedule: Schedule | None, steps: int) -> list[float]:
+def _multipliers(schedule: Schedule | None, steps: int) -> tuple[float, ...]:
     if schedule is None:
-        return [1.0] * steps
+        return (1.0,) * steps
     values = [schedule(step / steps) for step in range(steps)] if callable(schedule) else list(schedule)
     if len(values) != steps:
         raise ValueError(f"schedule must have one multiplier for each of the {steps} steps, got {len(values)}.")
     for value in values:
         if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
             raise ValueError(f"schedule must give finite multipliers >= 0 of the step size, got {value!r}.")
-    return [float(value) for value in values]
+    return tuple(float(value) for value in values)

@@ -37,6 +37,11 @@ class _Partial:
     function: Callable[..., Tensor]
     settings: tuple[Any, ...]
 
+    @property
+    def model(self) -> CNNF:
+        """What it is a function of."""
+        return self.settings[0]
+
     def __call__(self, *batch: Tensor) -> Tensor:
         return self.function(*self.settings, *batch)
 
@@ -109,7 +114,8 @@ def _settings(model: CNNF, iterations: int | None, readout: str | None) -> tuple
             f"wanted a CNNF, got a {type(model).__name__}; attacks take any function from images to logits as it is."
         )
     iterations = model.iterations if iterations is None else check_iterations(iterations)
-    return model, iterations, one_of("readout", model.readout if readout is None else readout, READOUTS)
+    readout = one_of("readout", model.readout if readout is None else readout, READOUTS)
+    return model, iterations, readout if iterations else "last"  # of one pass all readouts are the same
 
 
 def _logits(model: CNNF, iterations: int, readout: str, images: Tensor) -> Tensor:

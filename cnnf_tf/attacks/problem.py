@@ -85,12 +85,15 @@ class Problem:
         others = tf.where(own, tf.constant(-float("inf"), logits.dtype), logits)
         return tf.argsort(others, direction="DESCENDING", stable=True)[:, :-1]
 
-    def evaluate(self, iterates: tf.Tensor, *, thorough: bool = False) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def evaluate(
+        self, iterates: tf.Tensor, *, thorough: bool = False, gradient: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The loss to maximise at these images, `[batch]`, and, if `shared`, where they are broken, bool `[batch]`.
 
         Args:
           iterates: the images.
           thorough: say where they are broken also if not `shared`; see `broken`.
+          gradient: False where no gradient is wanted: what `predict` was traced for is then not traced again.
 
         Raises:
           ValueError: an objective or a surrogate that returns something else.
@@ -101,7 +104,8 @@ class Problem:
                 got = losses.shape if tf.is_tensor(losses) else f"a {type(losses).__name__}"
                 raise ValueError(f"objective must return one float loss for each image, [batch], got {got}.")
             return losses, None
-        logits = attack_arguments.logits("surrogate", self.surrogate(iterates))
+        source = self.surrogate if gradient or not self.shared else self.predict
+        logits = attack_arguments.logits("surrogate", source(iterates))
         aims = self.targets if self.aims is None else self.aims
         check_classes(self.loss, logits.shape[-1], targeted=aims is not None)
         losses = LOSSES[self.loss](logits, self.labels, aims)

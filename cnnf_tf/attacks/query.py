@@ -74,7 +74,7 @@ class SPSA(IterativeAttack):
     def ascent(
         self, problem: Problem, iterates: tf.Tensor, restart: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
-        losses, success = problem.evaluate(iterates)
+        losses, success = problem.evaluate(iterates, gradient=False)
         size = max(size for size in range(1, self.chunk_size + 1) if self.samples % size == 0)
         shape, dtype = (size, *iterates.shape[1:]), iterates.dtype
         everyone = tf.repeat(tf.range(tf.shape(iterates)[0]), 2 * size)
@@ -88,7 +88,7 @@ class SPSA(IterativeAttack):
             centre = iterates[:, None]
             points = tf.concat([centre + self.delta * directions, centre - self.delta * directions], 1)
             points = tf.clip_by_value(tf.reshape(points, [-1, *iterates.shape[1:]]), 0, 1)
-            values = tf.reshape(asked.evaluate(points)[0], [-1, 2, size])
+            values = tf.reshape(asked.evaluate(points, gradient=False)[0], [-1, 2, size])
             slopes = tf.cast(values[:, 0] - values[:, 1], dtype) / (2 * self.delta)
             return number + 1, total + tf.einsum("ns,nshwc->nhwc", slopes, directions)
 

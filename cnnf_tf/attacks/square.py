@@ -74,7 +74,7 @@ class Square(Attack):
                 lambda: moves.step(work.images, best, tf.gather(numbers[:, step % _BLOCK], rows), stage),
             )
             points = self.clip(points, work.images)
-            values, broken = work.evaluate(points, thorough=self.early_stop)
+            values, broken = work.evaluate(points, thorough=self.early_stop, gradient=False)
             values, latest = tf.cast(values, losses.dtype), tf.gather(losses, rows)
             better = values > latest
             losses = put_rows(losses, rows, tf.where(better, values, latest))

@@ -11,6 +11,7 @@ from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.batches import BatchRunner, Facts, Job, counting
 from cnnf_tf.utils.tables import aligned
+from cnnf_tf.utils.traces import traced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,53 +61,13 @@ class PassAccuracy:
         return aligned(rows)
 
 
-Scorer = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+def pass_job(model: CNNF, dataset: tf.data.Dataset, *, iterations: int, name: str = "passes") -> Job:
+    """`evaluate_passes`, see there, as a job: to be done on several devices, in parts, or with other jobs.
 
-
-def pass_scorer(model: CNNF, iterations: int) -> Scorer:
-    """The traced function behind `evaluate_passes`, for callers that score many data sets.
-
-    Args:
-      model: a CNN-F.
-      iterations: K' >= 0.
-
-    Returns:
-      A function of images and labels to what is known of each image: `correct`, bool `[batch, readouts, K' + 1]`;
-      `cross_entropy`, `[batch, K' + 1]`, and `reconstruction_error`, `[batch, K']`, both float32.
+    Its facts are `correct`, bool `[images, readouts, K' + 1]`; `cross_entropy`, `[images, K' + 1]`, and
+    `reconstruction_error`, `[images, K']`, both float32.
     """
-    check_iterations(iterations)
-
-    @tf.function(reduce_retracing=True)
-    def score(images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        trajectory = model.infer(images, iterations=iterations)
-        passes = range(iterations + 1)
-        correct = [
-            [_is_correct(readout(trajectory.logits[: index + 1]), labels) for index in passes]
-            for readout in READOUTS.values()
-        ]
-        losses = [
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(trajectory.logits[index], tf.float32))
-            for index in passes
-        ]
-        target = tf.cast(trajectory.features[0], tf.float32)
-        errors = [
-            tf.reduce_mean(tf.square(tf.cast(g, tf.float32) - target), list(range(1, g.shape.rank)))
-            for g in trajectory.reconstructions
-        ]
-        return {
-            "correct": tf.transpose(tf.convert_to_tensor(correct), (2, 0, 1)),
-            "cross_entropy": tf.stack(losses, -1),
-            "reconstruction_error": tf.stack(errors, -1) if errors else tf.zeros((tf.shape(labels)[0], 0)),
-        }
-
-    return score
-
-
-def pass_job(
-    model: CNNF, dataset: tf.data.Dataset, *, iterations: int, scorer: Scorer | None = None, name: str = "passes"
-) -> Job:
-    """`evaluate_passes`, see there, as a job: to be done on several devices, in parts, or with other jobs."""
-    score = pass_scorer(model, iterations) if scorer is None else scorer
+    score = traced(_score, model, check_iterations(iterations))
     return Job(name, dataset, lambda images, labels, indices: score(images, labels))
 
 
@@ -116,7 +77,6 @@ def evaluate_passes(
     *,
     iterations: int,
     progress: Callable[[int], None] | None = None,
-    scorer: Scorer | None = None,
     runner: BatchRunner = BatchRunner(),  # noqa: B008 - frozen
 ) -> PassAccuracy:
     """Scores a model after every pass.
@@ -126,14 +86,36 @@ def evaluate_passes(
       dataset: batches of (images in [0, 1], integer labels).
       iterations: K' >= 0, may be more than the model was trained with.
       progress: called with the number of images after each batch.
-      scorer: `pass_scorer(model, iterations)`, to trace it once for many data sets; None to make it here.
       runner: how the batches are shared out: `BatchRunner(strategy=...)` for several devices.
 
     Raises:
       ValueError: bad `iterations`, an empty data set, or images that do not fit the model.
     """
-    job = pass_job(model, dataset, iterations=iterations, scorer=scorer)
+    job = pass_job(model, dataset, iterations=iterations)
     return PassAccuracy.from_facts(runner.run(job, counting(progress)))
+
+
+def _score(model: CNNF, iterations: int, images: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+    trajectory = model.infer(images, iterations=iterations)
+    passes = range(iterations + 1)
+    correct = [
+        [_is_correct(readout(trajectory.logits[: index + 1]), labels) for index in passes]
+        for readout in READOUTS.values()
+    ]
+    losses = [
+        tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(trajectory.logits[index], tf.float32))
+        for index in passes
+    ]
+    target = tf.cast(trajectory.features[0], tf.float32)
+    errors = [
+        tf.reduce_mean(tf.square(tf.cast(g, tf.float32) - target), list(range(1, g.shape.rank)))
+        for g in trajectory.reconstructions
+    ]
+    return {
+        "correct": tf.transpose(tf.convert_to_tensor(correct), (2, 0, 1)),
+        "cross_entropy": tf.stack(losses, -1),
+        "reconstruction_error": tf.stack(errors, -1) if errors else tf.zeros((tf.shape(labels)[0], 0)),
+    }
 
 
 def _is_correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

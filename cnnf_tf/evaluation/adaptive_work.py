@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from cnnf_tf.models import CNNF, infer_adaptive
 from cnnf_tf.utils.tables import aligned
+from cnnf_tf.utils.traces import traced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,13 +65,7 @@ def adaptive_work(
     Raises:
       ValueError: bad arguments, or an empty data set.
     """
-
-    @tf.function(reduce_retracing=True)
-    def run(images: tf.Tensor, labels: tf.Tensor, tolerance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        result = infer_adaptive(model, images, max_iterations=max_iterations, tolerance=tolerance)
-        found = tf.argmax(result.logits(readout or model.readout), axis=-1, output_type=labels.dtype)
-        return tf.reduce_sum(tf.cast(found == labels, tf.int32)), result.iterations_used
-
+    run = traced(_run, model, max_iterations, readout or model.readout)
     rows = []
     for tolerance in tolerances:
         correct = 0
@@ -83,6 +78,14 @@ def adaptive_work(
             raise ValueError("the data set is empty; wanted at least one image.")
         rows.append(AdaptiveWork(float(tolerance), max_iterations, int(used.sum()), correct, used.tolist()))
     return rows
+
+
+def _run(
+    model: CNNF, max_iterations: int, readout: str, images: tf.Tensor, labels: tf.Tensor, tolerance: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    result = infer_adaptive(model, images, max_iterations=max_iterations, tolerance=tolerance)
+    found = tf.argmax(result.logits(readout), axis=-1, output_type=labels.dtype)
+    return tf.reduce_sum(tf.cast(found == labels, tf.int32)), result.iterations_used
 
 
 def adaptive_work_table(rows: Sequence[AdaptiveWork]) -> str:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from cnnf_tf.data import CORRUPTION_SETS, corrupted
 from cnnf_tf.data.corruptions import benchmark_corruptions, find_corruption, lacking, severities_of
-from cnnf_tf.evaluation.accuracy import PassAccuracy, pass_job, pass_scorer
+from cnnf_tf.evaluation.accuracy import PassAccuracy, pass_job
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.batches import BatchRunner, counting
@@ -265,12 +265,11 @@ def evaluate_corrupted_sets(
     names, levels = list(dict.fromkeys(name for name, _ in sets)), sorted({level for _, level in sets})
     if not sets or {*sets} != {(name, level) for name in names for level in levels}:
         raise ValueError(f"sets wants the same severities of each corruption, at least one, got {sorted(sets)}.")
-    scorer = pass_scorer(model, iterations)
     found = dict(known or {})
     everything = ({CLEAN: lambda: clean} if clean is not None else {}) | dict(sets)
     for cell, make in everything.items():
         if cell not in found:
-            job = pass_job(model, make(), iterations=iterations, scorer=scorer, name=" ".join(map(str, cell)))
+            job = pass_job(model, make(), iterations=iterations, name=" ".join(map(str, cell)))
             found[cell] = PassAccuracy.from_facts(runner.run(job, counting(progress)))
             if finished is not None:
                 finished(*cell, found[cell])

@@ -29,6 +29,7 @@ from cnnf_tf.models import CNNF, READOUTS, Trajectory
 from cnnf_tf.utils.batches import SECONDS, BatchRunner, Facts, Job
 from cnnf_tf.utils.plotting import new_figure
 from cnnf_tf.utils.tables import aligned
+from cnnf_tf.utils.traces import traced
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,14 +67,7 @@ def fit_scale(model: CNNF, batches: Iterable[Any], *, iterations: int | None = N
     Raises:
       ValueError: no image, or images that the model renders without any error.
     """
-
-    @tf.function(reduce_retracing=True)
-    def squares(images: tf.Tensor) -> tf.Tensor:
-        features, labels, latents = _state(model.infer(images, iterations=iterations))
-        one_hot = tf.one_hot(labels, model.num_classes, dtype=model.network.compute_dtype)
-        reconstruction, _ = model.network.feedback(one_hot, latents)
-        return tf.reduce_sum(tf.square(tf.cast(features, tf.float32) - tf.cast(reconstruction, tf.float32)))
-
+    squares = traced(_squares, model, iterations)
     total, count = 0.0, 0
     size = np.prod(model.network.get_build_config()["input_shape"][1:])
     for images in map(_images, batches):
@@ -95,22 +89,7 @@ def score_job(
     name: str = "scores",
 ) -> Job:
     """`image_scores`, see there, as a job, for several devices or in parts; its facts are the scores, float32."""
-
-    @tf.function(reduce_retracing=True)
-    def score(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        trajectory = model.infer(images, iterations=iterations)
-        terms = generative.log_prob_terms(*_state(trajectory))
-        inside = [value for name, value in terms.items() if name not in ("label", "features")]
-        scores = {
-            "log p(h, y, z)": sum_terms(terms.values()),
-            "log p(z | y)": sum_terms(inside) if inside else tf.zeros_like(terms["label"]),
-            "log p(h | y, z)": terms["features"],
-            "max softmax": tf.reduce_max(tf.nn.softmax(READOUTS[model.readout](trajectory.logits)), -1),
-        }
-        if trajectory.reconstructions:
-            scores["-residual"] = -self_consistency(trajectory, model.network).feature_residual[-1]
-        return scores
-
+    score = traced(_scores, model, generative, iterations)
     empty = "there are no images to score; wanted at least one."
     return Job(name, batches, lambda images, *rest: score(images), if_empty=empty)
 
@@ -270,6 +249,30 @@ def match_channels(images: Any, channels: int) -> np.ndarray:
     if images.shape[-1] == channels:
         return images
     return np.repeat(images.mean(-1, keepdims=True), channels, axis=-1)
+
+
+def _squares(model: CNNF, iterations: int | None, images: tf.Tensor) -> tf.Tensor:
+    features, labels, latents = _state(model.infer(images, iterations=iterations))
+    one_hot = tf.one_hot(labels, model.num_classes, dtype=model.network.compute_dtype)
+    reconstruction, _ = model.network.feedback(one_hot, latents)
+    return tf.reduce_sum(tf.square(tf.cast(features, tf.float32) - tf.cast(reconstruction, tf.float32)))
+
+
+def _scores(
+    model: CNNF, generative: DeconvolutionalGenerativeModel, iterations: int | None, images: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    trajectory = model.infer(images, iterations=iterations)
+    terms = generative.log_prob_terms(*_state(trajectory))
+    inside = [value for name, value in terms.items() if name not in ("label", "features")]
+    scores = {
+        "log p(h, y, z)": sum_terms(terms.values()),
+        "log p(z | y)": sum_terms(inside) if inside else tf.zeros_like(terms["label"]),
+        "log p(h | y, z)": terms["features"],
+        "max softmax": tf.reduce_max(tf.nn.softmax(READOUTS[model.readout](trajectory.logits)), -1),
+    }
+    if trajectory.reconstructions:
+        scores["-residual"] = -self_consistency(trajectory, model.network).feature_residual[-1]
+    return scores
 
 
 def _state(trajectory: Trajectory) -> tuple[Tensor, Tensor, Any]:

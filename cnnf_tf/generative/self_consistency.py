@@ -15,6 +15,7 @@ from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models import CNNF, Trajectory
 from cnnf_tf.models.adaptive import feature_residual, latent_flip_rate
 from cnnf_tf.utils.batches import BatchRunner, Facts, Job
+from cnnf_tf.utils.traces import traced
 
 
 class SelfConsistency(NamedTuple):
@@ -124,14 +125,14 @@ def self_consistency_job(
 
     Its facts are the fields of `SelfConsistency`, `[images, K]`, and `mask`, bool `[images]`.
     """
+    measure = traced(_measure, model, iterations, tuple(eta.items()) if isinstance(eta, Mapping) else eta)
+    return Job(name, _Masked(dataset), lambda images, mask, indices: measure(images, mask), if_empty=_EMPTY)
 
-    @tf.function(reduce_retracing=True)
-    def work(images: tf.Tensor, mask: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
-        del indices
-        found = self_consistency(model.infer(images, iterations=iterations, eta=eta), model.network)
-        return {"mask": mask} | {name: tf.transpose(values) for name, values in found._asdict().items()}
 
-    return Job(name, _Masked(dataset), work, if_empty=_EMPTY)
+def _measure(model: CNNF, iterations: int | None, eta: Any, images: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+    eta = dict(eta) if isinstance(eta, tuple) else eta
+    found = self_consistency(model.infer(images, iterations=iterations, eta=eta), model.network)
+    return {"mask": mask} | {name: tf.transpose(values) for name, values in found._asdict().items()}
 
 
 def summarize_self_consistency(

@@ -18,6 +18,7 @@ from cnnf_tf.evaluation.figures import Picture, picture_grid
 from cnnf_tf.models import CNNF, Trajectory
 from cnnf_tf.utils.batches import BatchRunner, Facts, Job, counting
 from cnnf_tf.utils.tables import aligned
+from cnnf_tf.utils.traces import traced
 from cnnf_tf.utils.validation import one_of, positive_int
 
 MOST_DECIBELS = 100.0
@@ -159,22 +160,15 @@ def restoration_job(
     """
     check_model(model)
     steps = check_steps(iterations)
-    restorers = list((baselines or {}).values())
+    restorers = tuple((baselines or {}).values())
     pairs = corrupted(dataset, corruption, severity, seed=seed, keep_clean=True)
     shape = tuple(pairs.element_spec[0].shape[1:])
     if not model.accepts(shape):
         raise ValueError(f"evaluate_restoration wants images {model.image_shape}, those of the model, got {shape}.")
     check_size(shape)
-
-    @tf.function(input_signature=(*pairs.element_spec, tf.TensorSpec([None], tf.int32)))  # one trace for all batches
-    def score(noisy: tf.Tensor, clean: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
-        del indices
-        trajectory = model.infer(noisy, iterations=steps[-1])
-        found = [noisy, *(restorer(noisy) for restorer in restorers)]
-        found += [model.to_pixels(picture(trajectory, step)) for picture in RESTORED.values() for step in steps]
-        return {"quality": tf.stack([image_qualities(pictures, clean) for pictures in found], axis=1)}
-
-    return Job(name, pairs, score, if_empty="the data set to restore is empty; wanted at least one image.")
+    score = traced(_score, model, steps, restorers)
+    empty = "the data set to restore is empty; wanted at least one image."
+    return Job(name, pairs, lambda noisy, clean, indices: score(noisy, clean), if_empty=empty)
 
 
 def evaluate_restoration(
@@ -209,6 +203,15 @@ def evaluate_restoration(
     way: dict[str, Any] = {"corruption": corruption, "severity": severity, "seed": seed, "iterations": iterations}
     job = restoration_job(model, dataset, baselines=baselines, **way)
     return RestorationQuality.from_facts(runner.run(job, counting(progress)), baselines=tuple(baselines or ()), **way)
+
+
+def _score(
+    model: CNNF, steps: tuple[int, ...], restorers: tuple[Restorer, ...], noisy: tf.Tensor, clean: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    trajectory = model.infer(noisy, iterations=steps[-1])
+    found = [noisy, *(restorer(noisy) for restorer in restorers)]
+    found += [model.to_pixels(picture(trajectory, step)) for picture in RESTORED.values() for step in steps]
+    return {"quality": tf.stack([image_qualities(pictures, clean) for pictures in found], axis=1)}
 
 
 def image_qualities(pictures: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:

@@ -14,6 +14,7 @@ from cnnf_tf.evaluation.robustness.sanity_checks import SanityCheck
 from cnnf_tf.models import CNNF, READOUTS
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.batches import SECONDS, BatchRunner, Facts, Job
+from cnnf_tf.utils.traces import traced
 
 _BATCH = 250
 
@@ -178,11 +179,11 @@ def _checks_name(readout: str) -> str:
 
 
 def _clean_job(predict: Any, dataset: tf.data.Dataset, name: str) -> Job:
-    traced = tf.function(predict, reduce_retracing=True)
+    logits = traced(_logits, predict.model, predict)
 
     def work(images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
         del indices
-        return {"correct": tf.argmax(traced(images), -1, output_type=tf.int32) == labels}
+        return {"correct": tf.argmax(logits(images), -1, output_type=tf.int32) == labels}
 
     return Job(name, dataset, work)
 
@@ -196,13 +197,11 @@ def _check_jobs(
         del labels, indices
         return {"logits": tf.cast(predict(images), tf.float32)}
 
-    @tf.function(reduce_retracing=True)
+    gradient = traced(_gradient, predict.model, predict)
+
     def gradients(images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
         del indices
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predict(images)))
-        return {"gradients": tape.gradient(loss, images)}
+        return {"gradients": gradient(images, labels)}
 
     work = {"outputs": outputs, "outputs again": outputs, "gradients": gradients}
     jobs = [Job(f"{name}: {what}", dataset, function) for what, function in work.items()]
@@ -220,6 +219,19 @@ def _check_jobs(
     return jobs + [
         attack_job(attack, predict, dataset, name=f"{name}: {what}", **options) for what, attack in pgd.items()
     ]
+
+
+def _logits(model: CNNF, predict: Any, images: tf.Tensor) -> tf.Tensor:
+    del model
+    return predict(images)
+
+
+def _gradient(model: CNNF, predict: Any, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    del model
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(images)
+        loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predict(images)))
+    return tape.gradient(loss, images)
 
 
 def _diameter(norm: str, size: int) -> float:

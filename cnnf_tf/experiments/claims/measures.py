@@ -13,6 +13,7 @@ from cnnf_tf.attacks import PGD, GradientPath, gradient_source, predictor, run_a
 from cnnf_tf.evaluation.accuracy import evaluate_passes
 from cnnf_tf.models import CNNF
 from cnnf_tf.utils.intervals import share_interval
+from cnnf_tf.utils.traces import traced
 
 _BATCH = 250
 
@@ -123,11 +124,7 @@ def settling(model: CNNF, images: np.ndarray, labels: np.ndarray, *, iterations:
       labels: integers `[images]`.
       iterations: K' >= 0.
     """
-
-    @tf.function(reduce_retracing=True)
-    def run(batch: tf.Tensor) -> tf.Tensor:
-        return model.infer(batch, iterations=iterations).logits
-
+    run = traced(_logits, model, iterations)
     logits = np.concatenate([run(batch).numpy() for batch, _ in batches(images, labels)], axis=1)
     guesses = logits.argmax(-1)
     moved = guesses != guesses[-1]
@@ -135,6 +132,10 @@ def settling(model: CNNF, images: np.ndarray, labels: np.ndarray, *, iterations:
     last_moved = np.where(moved.any(axis=0), len(guesses) - 1 - moved[::-1].argmax(axis=0), -1)
     ordered = np.sort(logits[0], axis=-1)
     return Settling(last_moved + 1, guesses == labels, ordered[:, -1] - ordered[:, -2])
+
+
+def _logits(model: CNNF, iterations: int, images: tf.Tensor) -> tf.Tensor:
+    return model.infer(images, iterations=iterations).logits
 
 
 def accuracy_row(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

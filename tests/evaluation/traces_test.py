@@ -1,0 +1,104 @@
+"""Nothing is traced twice for the same shapes: not for another corruption, severity, radius, seed or last batch."""
+
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from cnnf_tf import CNNF, attacks, evaluation, generative
+from cnnf_tf.evaluation.adaptive_work import adaptive_work
+from cnnf_tf.evaluation.out_of_distribution import fit_scale, image_scores
+from cnnf_tf.experiments.claims.measures import settling
+from tests.models import fixtures_models
+
+SIDE = 12  # SSIM wants 11 pixels
+
+
+def dataset(count, batch_size=4):
+    generator = np.random.default_rng(count)
+    images = generator.random((count, SIDE, SIDE, 1), np.float32)
+    labels = generator.integers(0, 3, count).astype(np.int32)
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size)
+
+
+def images_of(batches):
+    return np.concatenate([images.numpy() for images, _ in batches])
+
+
+def labels_of(batches):
+    return np.concatenate([labels.numpy() for _, labels in batches])
+
+
+def restoration(model, number):
+    name = ("gaussian_noise", "contrast", "dotted_line")[number]
+    evaluation.evaluate_restoration(model, dataset(5 + number), corruption=name, severity=1 + number, seed=number)
+
+
+def robust(model, number):
+    batches = dataset(5 + number)
+    specs = evaluation.baseline_suite(epsilon=0.03 + 0.01 * number, steps=2, spsa_images=0)
+    options = {"epsilon": 0.03 + 0.01 * number, "seed": number, "batch_size": 4, "check_steps": 2}
+    evaluation.evaluate_robustness(model, images_of(batches), labels_of(batches), attack_specs=specs, **options)
+
+
+def attack(make):
+    def evaluate(model, number):
+        attacks.run_attack(make(0.05 + 0.1 * number), attacks.predictor(model), dataset(5 + number), seed=number)
+
+    return evaluate
+
+
+def scores(model, number):
+    distribution = SCORED.setdefault(model, generative.DeconvolutionalGenerativeModel(model.network))
+    fit_scale(model, dataset(5 + number))
+    image_scores(model, distribution, dataset(5 + number))
+
+
+SCORED = {}
+EVALUATIONS = {
+    "passes": lambda model, number: evaluation.evaluate_passes(model, dataset(5 + number), iterations=2),
+    "corruptions": lambda model, number: evaluation.evaluate_corruptions(
+        model, dataset(5 + number), ("contrast", "shot_noise")[: 1 + number], (1 + number,), iterations=2, seed=number
+    ),
+    "restoration": restoration,
+    "self_consistency": lambda model, number: generative.summarize_self_consistency(model, dataset(5 + number)),
+    "adaptive_work": lambda model, number: adaptive_work(
+        model, dataset(5 + number), tolerances=(0.0, 0.1 * number), max_iterations=2
+    ),
+    "out_of_distribution": scores,
+    "settling": lambda model, number: settling(
+        model, images_of(dataset(5 + number)), labels_of(dataset(5 + number)), iterations=2
+    ),
+    "robustness": robust,
+    "fgsm": attack(lambda epsilon: attacks.FGSM(epsilon=epsilon)),
+    "pgd_l2": attack(lambda epsilon: attacks.PGD(epsilon=epsilon, steps=2, step_size=epsilon / 2, norm="l2")),
+    "spsa": attack(lambda epsilon: attacks.SPSA(epsilon=epsilon, steps=1, samples=2)),
+    "autoattack": attack(
+        lambda epsilon: attacks.AutoAttack(
+            epsilon=epsilon, components=("apgd-ce", "fab-t", "square"), steps=2, queries=2
+        )
+    ),
+}
+
+
+class TracesTest(parameterized.TestCase, tf.test.TestCase):
+    @parameterized.parameters(*EVALUATIONS)
+    def test_second_evaluation_traces_nothing(self, name):
+        model = CNNF(fixtures_models.smaller_network(), image_shape=(SIDE, SIDE, 1), iterations=1)
+        encode, traces = CNNF.encode, []
+
+        def counted(self, *arguments, **options):
+            traces.append(tf.executing_eagerly())
+            return encode(self, *arguments, **options)
+
+        with mock.patch.object(CNNF, "encode", counted):
+            EVALUATIONS[name](model, 0)
+            first = traces.count(False)
+            self.assertGreater(first, 0)
+            EVALUATIONS[name](model, 1)
+            self.assertEqual(traces.count(False) - first, 0)
+
+
+if __name__ == "__main__":
+    tf.test.main()
