@@ -67,6 +67,8 @@ class Row:
     error: str = ""
     torch_floor: float | None = None
     """The floor by PyTorch; None without it."""
+    torch_error: str = ""
+    """Why there is none."""
     best_ratio: float | None = None
     """The value / the smaller of both floors."""
 
@@ -98,16 +100,11 @@ class Row:
             "against": self.against,
             "time": "" if self.other is None else f"{self.other:.1f} {self.unit}",
             "ratio": "" if self.ratio is None else f"{self.ratio:.2f}",
-            "torch floor": self._torch_cell(),
+            "torch floor": self.torch_error[:40] if self.torch_floor is None else f"{self.torch_floor:.1f} {self.unit}",
             "best ratio": "" if self.best_ratio is None else f"{self.best_ratio:.2f}",
             "target": "" if self.target is None else f"{sign} {self.target:g}",
             "": self.error[:100] or {None: "", True: "pass", False: "FAIL"}[self.passed],
         }
-
-    def _torch_cell(self) -> str:
-        if self.torch_floor is not None:
-            return f"{self.torch_floor:.1f} {self.unit}"
-        return "no PyTorch" if self.against == "floor" and not self.error else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,14 +151,14 @@ class BenchmarkReport:
         """Which kernels the floors were timed with; empty where there are none."""
         if not any(entry.floor for entry in self.found):
             return ""
-        about, torch = self.about, self.about.get("pytorch")
-        tensorflow = "oneDNN's kernels"
-        if not about["onednn"]:
-            tensorflow = "its own kernels, oneDNN being off (TF_ENABLE_ONEDNN_OPTS, or another processor)"
-        text = f"Floors: TensorFlow {about['versions']['tensorflow']} with {tensorflow}; "
+        theirs, torch = "oneDNN's kernels", self.about.get("pytorch")
+        ours = theirs
+        if not self.about["onednn"]:
+            ours = "its own kernels, oneDNN being off (TF_ENABLE_ONEDNN_OPTS, or another processor)"
+        text = f"Floors: TensorFlow {self.about['versions']['tensorflow']} with {ours};"
         if not torch or "torch" not in torch:
-            return f"{text}no second one by PyTorch, {'which failed' if torch else 'which is not installed'}."
-        return f"{text}PyTorch {torch['torch']} with {'oneDNN' if torch['onednn'] else 'its own'} kernels."
+            return f"{text} no second one by PyTorch, {'which failed' if torch else 'which is not installed'}."
+        return f"{text} PyTorch {torch['torch']} with {theirs if torch['onednn'] else 'its own kernels'}."
 
     def summary(self) -> str:
         """How many targets are met, and whether this run could tell."""
@@ -240,7 +237,7 @@ def _first_rows(first: Sequence[FirstRuns]) -> Iterator[Row]:
 def _with_best(row: Row, torch_floor: Timing | Failure | None) -> Row:
     """The row of a floor with the other floor beside it."""
     if not isinstance(torch_floor, Timing):
-        return row
+        return dataclasses.replace(row, torch_error="no PyTorch" if torch_floor is None else torch_floor.message)
     milliseconds, value = 1e3 * torch_floor.median, row.value or 0.0
     best = milliseconds if row.other is None else min(milliseconds, row.other)
     return dataclasses.replace(row, torch_floor=milliseconds, best_ratio=value / best)
