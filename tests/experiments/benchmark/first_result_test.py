@@ -42,14 +42,6 @@ class FirstRunsTest(tf.test.TestCase):
         self.assertEqual(asked, [(1, OURS), (1, KERAS), (1, OURS), (1, OURS)])
         self.assertEqual([(runs.by, runs.failure) for runs in found], [(OURS, None), (KERAS, Failure("no"))])
 
-    def test_a_process_of_its_own(self):
-        (ours, plain) = first_result.first_runs([case()], repeats=1)
-        for runs in (ours, plain):
-            self.assertIsNone(runs.failure)
-            self.assertCountEqual(runs.rounds[0], PARTS)
-            self.assertGreater(runs.rounds[0]["import"], 0.5)  # TensorFlow
-        self.assertGreater(ours.rounds[0]["nodes"], plain.rounds[0]["nodes"])
-
 
 class WorkerTest(tf.test.TestCase, parameterized.TestCase):
     def measure(self, by, case):

@@ -182,12 +182,15 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
 
     @NEEDS_TORCH
     def test_first_results(self):
-        first = ["reset", "forward first eval 2 grad frozen"]
-        again = ["backward first eval 2 grad frozen", "forward later eval 2 grad frozen"]
-        self.assertEqual(self.log_of(smoke("fashion_cnn", cases.FIRST_ATTACK))[1:], [*first, *again] * 3)
-        for first, later in ((cases.FIRST_PREDICTION, cases.INFERENCE), (cases.FIRST_TRAINING, cases.TRAINING)):
-            logs = [self.log_of(smoke("fashion_cnn", kind)) for kind in (first, later)]
-            self.assertEqual(*logs)
+        folder = self.checkout()
+        with TorchProcess(threads=1, checkout=folder) as worker:
+            for kind in (cases.FIRST_ATTACK, cases.FIRST_PREDICTION, cases.INFERENCE, cases.FIRST_TRAINING):
+                worker.run(case=smoke("fashion_cnn", kind).to_dict())()
+        _, *logs = (folder / "log.txt").read_text().split("init 10 2 1 0.1\n")
+        self.assertEqual(logs[0].count("reset"), 3)
+        self.assertEqual(logs[0].count("grad frozen"), 3 * 3)
+        self.assertEqual(logs[1], logs[2])
+        self.assertIn("later train 2 grad weights", logs[3])
 
     def test_which_cases_are_compared(self):
         case = smoke("fashion_cnn", cases.TRAINING)
