@@ -24,7 +24,7 @@ from typing import Any
 
 _FOLDER = pathlib.Path(__file__).resolve().parent
 _LATER = 3
-_STEPS = 3
+_STEPS = 3  # of PGD; as in reference_steps.py
 _CLASSES = 10
 Stages = Iterator[Callable[[], Any] | None]
 """The imports, then the model, then the function that does the work once."""
