@@ -46,7 +46,7 @@ _ITERATIONS = flags.DEFINE_list(
     "iterations", ["0", "1", "2", "5"], "Values of K of inference and first results; K = 10 is added."
 )
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 0, "Images per batch; 0: 256 for fashion_cnn, 32 for wide_resnet and first results.", lower_bound=0
+    "batch_size", 0, "Images per batch; 0: 256 for fashion_cnn, 32 for wide_resnet, 8 for first results.", lower_bound=0
 )
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds; medians are taken over them.", lower_bound=1)
 _FULL = flags.DEFINE_bool(

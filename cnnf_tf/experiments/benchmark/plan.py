@@ -19,7 +19,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 """The parts of a benchmark, and the kinds of case in each that take turns in one process."""
 SHORT_PARTS = tuple(name for name in PARTS if name != "first_result")
 """Those of the short plan."""
-FIRST_BATCH = 32
+FIRST_BATCH = 8
 """Images of a first result, which is to be told from the work itself."""
 LINE_ITERATIONS = 10
 """The K that is compared with the straight line through the smaller ones."""

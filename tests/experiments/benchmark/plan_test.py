@@ -92,7 +92,7 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
         }
         networks = (("fashion_cnn", 0), ("wide_resnet", 5))
         kinds = (cases.FIRST_PREDICTION, cases.FIRST_ATTACK, cases.FIRST_TRAINING)
-        wanted = {(*network, kind, count, 32) for network in networks for kind in kinds for count in (0, 1, 2, 5, 10)}
+        wanted = {(*network, kind, count, 8) for network in networks for kind in kinds for count in (0, 1, 2, 5, 10)}
         self.assertEqual(found, wanted)
         options = dataclasses.replace(options, iterations=(1, 3), networks=("wide_resnet",), batch_size=64)
         self.assertEqual({(case.iterations, case.batch_size) for case in first_cases(options)}, {(1, 64), (3, 64)})
