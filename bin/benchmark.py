@@ -5,10 +5,12 @@ Example:
   python bin/benchmark.py --networks=fashion_cnn --cases=inference,training
   python bin/benchmark.py --reference=CNNF     # a clone of the authors' code
   python bin/benchmark.py --smoke              # to see that everything runs
+  python bin/benchmark.py --cases=first_result --repeats=3    # how long until the first result
 
 A row compares a median time with
   floor     the convolutions and matrix products that the case cannot do
-            without, timed alone: time / floor
+            without, timed alone: time / floor; beside it the same by PyTorch
+            where that is installed, and the ratio to the faster of the two
   line      for K = 10: the straight line through the smaller K: time / line
   float32   the same case in float32: how much faster half precision is
   authors   the authors' PyTorch code (https://github.com/yjhuangcd/CNNF) on the
@@ -16,6 +18,10 @@ A row compares a median time with
 and says whether the target is met. Rows in MiB are the peak memory of the case in a process of its own. Read the
 ratios, not the milliseconds: machines differ and are shared. Writes benchmark.json, benchmark.txt, benchmark.png and
 benchmark.svg into --output. The short plan is meant for some ten minutes on two cores; --full takes far longer.
+
+With first_result, each measurement in a process of its own: import, model, first run, later runs and graph nodes,
+beside Keras' own plain CNN of the same layers and the authors' code. A row compares the time to the first result with
+theirs, or start-up (first run - a later one) with that at K = 1.
 """
 
 import functools
@@ -27,16 +33,20 @@ import _app
 from absl import flags
 
 _CASES = flags.DEFINE_list(
-    "cases", ["inference", "attack", "training", "export", "memory"], "What to measure, separated by commas."
+    "cases",
+    ["inference", "attack", "training", "export", "memory"],
+    "What to measure, separated by commas; first_result as well, which takes half an hour.",
 )
 _NETWORKS = flags.DEFINE_list("networks", ["fashion_cnn", "wide_resnet"], "Networks; the wide one is WRN-40-2.")
 _DTYPES = flags.DEFINE_list("dtypes", ["float32", "bfloat16"], "Compute dtypes; the short plan is about the first.")
 _MODES = flags.DEFINE_list(
     "modes", ["function", "eager", "xla"], "As a tf.function, without any graph, compiled; likewise."
 )
-_ITERATIONS = flags.DEFINE_list("iterations", ["0", "1", "2", "5"], "Values of K of inference; K = 10 is added.")
+_ITERATIONS = flags.DEFINE_list(
+    "iterations", ["0", "1", "2", "5"], "Values of K of inference and first results; K = 10 is added."
+)
 _BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 0, "Images per batch; 0: 256 for fashion_cnn, 32 for wide_resnet.", lower_bound=0
+    "batch_size", 0, "Images per batch; 0: 256 for fashion_cnn, 32 for wide_resnet, 8 for first results.", lower_bound=0
 )
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds; medians are taken over them.", lower_bound=1)
 _FULL = flags.DEFINE_bool(
@@ -69,9 +79,9 @@ def main() -> None:
         reference=_REFERENCE.value,
         progress=lambda line: print(f"[{time.perf_counter() - start:5.0f} s] {line}", flush=True),
     )
-    text = f"{report.table()}\n\n{report.summary()}\n"
-    if not report.about["onednn"]:
-        text += "oneDNN was off (TF_ENABLE_ONEDNN_OPTS, or another processor): these are TensorFlow's own kernels.\n"
+    text = "\n\n".join(
+        filter(None, [report.first_table(), report.table(), f"{report.summary()}\n{report.kernels()}\n"])
+    )
     print(f"\n{text}")
     output.json("benchmark.json", {"command": _app.command(), **report.to_dict()})
     output.text("benchmark.txt", text)

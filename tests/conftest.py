@@ -47,6 +47,7 @@ SLOW = (
     "bin/generative_binaries_test.py",
     "bin/restore_test.py",
     "experiments/benchmark/cases_test.py",
+    "experiments/benchmark/first_result_test.py",
     "evaluation/out_of_distribution_test.py",
     "bin/benchmark_test.py",
     "training/step_test.py",

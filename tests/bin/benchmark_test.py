@@ -34,6 +34,18 @@ class BenchmarkTest(binaries.BinaryTestCase, parameterized.TestCase):
         self.assertEqual((output / "benchmark.png").read_bytes()[:4], b"\x89PNG")
         self.assertTrue((output / "benchmark.svg").exists())
 
+    def test_first_results(self):
+        output = self.folder()
+        flags = ("--networks=fashion_cnn", "--cases=first_result", "--iterations=1", "--repeats=1")
+        result = run_forked("benchmark", "--smoke", *flags, f"--output={output}")
+        self.assert_runs(result)
+        self.assertIn("first prediction 1/1: fashion_cnn by keras, K 1", result.stdout)
+        ours, plain = json.loads((output / "benchmark.json").read_text())["first_results"]
+        self.assertEqual((ours["by"], ours["error"], plain["by"], plain["error"]), ("cnnf_tf", "", "keras", ""))
+        self.assertGreater(min(ours["import"], plain["import"]), 0.5)  # in a process of its own: TensorFlow
+        self.assertGreater(ours["nodes"], plain["nodes"])
+        self.assertIn(f"{ours['total']:.2f} s", (output / "benchmark.txt").read_text())
+
     @parameterized.parameters(
         (("--cases=sleep",), "cases wants some of .*'memory'"),
         (("--networks=resnet",), "networks wants some of .*'wide_resnet'"),

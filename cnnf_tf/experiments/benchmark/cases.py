@@ -19,6 +19,11 @@ from cnnf_tf.utils.dtypes import dtype_policy
 INFERENCE, EXPORT = "inference", "export"
 ATTACKS = ATTACK_FIRST_PASS, ATTACK_FULL_UNROLL = "attack step, first pass", "attack step, full unroll"
 TRAININGS = TRAINING, ADVERSARIAL_TRAINING = "training", "adversarial training"
+FIRST_RESULTS = FIRST_PREDICTION, FIRST_ATTACK, FIRST_TRAINING = (
+    "first prediction",
+    "first attack",
+    "first training step",
+)
 """Kinds of case; export is followed by the name of the exporter."""
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 MODES = ("function", "eager", "xla")
@@ -58,6 +63,8 @@ SMOKE_SETUPS = {
     ),
 }
 """Two images, and a WRN-10-1: to see that everything runs."""
+PRETRAINED = {"fashion_cnn": "fashion_mnist_standard"}
+"""What `load_pretrained` gives of a network; the others have random weights."""
 RECONSTRUCTION_WEIGHT = 0.1
 OPTIMIZER = {"learning_rate": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "global_clipnorm": 0.5}
 """SGD as the authors use it; the rate is small because the labels are random."""

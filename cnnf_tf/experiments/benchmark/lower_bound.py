@@ -100,6 +100,11 @@ def _forward_op(layer: FeedbackConv2D | FeedbackDense, batch_size: int) -> Linea
     )
 
 
+def as_json(work: Work) -> list[dict[str, Any]]:
+    """What `torch_floor.floor` takes: each op as a mapping, with its `count`."""
+    return [{**op._asdict(), "kind": op.kind.value, "count": count} for op, count in work.items()]
+
+
 def random_inputs(*, seed: int = 0) -> Inputs:
     """Standard normal numbers by stream, shape and dtype, made once: floors of the same network share them."""
 

@@ -9,17 +9,15 @@ what there is.
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 
 from cnnf_tf.experiments.benchmark.cases import Case, CaseBuilder
+from cnnf_tf.experiments.benchmark.fresh_process import answer
 from cnnf_tf.experiments.benchmark.timing import Failure
 
-_ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 _PROGRAM = "from cnnf_tf.experiments.benchmark import memory; memory.main()"
 _STATUS = pathlib.Path("/proc/self/status")
 
@@ -48,19 +46,8 @@ def peak_memory(case: Case, *, timeout: float = 1800) -> Memory | Failure:
       case: any but an export.
       timeout: seconds after which it counts as failed.
     """
-    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-c", _PROGRAM, json.dumps(case.to_dict())]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False, timeout=timeout, env=environment
-        )
-    except subprocess.TimeoutExpired:
-        return Failure(f"still running after {timeout:.0f} s")
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        return Failure(lines[-1] if lines else f"the process ended with code {done.returncode}")
-    return Memory(**json.loads(done.stdout.splitlines()[-1]))
+    found = answer("-c", _PROGRAM, json.dumps(case.to_dict()), timeout=timeout)
+    return found if isinstance(found, Failure) else Memory(**found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

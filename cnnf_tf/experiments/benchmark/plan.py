@@ -14,8 +14,13 @@ PARTS: dict[str, tuple[str, ...]] = {
     "training": known.TRAININGS,
     "export": (known.EXPORT,),
     "memory": (),
+    "first_result": (),
 }
-"""The parts of a benchmark, and the kinds of case in each."""
+"""The parts of a benchmark, and the kinds of case in each that take turns in one process."""
+SHORT_PARTS = tuple(name for name in PARTS if name != "first_result")
+"""Those of the short plan."""
+FIRST_BATCH = 8
+"""Images of a first result, which is to be told from the work itself."""
 LINE_ITERATIONS = 10
 """The K that is compared with the straight line through the smaller ones."""
 
@@ -41,7 +46,7 @@ class BenchmarkOptions:
       ValueError: an unknown name, an empty list, or a number out of its range.
     """
 
-    cases: tuple[str, ...] = tuple(PARTS)
+    cases: tuple[str, ...] = SHORT_PARTS
     networks: tuple[str, ...] = tuple(known.SETUPS)
     dtypes: tuple[str, ...] = tuple(known.POLICIES)
     modes: tuple[str, ...] = known.MODES
@@ -108,9 +113,7 @@ def _cases(options: BenchmarkOptions, setup: BenchmarkNetwork, encoder_blocks: i
         return
     counts = [setup.iterations]
     if inference:
-        counts = [*options.iterations]
-        if len(counts) >= 3 and max(counts) < LINE_ITERATIONS and (own or options.full):
-            counts.append(LINE_ITERATIONS)
+        counts = _counts(options) if own or options.full else [*options.iterations]
     first = (options.dtypes[0], options.modes[0])
     for dtype in options.dtypes:
         for mode in options.modes[:1] if exported else options.modes:
@@ -121,6 +124,12 @@ def _cases(options: BenchmarkOptions, setup: BenchmarkNetwork, encoder_blocks: i
     if own and _grows(options, setup, kind):
         for batch_size in _smaller(setup.batch_size):
             yield Case(kind, setup, encoder_blocks, setup.iterations, batch_size, *first)
+
+
+def _counts(options: BenchmarkOptions) -> list[int]:
+    """The values of K, and the one beyond them where there are enough to look from."""
+    counts = [*options.iterations]
+    return [*counts, LINE_ITERATIONS] if len(counts) >= 3 and max(counts) < LINE_ITERATIONS else counts
 
 
 def _also(options: BenchmarkOptions, setup: BenchmarkNetwork, kind: str, dtype: str, mode: str) -> bool:
@@ -155,4 +164,18 @@ def memory_cases(options: BenchmarkOptions) -> list[Case]:
                 sizes += [(setup.iterations, batch_size) for batch_size in _smaller(setup.batch_size)]
             for count, batch_size in dict.fromkeys(sizes):
                 found.append(Case(kind, setup, setup.encoder_blocks, count, batch_size, options.dtypes[0]))
+    return found[:1] if options.smoke and not options.full else found
+
+
+def first_cases(options: BenchmarkOptions) -> list[Case]:
+    """The cases whose first result is waited for, at every K: h is the image where there is a pretrained network."""
+    found = []
+    for setup in options.setups() if "first_result" in options.cases else ():
+        encoder_blocks = 0 if setup.network in known.PRETRAINED else setup.encoder_blocks
+        batch_size = options.batch_size or min(FIRST_BATCH, setup.batch_size)
+        found += [
+            Case(kind, setup, encoder_blocks, count, batch_size)
+            for kind in known.FIRST_RESULTS
+            for count in _counts(options)
+        ]
     return found[:1] if options.smoke and not options.full else found

@@ -5,18 +5,22 @@
     line             time at K = 10 / the straight line through the smaller K    at most
     float32          time in float32 / time       at least; how much faster half precision is
     authors          the authors' time / time     at least
+    K = 1            start-up of a first result / that at K = 1                  at most, at K = 10
+    keras, authors   time to a first result / that of Keras' plain CNN; the authors' time / time
 
-All times are medians over rounds, and what is compared took turns.
+All times are medians over rounds, and what is compared took turns. Beside the floor stands a second one, the same ops
+by PyTorch where it is installed, and the ratio to the faster of both.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cnnf_tf.experiments.benchmark import cases
 from cnnf_tf.experiments.benchmark.cases import Case
+from cnnf_tf.experiments.benchmark.first_result import AUTHORS, KERAS, OURS, FirstRuns
 from cnnf_tf.experiments.benchmark.memory import Memory
 from cnnf_tf.experiments.benchmark.plan import LINE_ITERATIONS, BenchmarkOptions
 from cnnf_tf.experiments.benchmark.timing import Failure, Timing
@@ -24,9 +28,11 @@ from cnnf_tf.utils.tables import aligned
 
 FLOOR_AT_MOST = {cases.INFERENCE: 1.5, **dict.fromkeys(cases.ATTACKS, 1.6), cases.TRAINING: 1.8}
 LINE_AT_MOST = 1.05
+START_UP_AT_MOST = 1.5
 HALF_AT_LEAST = dict.fromkeys((cases.INFERENCE, *cases.TRAININGS), 1.7)
 AUTHORS_AT_LEAST = {cases.INFERENCE: 3.0, **dict.fromkeys(cases.ATTACKS, 2.0), **dict.fromkeys(cases.TRAININGS, 2.5)}
-TARGET_REPEATS = 5
+TARGET_REPEATS, FIRST_REPEATS = 5, 3
+_PARTS = ("import", "load", "first", "later", "start_up", "total")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +42,7 @@ class Measured:
     case: Case
     time: Timing | Failure | None = None
     floor: Timing | Failure | None = None
+    torch_floor: Timing | Failure | None = None
     authors: Timing | Failure | None = None
     memory: Memory | Failure | None = None
 
@@ -58,6 +65,12 @@ class Row:
     target: float | None = None
     passed: bool | None = None
     error: str = ""
+    torch_floor: float | None = None
+    """The floor by PyTorch; None without it."""
+    torch_error: str = ""
+    """Why there is none."""
+    best_ratio: float | None = None
+    """The value / the smaller of both floors."""
 
     @property
     def faster(self) -> bool:
@@ -87,6 +100,8 @@ class Row:
             "against": self.against,
             "time": "" if self.other is None else f"{self.other:.1f} {self.unit}",
             "ratio": "" if self.ratio is None else f"{self.ratio:.2f}",
+            "torch floor": self.torch_error[:40] if self.torch_floor is None else f"{self.torch_floor:.1f} {self.unit}",
+            "best ratio": "" if self.best_ratio is None else f"{self.best_ratio:.2f}",
             "target": "" if self.target is None else f"{sign} {self.target:g}",
             "": self.error[:100] or {None: "", True: "pass", False: "FAIL"}[self.passed],
         }
@@ -100,21 +115,27 @@ class BenchmarkReport:
       options: what was asked for.
       found: one entry for each case.
       about: machine, threads, versions and seconds in all.
+      first: what was found about first results.
     """
 
     options: BenchmarkOptions
     found: list[Measured]
     about: dict[str, Any]
+    first: Sequence[FirstRuns] = ()
 
     @property
     def at_target_conditions(self) -> bool:
         """Whether this run is one that the targets speak of: the networks at their own batch, enough rounds."""
-        return not self.options.smoke and self.options.batch_size is None and self.options.repeats >= TARGET_REPEATS
+        return not self.options.smoke and self.options.batch_size is None and self.options.repeats >= self._rounds
+
+    @property
+    def _rounds(self) -> int:
+        return FIRST_REPEATS if self.options.cases == ("first_result",) else TARGET_REPEATS
 
     def rows(self) -> list[Row]:
         """The comparisons, in the order of the cases."""
         times = {entry.case: entry.time for entry in self.found if isinstance(entry.time, Timing)}
-        return [row for entry in self.found for row in _rows(entry, times)]
+        return [*(row for entry in self.found for row in _rows(entry, times)), *_first_rows(self.first)]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -123,7 +144,21 @@ class BenchmarkReport:
             "options": dataclasses.asdict(self.options),
             "at_target_conditions": self.at_target_conditions,
             "rows": [row.to_dict() for row in self.rows()],
+            "first_results": [runs.to_dict() for runs in self.first],
         }
+
+    def kernels(self) -> str:
+        """Which kernels the floors were timed with; empty where there are none."""
+        if not any(entry.floor for entry in self.found):
+            return ""
+        theirs, torch = "oneDNN's kernels", self.about.get("pytorch")
+        ours = theirs
+        if not self.about["onednn"]:
+            ours = "its own kernels, oneDNN being off (TF_ENABLE_ONEDNN_OPTS, or another processor)"
+        text = f"Floors: TensorFlow {self.about['versions']['tensorflow']} with {ours};"
+        if not torch or "torch" not in torch:
+            return f"{text} no second one by PyTorch, {'which failed' if torch else 'which is not installed'}."
+        return f"{text} PyTorch {torch['torch']} with {theirs if torch['onednn'] else 'its own kernels'}."
 
     def summary(self) -> str:
         """How many targets are met, and whether this run could tell."""
@@ -132,7 +167,7 @@ class BenchmarkReport:
         if self.at_target_conditions:
             return f"{text}."
         return (
-            f"{text}; they are meant for the networks at their own batch size and at least {TARGET_REPEATS} rounds, so "
+            f"{text}; they are meant for the networks at their own batch size and at least {self._rounds} rounds, so "
             "take these for an indication only."
         )
 
@@ -140,6 +175,16 @@ class BenchmarkReport:
         """The table for a terminal."""
         rows = [row.cells() for row in self.rows()]
         return aligned([[*rows[0]], *([*row.values()] for row in rows)]) if rows else "nothing was measured"
+
+    def first_table(self) -> str:
+        """The parts of each first result, for a terminal; empty where none was asked for."""
+        head = ["first result", "network", "by", "K", "import", "load", "first", "later", "start-up", "total", "nodes"]
+        rows = [head]
+        for facts in (runs.to_dict() for runs in self.first):
+            times = [f"{facts[part]:.2f} s" if part in facts else "-" for part in _PARTS]
+            nodes = facts["error"][:60] or str(facts["nodes"] or "eager")
+            rows.append([facts["kind"], facts["network"], facts["by"], str(facts["iterations"]), *times, nodes])
+        return aligned(rows) if self.first else ""
 
 
 def _rows(entry: Measured, times: Mapping[Case, Timing]) -> Iterator[Row]:
@@ -151,10 +196,11 @@ def _rows(entry: Measured, times: Mapping[Case, Timing]) -> Iterator[Row]:
             yield Row(case, unit, error=failed.message)
     if not isinstance(time, Timing):
         return
-    samples = tuple(1e3 * seconds for seconds in time.seconds)
-    row = Row(case, "ms", 1e3 * time.median, 1e3 * time.low, 1e3 * time.high, samples)
+    row = _row(case, time)
     judged = (case.dtype, case.mode, case.batch_size) == ("float32", "function", case.setup.batch_size)
-    yield _compared(row, "floor", entry.floor, FLOOR_AT_MOST.get(case.kind) if judged else None)
+    yield _with_best(
+        _compared(row, "floor", entry.floor, FLOOR_AT_MOST.get(case.kind) if judged else None), entry.torch_floor
+    )
     if (line := _line(case, times)) is not None:
         yield _compared(row, "line", line, LINE_AT_MOST)
     single = times.get(dataclasses.replace(case, dtype="float32"))
@@ -162,6 +208,39 @@ def _rows(entry: Measured, times: Mapping[Case, Timing]) -> Iterator[Row]:
         yield _compared(row, "float32", single, HALF_AT_LEAST.get(case.kind) if case.mode == "function" else None)
     if entry.authors is not None:
         yield _compared(row, "authors", entry.authors, AUTHORS_AT_LEAST[case.kind])
+
+
+def _row(case: Case, time: Timing) -> Row:
+    samples = tuple(1e3 * seconds for seconds in time.seconds)
+    return Row(case, "ms", 1e3 * time.median, 1e3 * time.low, 1e3 * time.high, samples)
+
+
+def _first_rows(first: Sequence[FirstRuns]) -> Iterator[Row]:
+    """Time to the first result beside that of the others, and start-up beside that at K = 1."""
+    ours = {runs.case: runs for runs in first if runs.by == OURS}
+    others: dict[tuple[str, Case], FirstRuns] = {(runs.by, runs.case): runs for runs in first}
+    plain = {(runs.case.setup, runs.case.kind): runs for runs in first if runs.by == KERAS}
+    for case, runs in ours.items():
+        if runs.failure is not None:
+            yield Row(case, "ms", error=runs.failure.message)
+            continue
+        for by, other in ((KERAS, plain.get((case.setup, case.kind))), (AUTHORS, others.get((AUTHORS, case)))):
+            if other is not None:
+                yield _compared(_row(case, runs.total), by, other.failure or other.total, None)
+        once = ours.get(dataclasses.replace(case, iterations=1))
+        if once is not None and once.failure is None and case.iterations > 1:
+            target = START_UP_AT_MOST if case.iterations == LINE_ITERATIONS else None
+            row = _row(dataclasses.replace(case, kind=f"{case.kind}, start-up"), runs.start_up)
+            yield _compared(row, "K = 1", once.start_up, target)
+
+
+def _with_best(row: Row, torch_floor: Timing | Failure | None) -> Row:
+    """The row of a floor with the other floor beside it."""
+    if not isinstance(torch_floor, Timing):
+        return dataclasses.replace(row, torch_error="no PyTorch" if torch_floor is None else torch_floor.message)
+    milliseconds, value = 1e3 * torch_floor.median, row.value or 0.0
+    best = milliseconds if row.other is None else min(milliseconds, row.other)
+    return dataclasses.replace(row, torch_floor=milliseconds, best_ratio=value / best)
 
 
 def _compared(row: Row, against: str, other: Timing | Failure | None, target: float | None) -> Row:

@@ -14,12 +14,14 @@ import keras
 import tensorflow as tf
 
 from cnnf_tf.experiments.benchmark.cases import EXPORTERS, Case, CaseBuilder, Exporter
-from cnnf_tf.experiments.benchmark.lower_bound import floor, random_inputs
+from cnnf_tf.experiments.benchmark.first_result import first_runs
+from cnnf_tf.experiments.benchmark.lower_bound import as_json, floor, random_inputs
 from cnnf_tf.experiments.benchmark.memory import peak_memory
-from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, memory_cases, timed_groups
-from cnnf_tf.experiments.benchmark.reference import ReferenceWorker, compared
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, first_cases, memory_cases, timed_groups
+from cnnf_tf.experiments.benchmark.reference import check_checkout, compared
 from cnnf_tf.experiments.benchmark.report import BenchmarkReport, Measured
 from cnnf_tf.experiments.benchmark.timing import Failure, Run, failure, time_in_turns, timed
+from cnnf_tf.experiments.benchmark.torch_process import TorchProcess, installed
 from cnnf_tf.utils import environment
 
 
@@ -45,30 +47,35 @@ def run_benchmark(
     """
     start, about = time.perf_counter(), _about()
     found: list[Measured] = []
-    worker = None if reference is None else ReferenceWorker(reference, threads=about["threads"])
-    with worker or contextlib.nullcontext():
-        for group in timed_groups(options, exporters=list(exporters)):
+    if reference is not None:
+        check_checkout(reference)
+    groups = timed_groups(options, exporters=list(exporters))
+    wanted = reference is not None or (groups and installed())
+    torch = TorchProcess(threads=about["threads"], checkout=reference) if wanted else None
+    with torch or contextlib.nullcontext():
+        for group in groups:
             case = group[0]
             progress(
                 f"time: {case.setup.network} {case.kind}, encoder_blocks {case.encoder_blocks}: {len(group)} cases"
             )
-            found += _time_group(group, CaseBuilder(exporters), worker, options.repeats)
-            if worker is not None:
-                worker.forget()
-                about["reference"] = worker.about
+            found += _time_group(group, CaseBuilder(exporters), torch, options.repeats, authors=reference is not None)
+            if torch is not None:
+                torch.forget()
+                about["pytorch"] = torch.about
             keras.backend.clear_session()
             gc.collect()
     for case in memory_cases(options):
         progress(f"memory: {case.setup.network} {case.kind}, K {case.iterations}, batch {case.batch_size}")
         found.append(Measured(case, memory=peak_memory(case)))
+    first = first_runs(first_cases(options), repeats=options.repeats, reference=reference, progress=progress)
     about["seconds"] = round(time.perf_counter() - start, 1)
-    return BenchmarkReport(options, found, about)
+    return BenchmarkReport(options, found, about, first)
 
 
 def _time_group(
-    group: Sequence[Case], bench: CaseBuilder, worker: ReferenceWorker | None, repeats: int
+    group: Sequence[Case], bench: CaseBuilder, torch: TorchProcess | None, repeats: int, *, authors: bool
 ) -> list[Measured]:
-    """Each round: the floor of a case, the case, the authors' code on it, and then the next case."""
+    """Each round: both floors of a case, the case, the authors' code on it, and then the next case."""
     inputs = random_inputs()
     runs: dict[Hashable, Run] = {}
     floors: dict[Case, Hashable] = {}
@@ -82,12 +89,20 @@ def _time_group(
         floors[case] = frozenset(work.items())
         if floors[case] not in runs:
             runs[floors[case]] = timed(floor(work, inputs))
+            if torch is not None:
+                runs["torch", floors[case]] = torch.run(ops=as_json(work))
         runs[case] = step
-        if worker is not None and compared(case):
-            runs["authors", case] = worker.run(case)
+        if torch is not None and authors and compared(case):
+            runs["authors", case] = torch.run(case=case.to_dict())
     times = time_in_turns(runs, repeats=repeats)
     return [
-        Measured(case, broken.get(case) or times[case], times.get(floors.get(case)), times.get(("authors", case)))
+        Measured(
+            case,
+            broken.get(case) or times[case],
+            times.get(floors.get(case)),
+            times.get(("torch", floors.get(case))),
+            times.get(("authors", case)),
+        )
         for case in group
     ]
 

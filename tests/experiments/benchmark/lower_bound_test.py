@@ -6,6 +6,7 @@ from absl.testing import parameterized
 from cnnf_tf import attacks
 from cnnf_tf.experiments.benchmark import cases, lower_bound
 from cnnf_tf.experiments.benchmark.lower_bound import Kind, LinearOp
+from tests.experiments.benchmark import fixtures_ops
 from tests.models import fixtures_models
 
 PRODUCTS = {(False, False): Kind.FORWARD, (False, True): Kind.DATA, (True, False): Kind.WEIGHTS}
@@ -120,17 +121,8 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
 
 class BareTest(tf.test.TestCase, parameterized.TestCase):
-    OPS = (
-        LinearOp(Kind.FORWARD, (2, 6, 4, 3), (3, 3, 3, 5), (2, 6, 4, 5), 1, True, "float32"),
-        LinearOp(Kind.FORWARD, (2, 8, 6, 3), (3, 3, 3, 5), (2, 3, 2, 5), 2, False, "float32"),
-        LinearOp(Kind.FORWARD, (1, 7, 7, 3), (5, 5, 3, 2), (1, 3, 3, 2), 1, False, "float32"),
-        LinearOp(Kind.FORWARD, (2, 8, 8, 3), (1, 1, 3, 5), (2, 4, 4, 5), 2, False, "float32"),
-        LinearOp(Kind.FORWARD, (3, 7), (7, 4), (3, 4), 0, False, "float32"),
-    )
-
-    @parameterized.parameters(*OPS)
-    def test_the_three_maps_are_of_one_bilinear_form(self, *forward):
-        forward = LinearOp(*forward)
+    @parameterized.named_parameters((str(place), forward) for place, forward in enumerate(fixtures_ops.FORWARD))
+    def test_the_three_maps_are_of_one_bilinear_form(self, forward):
         inputs = lower_bound.random_inputs()
         other = {Kind.FORWARD: (3, forward.output), Kind.DATA: (1, forward.features), Kind.WEIGHTS: (2, forward.kernel)}
         forms = []
@@ -142,7 +134,7 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
         self.assertGreater(abs(float(forms[0])), 1e-3)
 
     def test_bfloat16(self):
-        for op in self.OPS:
+        for op in fixtures_ops.FORWARD:
             for kind in Kind:
                 result = lower_bound.bare(op._replace(kind=kind, dtype="bfloat16"), lower_bound.random_inputs())()
                 self.assertEqual(result.dtype, tf.bfloat16)

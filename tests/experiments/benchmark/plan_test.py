@@ -4,7 +4,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.experiments.benchmark import BenchmarkOptions, cases
-from cnnf_tf.experiments.benchmark.plan import memory_cases, timed_groups
+from cnnf_tf.experiments.benchmark.plan import first_cases, memory_cases, timed_groups
 
 
 def timed(options):
@@ -81,6 +81,22 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(training, [(1, 256), (0, 256), (5, 256), (1, 64), (1, 128)])
         self.assertLen([case for case in found if case.setup.network == "wide_resnet"], 4)
         self.assertEqual(memory_cases(BenchmarkOptions(cases=("inference",))), [])
+
+    def test_first_results(self):
+        self.assertEqual(first_cases(BenchmarkOptions()), [])
+        options = BenchmarkOptions(cases=("first_result",))
+        self.assertEqual((timed(options), memory_cases(options)), ([], []))
+        found = {
+            (case.setup.network, case.encoder_blocks, case.kind, case.iterations, case.batch_size)
+            for case in first_cases(options)
+        }
+        networks = (("fashion_cnn", 0), ("wide_resnet", 5))
+        kinds = (cases.FIRST_PREDICTION, cases.FIRST_ATTACK, cases.FIRST_TRAINING)
+        wanted = {(*network, kind, count, 8) for network in networks for kind in kinds for count in (0, 1, 2, 5, 10)}
+        self.assertEqual(found, wanted)
+        options = dataclasses.replace(options, iterations=(1, 3), networks=("wide_resnet",), batch_size=64)
+        self.assertEqual({(case.iterations, case.batch_size) for case in first_cases(options)}, {(1, 64), (3, 64)})
+        self.assertLen(first_cases(dataclasses.replace(options, smoke=True)), 1)
 
     @parameterized.parameters(
         ({"cases": ("inference", "sleep")}, r"cases wants some of \['inference', .*got \['inference', 'sleep'\]"),

@@ -11,7 +11,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.experiments.benchmark import cases
-from cnnf_tf.experiments.benchmark.reference import ReferenceError, ReferenceWorker, compared
+from cnnf_tf.experiments.benchmark.reference import check_checkout, compared
+from cnnf_tf.experiments.benchmark.torch_process import TorchError, TorchProcess
 
 # A tied linear layer each. Every call appends a line to the log: the protocol that the driver has to keep.
 LAYERS = """
@@ -94,8 +95,8 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
 
     def log_of(self, case):
         folder = self.checkout()
-        with ReferenceWorker(folder, threads=1) as worker:
-            self.assertGreater(worker.run(case)(), 0)
+        with TorchProcess(threads=1, checkout=folder) as worker:
+            self.assertGreater(worker.run(case=case.to_dict())(), 0)
         return (folder / "log.txt").read_text().splitlines()
 
     @NEEDS_TORCH
@@ -133,16 +134,17 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
     @NEEDS_TORCH
     def test_a_worker_takes_many_cases_and_goes_on_after_an_error(self):
         folder = self.checkout()
-        with ReferenceWorker(folder, threads=1) as worker:
-            runs = [worker.run(smoke("fashion_cnn", kind)) for kind in (cases.INFERENCE, cases.TRAINING)]
+        with TorchProcess(threads=1, checkout=folder) as worker:
+            runs = [worker.run(case=smoke("fashion_cnn", kind).to_dict()) for kind in (cases.INFERENCE, cases.TRAINING)]
             for run in runs * 2:
                 self.assertGreater(run(), 0)
-            self.assertEqual({**worker.about, "torch": ""}, {"threads": 1, "OMP_WAIT_POLICY": "PASSIVE", "torch": ""})
-            with self.assertRaisesRegex(ReferenceError, "KeyError: 'sleep'"):
-                worker.run(smoke("fashion_cnn", "sleep"))()
+            about = {"threads": 1, "OMP_WAIT_POLICY": "PASSIVE", "torch": "", "onednn": True}
+            self.assertEqual({**worker.about, "torch": ""}, about)
+            with self.assertRaisesRegex(TorchError, "KeyError: 'sleep'"):
+                worker.run(case=smoke("fashion_cnn", "sleep").to_dict())()
             self.assertGreater(runs[0](), 0)
             worker.forget()
-            with self.assertRaisesRegex(ReferenceError, "KeyError"):
+            with self.assertRaisesRegex(TorchError, "KeyError"):
                 runs[0]()
         # Models were made once for each case, and twice for the one that failed.
         self.assertLen([line for line in (folder / "log.txt").read_text().splitlines() if "init" in line], 3)
@@ -151,28 +153,44 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
     def test_their_code_raises(self):
         folder = self.checkout()
         (folder / "cnnf" / "layers.py").write_text("raise OSError('broken\\nsecond line')")
-        with ReferenceWorker(folder, threads=1) as worker, self.assertRaisesRegex(ReferenceError, "^OSError: broken$"):
-            worker.run(smoke("fashion_cnn", cases.INFERENCE))()
+        with (
+            TorchProcess(threads=1, checkout=folder) as worker,
+            self.assertRaisesRegex(TorchError, "^OSError: broken$"),
+        ):
+            worker.run(case=smoke("fashion_cnn", cases.INFERENCE).to_dict())()
 
     @NEEDS_TORCH
     def test_the_worker_dies(self):
         folder = self.checkout()
         program = "import os, sys; print('last words', file=sys.stderr, flush=True); os._exit(3)"
         (folder / "cnnf" / "layers.py").write_text(program)
-        with ReferenceWorker(folder, threads=1) as worker:
-            run = worker.run(smoke("fashion_cnn", cases.INFERENCE))
+        with TorchProcess(threads=1, checkout=folder) as worker:
+            run = worker.run(case=smoke("fashion_cnn", cases.INFERENCE).to_dict())
             for _ in range(2):
-                with self.assertRaisesRegex(ReferenceError, "the worker ended: last words"):
+                with self.assertRaisesRegex(TorchError, "the worker ended: last words"):
                     run()
 
     def test_needs_their_files(self):
         with self.assertRaisesRegex(ValueError, "a checkout of https://.*'nowhere' has no cnnf/layers.py, cnnf/"):
-            ReferenceWorker("nowhere", threads=1)
+            check_checkout("nowhere")
+        check_checkout(self.checkout())
 
     def test_needs_torch(self):
         missing = mock.patch.object(importlib.util, "find_spec", return_value=None)
         with missing, self.assertRaisesRegex(ImportError, r"needs PyTorch: pip install 'cnnf_tf\[torch\]'"):
-            ReferenceWorker(self.checkout(), threads=1)
+            TorchProcess(threads=1)
+
+    @NEEDS_TORCH
+    def test_first_results(self):
+        folder = self.checkout()
+        with TorchProcess(threads=1, checkout=folder) as worker:
+            for kind in (cases.FIRST_ATTACK, cases.FIRST_PREDICTION, cases.INFERENCE, cases.FIRST_TRAINING):
+                worker.run(case=smoke("fashion_cnn", kind).to_dict())()
+        _, *logs = (folder / "log.txt").read_text().split("init 10 2 1 0.1\n")
+        self.assertEqual(logs[0].count("reset"), 3)
+        self.assertEqual(logs[0].count("grad frozen"), 3 * 3)
+        self.assertEqual(logs[1], logs[2])
+        self.assertIn("later train 2 grad weights", logs[3])
 
     def test_which_cases_are_compared(self):
         case = smoke("fashion_cnn", cases.TRAINING)

@@ -6,6 +6,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.experiments.benchmark import BenchmarkOptions, BenchmarkReport, benchmark_figure, cases
+from cnnf_tf.experiments.benchmark.first_result import FirstRuns
 from cnnf_tf.experiments.benchmark.memory import Memory
 from cnnf_tf.experiments.benchmark.report import Measured
 from cnnf_tf.experiments.benchmark.timing import Failure, Timing
@@ -21,9 +22,14 @@ def ms(*values):
     return Timing(tuple(value / 1e3 for value in values))
 
 
-def report(*found, **options):
-    about = {"cpu": "a CPU", "threads": 2, "seconds": 1.0, "versions": {}}
-    return BenchmarkReport(BenchmarkOptions(**options), list(found), about)
+def report(*found, first=(), about=(), **options):
+    facts = {"cpu": "a CPU", "threads": 2, "seconds": 1.0, "versions": {"tensorflow": "2.21"}, "onednn": True}
+    return BenchmarkReport(BenchmarkOptions(**options), list(found), facts | dict(about), list(first))
+
+
+def first_runs(by="cnnf_tf", iterations=1, *, first=(2.0, 2.5, 9.0), later=0.5, **options):
+    rounds = [{"import": 3.0, "load": 0.25, "first": value, "later": later, "nodes": 70.0} for value in first]
+    return FirstRuns(case(cases.FIRST_ATTACK, iterations=iterations, encoder_blocks=0), by, tuple(rounds), **options)
 
 
 class ReportTest(tf.test.TestCase, parameterized.TestCase):
@@ -118,8 +124,10 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         )
         head, first, second = found.table().splitlines()
         self.assertIn("ratio", head)
-        self.assertRegex(first, r"inference +fashion_cnn +2 +1 +256 .*10\.0 ms .*floor +8\.0 ms +1\.25 +<= 1\.5 +pass$")
-        self.assertRegex(second, r"20\.0 ms +19\.0\.\.21\.0 +floor .*2\.00 +<= 1\.8 +FAIL$")
+        self.assertRegex(
+            first, r"inference +fashion_cnn +2 +1 +256 .*10\.0 ms .*floor +8\.0 ms +1\.25 +no PyTorch +<= 1\.5 +pass$"
+        )
+        self.assertRegex(second, r"20\.0 ms +19\.0\.\.21\.0 +floor .*2\.00 +no PyTorch +<= 1\.8 +FAIL$")
 
     @parameterized.parameters(
         ({}, True),
@@ -127,11 +135,76 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         ({"batch_size": 8}, False),
         ({"repeats": 4}, False),
         ({"repeats": 9}, True),
+        ({"repeats": 3, "cases": ("first_result",)}, True),
     )
     def test_says_when_the_targets_do_not_apply(self, options, apply):
         found = report(Measured(case(), time=ms(10), floor=ms(8)), **options)
         self.assertEqual(found.at_target_conditions, apply)
         self.assertEqual("indication" in found.summary(), not apply)
+
+    @parameterized.parameters((5.0, 2.0), (20.0, 1.0))
+    def test_the_best_floor_is_the_faster_one(self, other, ratio):
+        found = report(Measured(case(), time=ms(10), floor=ms(10), torch_floor=ms(other)))
+        (row,) = found.rows()
+        self.assertAllClose((row.ratio, row.torch_floor, row.best_ratio), (1.0, other, ratio))
+        self.assertTrue(row.passed)  # the target is of the first floor, whose kernels are ours
+        self.assertRegex(found.table(), rf"10\.0 ms +1\.00 +{other} ms +{ratio:.2f} +<= 1\.5 +pass$")
+
+    def test_a_floor_by_pytorch_that_failed(self):
+        (row,) = report(Measured(case(), time=ms(10), floor=ms(10), torch_floor=Failure("TorchError: no"))).rows()
+        self.assertEqual((row.torch_floor, row.best_ratio, row.passed), (None, None, True))
+        self.assertEqual(row.cells()["torch floor"], "TorchError: no")
+
+    def test_says_which_kernels_the_floors_are_of(self):
+        entry = Measured(case(), time=ms(10), floor=ms(8))
+        self.assertEqual(report().kernels(), "")
+        self.assertEqual(
+            report(entry).kernels(),
+            "Floors: TensorFlow 2.21 with oneDNN's kernels; no second one by PyTorch, which is not installed.",
+        )
+        torch = {"pytorch": {"torch": "2.13", "onednn": True}}
+        text = report(entry, about=torch | {"onednn": False}).kernels()
+        self.assertRegex(text, r"with its own kernels, oneDNN being off .*; PyTorch 2\.13 with oneDNN's kernels\.$")
+        self.assertIn("which failed", report(entry, about={"pytorch": {"threads": 2}}).kernels())
+
+    def test_first_results_beside_those_of_others(self):
+        authors = first_runs("authors", first=(0.05,), later=0.05)
+        found = report(first=[first_runs(), first_runs("keras", first=(1.25,)), authors])
+        plain, eager = found.rows()
+        self.assertAllClose((plain.value, plain.other, plain.ratio), (5750, 4500, 5750 / 4500))
+        self.assertAllClose((eager.value, eager.other, eager.ratio), (5750, 3300, 3300 / 5750))
+        self.assertEqual((plain.against, eager.against, plain.target), ("keras", "authors", None))
+        self.assertRegex(
+            found.first_table().splitlines()[1],
+            r"^ *first attack +fashion_cnn +cnnf_tf +1 +3\.00 s +0\.25 s +2\.50 s +0\.50 s +2\.00 s +5\.75 s +70$",
+        )
+        self.assertEqual(report().first_table(), "")
+
+    @parameterized.parameters((2, 9.0, None), (10, 3.4, True), (10, 3.6, False))
+    def test_start_up_hardly_grows_with_k(self, iterations, first, passed):
+        rows = report(first=[first_runs(), first_runs(iterations=iterations, first=(first,))]).rows()
+        (row,) = rows
+        self.assertEqual((row.case.kind, row.against, row.passed), ("first attack, start-up", "K = 1", passed))
+        self.assertAllClose((row.value, row.other, row.ratio), (1e3 * (first - 0.5), 2000, (first - 0.5) / 2))
+        self.assertEqual(row.target, None if passed is None else 1.5)
+
+    def test_first_results_that_failed(self):
+        failed = {"first": (), "failure": Failure("OSError: full")}
+        found = report(first=[first_runs(**failed), first_runs("keras")])
+        self.assertEqual([row.error for row in found.rows()], ["OSError: full"])
+        self.assertIn("OSError: full", found.first_table())
+        found = report(first=[first_runs(), first_runs("keras", **failed), first_runs(iterations=10, **failed)])
+        self.assertEqual(
+            [(row.against, row.error) for row in found.rows()], [("keras", "OSError: full"), ("", "OSError: full")]
+        )
+
+    def test_json_of_first_results(self):
+        (facts,) = json.loads(json.dumps(report(first=[first_runs()]).to_dict()))["first_results"]
+        named = {name: facts[name] for name in ("network", "kind", "by", "iterations", "nodes", "error")}
+        wanted = {"network": "fashion_cnn", "kind": "first attack", "by": "cnnf_tf", "iterations": 1, "nodes": 70}
+        self.assertEqual(named, wanted | {"error": ""})
+        self.assertEqual((facts["first"], facts["start_up"], facts["total"]), (2.5, 2.0, 5.75))
+        self.assertLen(facts["rounds"], 3)
 
     def test_json(self):
         found = report(Measured(case(), time=ms(3, 1, 2), floor=ms(1)))

@@ -1,27 +1,18 @@
-"""Runs the authors' PyTorch code in a process of its own, one piece of work at a time.
+"""The authors' PyTorch code on a case of the benchmark.
 
-    python reference_worker.py CHECKOUT THREADS
-
-reads a JSON object a line from stdin and answers each with one line on stdout:
-
-    {"name": ..., "case": {...}}     {"seconds": ..., "torch": "2.0.0"}    builds the case if given, and times it once
-    {}                               {}                                    frees all that was built
-
-or `{"error": "..."}`. CHECKOUT is a copy of https://github.com/yjhuangcd/CNNF. Only its models are used;
-its scripts want a GPU, so the protocol of its steps is written here: inference and both attacks as in its `eval.py`,
-training as in its `train.py`. This file imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
+Only its models are used, from a copy of https://github.com/yjhuangcd/CNNF; its scripts want a GPU, so the protocol of
+its steps is written here: inference and both attacks as in its `eval.py`, training as in its `train.py`. This file
+imports nothing of cnnf_tf, so that the processes that run it by its path are without TensorFlow.
 """
 
 import importlib
 import importlib.util
-import json
-import os
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+_find = importlib.util.find_spec
 Step = Callable[[], Any]
 _CLASSES = 10
 # What the authors' model files import and never use.
@@ -33,11 +24,15 @@ class Reference:
 
     Args:
       case: `cases.Case.to_dict()`.
+      checkout: folder of their code.
     """
 
-    def __init__(self, case: dict[str, Any]):
+    def __init__(self, case: dict[str, Any], checkout: str):
         import torch
 
+        sys.path[:0] = [checkout]
+        absent = [name for name in _UNUSED if name not in sys.modules and _find(name.partition(".")[0]) is None]
+        sys.modules.update({name: mock.MagicMock() for name in absent})
         self._torch, self._case, self._setup = torch, case, case["setup"]
         torch.manual_seed(0)
         self._cycles = case["iterations"]
@@ -57,6 +52,9 @@ class Reference:
             "attack step, full unroll": lambda: self._attack(full_unroll=True, steps=1),
             "training": lambda: self._train(adversarial=False),
             "adversarial training": lambda: self._train(adversarial=True),
+            "first prediction": self._infer,
+            "first attack": lambda: self._attack(full_unroll=True, steps=3),
+            "first training step": lambda: self._train(adversarial=False),
         }
         return steps[self._case["kind"]]
 
@@ -140,39 +138,3 @@ class Reference:
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 0.5)
         self._optimizer.step()
         return loss.item()
-
-
-def main() -> None:
-    checkout, threads = sys.argv[1:]
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever their code prints is no answer
-    sys.path.insert(0, checkout)
-    missing = [name for name in _UNUSED if importlib.util.find_spec(name.partition(".")[0]) is None]
-    sys.modules.update({name: mock.MagicMock() for name in missing})
-    steps: dict[str, Step] = {}
-    for line in sys.stdin:
-        try:
-            answer = _answer(json.loads(line), steps, int(threads))
-        except Exception as error:  # noqa: BLE001 - their code may raise anything, and the benchmark goes on
-            first = next((text for text in str(error).splitlines() if text.strip()), "")
-            answer = {"error": f"{type(error).__name__}: {first}"}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-def _answer(request: dict[str, Any], steps: dict[str, Step], threads: int) -> dict[str, Any]:
-    if not request:
-        steps.clear()
-        return {}
-    import torch
-
-    torch.set_num_threads(threads)
-    if request["case"]:
-        steps[request["name"]] = Reference(request["case"]).step()
-    step = steps[request["name"]]
-    start = time.perf_counter()
-    step()
-    return {"seconds": time.perf_counter() - start, "torch": torch.__version__}
-
-
-if __name__ == "__main__":
-    main()
