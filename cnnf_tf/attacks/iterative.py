@@ -139,7 +139,8 @@ class IterativeAttack(Attack):
         count = tf.cast(tf.size(rows), tf.float32)
         work = problem.rows(rows)
         images = put_rows(images, rows, self.clip(self.start(work, restart), work.images))
-        step_sizes = tf.constant([self.step_size * multiplier for multiplier in self.multipliers], images.dtype)
+        sizes = [self.step_size * multiplier for multiplier in self.multipliers]
+        step_sizes = tf.convert_to_tensor(sizes, images.dtype)  # numbers, or tensors
 
         def step(number: Any, images: Any, rows: Any, slots: Any, latest: Any, queries: Any, losses: Any) -> Any:
             work, iterates = problem.rows(rows), tf.gather(images, rows)
