@@ -10,7 +10,12 @@ Example:
 Open the address that it prints in a browser; Ctrl-C ends it. Pick an image of the data set, draw one or upload one;
 corrupt or attack it; move K and eta, and see h, g(0), the probabilities of the classes and how self-consistent the
 network is. All comes from this machine, and no image leaves it. With --host=0.0.0.0 a phone in the same network reaches
-it, and so does everybody else there. Where --dataset is not prepared there are no examples, and the rest works.
+it, and so does everybody else there.
+
+Without --model the pair is the pretrained fashion_mnist_standard and fashion_mnist_standard_cnn. Without --cnn the CNN
+beside a pretrained NAME is NAME_cnn, where there is one, and beside any other --model that model without feedback.
+Without --dataset the examples are those of Fashion-MNIST, if it is prepared and the model takes them; if not there are
+none, and the rest works.
 """
 
 import errno
@@ -20,12 +25,8 @@ from typing import Any
 import _app
 from absl import flags
 
-_MODEL = _app.define_model(what="The CNN-F (default: pretrained:fashion_mnist_standard)")
-_CNN = _app.define_model(
-    "cnn",
-    "The CNN beside it (default: of a pretrained NAME that is NAME_cnn, where there is one, else --model without "
-    "feedback)",
-)
+_MODEL = _app.define_model()
+_CNN = _app.define_model("cnn", "The CNN beside it")
 _DATASET, _SPLIT = _app.define_data("Split with the examples.")
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0: all of this machine.")
 _PORT = flags.DEFINE_integer("port", 8080, "Port to listen at; 0: one that is free.", lower_bound=0, upper_bound=65535)

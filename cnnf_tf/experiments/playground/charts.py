@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnf_tf.evaluation.figures import picture_address
-from cnnf_tf.experiments.playground.measures import Passes
+from cnnf_tf.experiments.playground.measures import Lab, Passes
 
 FEEDBACK, PLAIN, OTHERS = "#d9661f", "#4a7fd6", ("#2f9e55", "#9668cf")
 """Colours of CNN-F, CNN, and further classes; they can be read on light and on dark ground."""
@@ -24,6 +24,26 @@ Options = dict[str, Any]
 def percent(share: float) -> str:
     """Such as 93.1 %."""
     return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
+
+def pair_text(lab: Lab, names: tuple[str, str]) -> str:
+    """Which networks these are, and what the pictures of h are of.
+
+    Args:
+      lab: the two.
+      names: of CNN-F and CNN.
+    """
+    model = lab.cnnf.model
+    own = f"trained with K = {model.iterations} and eta = {lab.cnnf.eta:.3g}"
+    if not lab.cnnf.own_eta_is_one_number:
+        own += " for h (its layers have steps of their own, which the slider replaces)"
+    what = "h is the image itself: h and g(0) are pictures."
+    if model.encoder is not None:
+        what = (
+            "h is not the image but features of it: the pictures of h and g(0) are sketches, sent down through the "
+            "first layers and scaled to fit the image best."
+        )
+    return f"CNN-F: {names[0]}, {own}. {what} CNN: {names[1]}."
 
 
 def answer(passes: Passes, iterations: int, names: Sequence[str]) -> tuple[int, str, str]:

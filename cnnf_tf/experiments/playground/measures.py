@@ -173,8 +173,7 @@ class Lab:
           eta: see `Network.passes`.
         """
         number("eta", eta, high=1.0)
-        if change.kind not in (NOTHING, ATTACK):
-            image = corrupt(tf.constant(image[np.newaxis]), change.kind, change.severity, seed=0)[0].numpy()
+        image = _corrupted(image, change)
         found = []
         for network in (self.cnnf, self.cnn):
             seen = network.attacked(image, label, change.radius) if change.kind == ATTACK else image
@@ -186,8 +185,16 @@ class Lab:
         image = np.full(self.image_shape, 0.5, np.float32)
         for name, network in (("CNN", self.cnn), ("CNN-F", self.cnnf)):
             yield f"the {name}", lambda network=network: network.passes(image, 0.0)
+        yield "the corruptions", lambda: [_corrupted(image, Change(kind)) for kind in CORRUPTIONS]
         for name, network in (("CNN", self.cnn), ("CNN-F", self.cnnf)):
             yield f"the attack on the {name}", lambda network=network: network.attacked(image, None, 0.0)
+
+
+def _corrupted(image: np.ndarray, change: Change) -> np.ndarray:
+    """The image after a corruption; after anything else as it is."""
+    if change.kind not in CORRUPTIONS:
+        return image
+    return corrupt(tf.constant(image[np.newaxis]), change.kind, change.severity, seed=0)[0].numpy()
 
 
 _NONE: Any = np.zeros(0, np.float32)

@@ -3,8 +3,6 @@
 It is made with NiceGUI, whose scripts and fonts come from this machine. Import it only to serve the page.
 """
 
-import asyncio
-import concurrent.futures
 import dataclasses
 import functools
 import json
@@ -30,6 +28,7 @@ from cnnf_tf.experiments.playground.measures import (
     Lab,
     Passes,
 )
+from cnnf_tf.experiments.playground.work import Newest, Worker
 
 _HERE = pathlib.Path(__file__).parent
 _THUMBNAILS = 18
@@ -55,35 +54,6 @@ class Room:
     missing: str = ""
 
 
-class _Worker:
-    """The one thread in which TensorFlow works, for one visitor at a time; first it prepares what takes seconds."""
-
-    def __init__(self, lab: Lab):
-        self.preparing = "the networks"  # empty once all is prepared
-        self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-        self._left = lab.preparations()
-        self._thread.submit(self._prepare)
-
-    def _prepare(self) -> None:
-        """The next part; visitors come in between two."""
-        self.preparing, part = next(self._left, ("", None))
-        if part is not None:
-            try:
-                part()
-                self._thread.submit(self._prepare)
-            except BaseException:
-                self.preparing = ""  # a visitor will hear of it
-                raise
-
-    async def run(self, work: Callable[[], Any]) -> Any:
-        """Waits for its turn, and for the work."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-    def close(self) -> None:
-        """Waits for the part at work, and drops what comes after it."""
-        self._thread.shutdown(cancel_futures=True)
-
-
 def serve(room: Room, *, host: str, port: int, ready: Callable[[], Any]) -> None:
     """Serves the page until Ctrl-C.
 
@@ -93,7 +63,7 @@ def serve(room: Room, *, host: str, port: int, ready: Callable[[], Any]) -> None
       port: to listen at, which must be free.
       ready: called once the page can be had.
     """
-    worker = _Worker(room.lab)
+    worker = Worker(room.lab.preparations())
 
     @ui.page("/", title="CNN-F playground")
     def visit() -> None:
@@ -113,38 +83,32 @@ def serve(room: Room, *, host: str, port: int, ready: Callable[[], Any]) -> None
 class _Visit:
     """The page of one visitor, and what they chose."""
 
-    def __init__(self, room: Room, worker: _Worker):
+    def __init__(self, room: Room, worker: Worker):
         self.room, self.worker = room, worker
         self.example = room.examples[0] if room.examples else images.placeholder(room.lab.image_shape)
         self.change, self.inverted = Change(), False
         self.found: tuple[Passes, Passes] | None = None
-        self.changes = 0  # of what the networks are to work on, so far
-        self.working = False
+        self.refresh = Newest(self._measure)
         self.first_thumbnail = 0
         self._build()
 
     # What is measured.
 
-    async def refresh(self) -> None:
-        """Measures what is chosen now; calls meanwhile only see to it that the last choice counts."""
-        self.changes += 1
-        if self.working:
-            return
-        self.working = True
+    async def _measure(self) -> None:
+        """Measures and shows what is chosen now."""
+        start = time.perf_counter()
+        self.time.set_text("Measuring …")
+        image = 1 - self.example.image if self.inverted else self.example.image
+        arguments = image, self.example.label, self.change, self.eta.value
         try:
-            done = 0
-            while done != self.changes:
-                done, start = self.changes, time.perf_counter()
-                image = 1 - self.example.image if self.inverted else self.example.image
-                arguments = image, self.example.label, self.change, self.eta.value
-                self.found = await self.worker.run(functools.partial(self.room.lab.watch, *arguments))
-                self.shown_image = image
-                self.show()
-                self.time.set_text(f"Measured in {time.perf_counter() - start:.2f} s.")
+            self.found = await self.worker.run(functools.partial(self.room.lab.watch, *arguments))
         except Exception as error:  # noqa: BLE001 - whatever a network does, the visitor hears of it
             self.say(f"This failed: {error}")
-        finally:
-            self.working = False
+            self.time.set_text("")
+            return
+        self.shown_image = image
+        self.show()
+        self.time.set_text(f"Measured in {time.perf_counter() - start:.2f} s.")
 
     def show(self) -> None:
         """Draws what was measured, up to the K chosen now."""
@@ -227,31 +191,21 @@ class _Visit:
         self.refresh_once = ui.timer(0.01, self.refresh, once=True)
 
     def _header(self) -> None:
-        model = self.room.lab.cnnf.model
         with ui.element("header"):
             _text("h1", "CNN-F playground")
             _text(
                 "p",
                 "A CNN looks once. A CNN-F renders what it believes it saw, g(0), moves its input h towards that "
-                "picture by a step eta, and looks again, K times. Pick an image, spoil it, and see what each makes of it.",
+                "picture by a step eta, and looks again, K times. Pick an image, spoil it, and see what each makes "
+                "of it.",
             )
-            if model.encoder is None:
-                what = "h is the image itself, so h and g(0) are pictures."
-            else:
-                what = (
-                    "h is not the image but features of it: the pictures of h and g(0) are sketches, made by "
-                    "sending them down through the first layers, and scaled to fit the image best."
-                )
-            _text(
-                "p",
-                f"CNN-F: {self.room.names[0]}, trained with K = {model.iterations}; {what} CNN: {self.room.names[1]}.",
-            ).classes("soft")
+            _text("p", charts.pair_text(self.room.lab, self.room.names)).classes("soft")
             with ui.element("p").classes("preparing").props('role="status"') as banner:
                 text = ui.label()
 
             def prepare() -> None:
                 banner.set_visibility(bool(self.worker.preparing))
-                text.set_text(f"Preparing {self.worker.preparing} …")
+                text.set_text(f"Preparing {self.worker.preparing} \N{HORIZONTAL ELLIPSIS}")
                 if not self.worker.preparing:
                     timer.deactivate()
 
@@ -290,7 +244,7 @@ class _Visit:
                     height, width, channels = self.room.lab.image_shape
                     what = f"{height} x {width} {'grey' if channels == 1 else 'colour'} pixels"
                     _text("p", f"Its middle is cut out and scaled to {what}. It stays on this machine.").classes("soft")
-            self.inversion = ui.switch("Invert: dark on light becomes light on dark", on_change=self.invert)
+                    self.inversion = ui.switch("Dark on light becomes light on dark", on_change=self.invert)
             self.source = _text("p", f"Now: {self.example.name}.").classes("soft source")
             self.message = ui.label().classes("message").props('role="alert"')
             self.say("")
@@ -338,10 +292,7 @@ class _Visit:
             first = max(1, min(network.model.iterations, MOST_ITERATIONS))
             self.iterations = _slider("K, feedback passes", 0, MOST_ITERATIONS, 1, first, self.show)
             self.eta = _slider("eta, step of each pass", 0, 1, 0.05, round(network.eta, 3), self.refresh)
-            own = f"K = {network.model.iterations} and eta = {network.eta:.3g}"
-            if not network.own_eta_is_one_number:
-                own += " for h (its layers have steps of their own, which the slider replaces)"
-            _text("p", f"The network was trained with {own}. K = 0 is a plain CNN.").classes("soft")
+            _text("p", "K = 0 is a plain CNN: one look, and no feedback.").classes("soft")
 
     def _results(self) -> None:
         bars = min(len(self.room.class_names), charts.MOST_CLASSES)
