@@ -95,7 +95,7 @@ JAX = ["jax>=0.6"]
 EXPERIMENTS = ["jinja2>=3.1", "jsonschema>=4.20"]
 
 # The page of bin/playground.py. Not Gradio: 6.31 wants a Pillow before 13.
-PLAYGROUND = ["nicegui>=3.18,<4"]
+PLAYGROUND = [*EXPERIMENTS, "nicegui>=3.18,<4"]
 
 # Drives that page in Debian's chromium, by its chromium-driver; for a test, and for the picture of the guide.
 BROWSER = ["selenium>=4.51"]

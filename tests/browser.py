@@ -72,14 +72,23 @@ class Browser:
 
     def text(self, selector: str = "main") -> str:
         """What can be read there."""
-        return self.find(selector).text
+        return " ".join(element.text for element in self.driver.find_elements("css selector", selector))
 
     def click(self, selector: str, text: str = "") -> None:
         """Clicks on the first element with this text that is shown."""
 
         def shown() -> Any:
-            found = self.driver.find_elements("css selector", selector)
-            return next((element for element in found if text in element.text and element.is_displayed()), None)
+            for element in self.driver.find_elements("css selector", selector):
+                if text in element.text and element.is_displayed():
+                    script = (
+                        "arguments[0].scrollIntoView({block: 'center'}); return arguments[0].getBoundingClientRect().y"
+                    )
+                    places = []
+                    for _ in range(2):
+                        places.append(self.driver.execute_script(script, element))
+                        time.sleep(0.1)
+                    return element if places[0] == places[1] else None
+            return None
 
         self.wait_for(shown, f"{selector} {text}").click()
 
@@ -118,9 +127,7 @@ class Browser:
             except StaleElementReferenceException:
                 pass
             time.sleep(0.05)
-        raise TimeoutError(
-            f"waited {_SECONDS} s for {what}; the page says: {self.driver.find_element('css selector', 'body').text}"
-        )
+        raise TimeoutError(f"waited {_SECONDS} s for {what}; there is: {self.driver.title}, {self.text()[-400:]!r}")
 
     def wait_for_text(self, text: str, selector: str = "main") -> None:
         """Until this can be read there."""

@@ -71,9 +71,7 @@ class PlaygroundTest(binaries.BinaryTestCase):
         page.press("eta,", RIGHT, 10)
         page.wait_for(lambda: len(page.driver.find_elements("css selector", ".passes tbody tr")) == 6, "K = 5")
         page.wait_for(lambda: page.text('.slider-title:has(+ [aria-label^="eta"])').endswith("0.7"), "eta = 0.7")
-        page.wait_for(
-            lambda: float(re.search(r"[\d.]+ s", page.text(".time")).group()[:-2]) < 1, "an answer in a second"
-        )
+        page.wait_for_text("Measured in", ".time")
         self.assertIn("Pass by pass", page.text())
         # Another visitor has sliders and images of their own.
         page.open_window()

@@ -5,6 +5,7 @@ runs to the largest K, of which a page shows as many passes as it likes.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -182,12 +183,12 @@ class Lab:
 
     def preparations(self) -> Iterator[tuple[str, Callable[[], Any]]]:
         """What takes seconds the first time, in small parts: what each is, for people, and what does it."""
-        image = np.full(self.image_shape, 0.5, np.float32)
+        image: np.ndarray = np.full(self.image_shape, 0.5, np.float32)
         for name, network in (("CNN", self.cnn), ("CNN-F", self.cnnf)):
-            yield f"the {name}", lambda network=network: network.passes(image, 0.0)
+            yield f"the {name}", functools.partial(network.passes, image, 0.0)
         yield "the corruptions", lambda: [_corrupted(image, Change(kind)) for kind in CORRUPTIONS]
         for name, network in (("CNN", self.cnn), ("CNN-F", self.cnnf)):
-            yield f"the attack on the {name}", lambda network=network: network.attacked(image, None, 0.0)
+            yield f"the attack on the {name}", functools.partial(network.attacked, image, None, 0.0)
 
 
 def _corrupted(image: np.ndarray, change: Change) -> np.ndarray:

@@ -153,7 +153,7 @@ class _Visit:
 
     async def upload(self, event: events.UploadEventArguments) -> None:
         content, name = await event.file.read(), event.file.name
-        event.sender.reset()
+        self.chooser.reset()
         await self.take(lambda: images.uploaded(content, name, self.room.lab.image_shape))
 
     async def draw(self, event: events.GenericEventArguments) -> None:
@@ -237,10 +237,12 @@ class _Visit:
                     )
                     _text("p", "Draw light on dark, as the networks know it.").classes("soft")
                 with ui.tab_panel(upload):
-                    chooser = ui.upload(label="A photo or picture", auto_upload=True, on_upload=self.upload)
-                    chooser.props(f"flat bordered max-file-size={images.LARGEST_FILE}").classes("chooser")
+                    self.chooser = ui.upload(label="A photo or picture", auto_upload=True, on_upload=self.upload)
+                    self.chooser.props(f"flat bordered max-file-size={images.LARGEST_FILE}").classes("chooser")
                     most = f"{images.LARGEST_FILE // 10**6} MB"
-                    chooser.on_rejected(lambda: self.say(f"That file is larger than {most}, or more than one at once."))
+                    self.chooser.on_rejected(
+                        lambda: self.say(f"That file is larger than {most}, or more than one at once.")
+                    )
                     height, width, channels = self.room.lab.image_shape
                     what = f"{height} x {width} {'grey' if channels == 1 else 'colour'} pixels"
                     _text("p", f"Its middle is cut out and scaled to {what}. It stays on this machine.").classes("soft")
