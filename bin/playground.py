@@ -44,6 +44,7 @@ def main() -> None:
     from cnnf_tf.experiments.playground import page
 
     shown = "localhost" if _HOST.value in ("127.0.0.1", "0.0.0.0") else _HOST.value
+    shown = f"[{shown}]" if ":" in shown else shown  # IPv6
 
     def ready() -> None:
         print(f"Open http://{shown}:{port} in a browser; Ctrl-C ends it.", flush=True)

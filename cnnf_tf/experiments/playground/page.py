@@ -87,7 +87,7 @@ class _Visit:
         self.room, self.worker = room, worker
         self.example = room.examples[0] if room.examples else images.placeholder(room.lab.image_shape)
         self.change, self.inverted = Change(), False
-        self.found: tuple[Passes, Passes] | None = None
+        self.found: tuple[Example, tuple[Passes, Passes]] | None = None  # the image measured last, and what came
         self.refresh = Newest(self._measure)
         self.first_thumbnail = 0
         self._build()
@@ -98,15 +98,16 @@ class _Visit:
         """Measures and shows what is chosen now."""
         start = time.perf_counter()
         self.time.set_text("Measuring …")
-        image = 1 - self.example.image if self.inverted else self.example.image
-        arguments = image, self.example.label, self.change, self.eta.value
+        example = self.example
+        if self.inverted:
+            example = dataclasses.replace(example, image=1 - example.image)
+        arguments = example.image, example.label, self.change, self.eta.value
         try:
-            self.found = await self.worker.run(functools.partial(self.room.lab.watch, *arguments))
+            self.found = example, await self.worker.run(functools.partial(self.room.lab.watch, *arguments))
         except Exception as error:  # noqa: BLE001 - whatever a network does, the visitor hears of it
             self.say(f"This failed: {error}")
             self.time.set_text("")
             return
-        self.shown_image = image
         self.show()
         self.time.set_text(f"Measured in {time.perf_counter() - start:.2f} s.")
 
@@ -114,14 +115,15 @@ class _Visit:
         """Draws what was measured, up to the K chosen now."""
         if self.found is None:
             return
-        count, names, label = int(self.iterations.value), self.room.class_names, self.example.label
+        (image, label), found = (self.found[0].image, self.found[0].label), self.found[1]
+        count, names = int(self.iterations.value), self.room.class_names
         sketches = self.room.lab.cnnf.model.encoder is not None
-        self.comparison.set_content(charts.comparison(self.shown_image, self.found, count, names, label))
-        self.table.set_content(charts.table(self.found[0], count, names, label, sketches))
+        self.comparison.set_content(charts.comparison(image, found, count, names, label))
+        self.table.set_content(charts.table(found[0], count, names, label, sketches))
         drawn = (
-            (self.class_chart, charts.class_chart(self.found, count, names)),
-            (self.pass_chart, charts.pass_chart(self.found, count, names, label)),
-            (self.consistency_chart, charts.consistency_chart(self.found[0], count)),
+            (self.class_chart, charts.class_chart(found, count, names)),
+            (self.pass_chart, charts.pass_chart(found, count, names, label)),
+            (self.consistency_chart, charts.consistency_chart(found[0], count)),
         )
         for chart, options in drawn:
             chart.options.clear()
