@@ -94,6 +94,12 @@ JAX = ["jax>=0.6"]
 # installs this; the Makefile installs it with the core, so that `make demo` stays one command.
 EXPERIMENTS = ["jinja2>=3.1", "jsonschema>=4.20"]
 
+# The page of bin/playground.py. Not Gradio: 6.31 wants a Pillow before 13.
+PLAYGROUND = [*EXPERIMENTS, "nicegui>=3.18,<4"]
+
+# Drives that page in Debian's chromium, by its chromium-driver; for a test, and for the picture of the guide.
+BROWSER = ["selenium>=4.51"]
+
 # What `make docs` needs: the site is made from the sources' text, so that these stay out of everybody's way.
 DOCS = [
     # Draws the formulas of docs/theory.md as MathML.
@@ -134,9 +140,11 @@ setuptools.setup(
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
     extras_require={
+        "browser": BROWSER,
         "dev": DEV,
         "docs": DOCS,
         "experiments": EXPERIMENTS,
+        "playground": PLAYGROUND,
         "serving": SERVING,
         "jax": JAX,
         "toolboxes": TOOLBOXES,

@@ -20,8 +20,8 @@ IMPLIED = {
     "tensorflow_datasets": ["importlib_resources"],
     "tensorflow_probability": ["tf_keras"],
 }
-# An extra that is imported only where it is used, and that Bazel does not install.
-NOT_IN_BAZEL = {"jax", "torch"}
+# Extras that are imported only where they are used, and that Bazel does not install.
+NOT_IN_BAZEL = {"jax", "nicegui", "selenium", "torch"}
 SOURCES = ("bin", "cnnf_tf", "configs", "tests", "tools")
 
 

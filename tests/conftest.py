@@ -33,6 +33,7 @@ SLOW = (
     "experiments/model_cards/card_test.py",
     "api_test.py",
     "bin/demo_test.py",
+    "bin/playground_test.py",
     "bin/learning_curves_test.py",
     "bin/robustness_test.py",
     "experiments/benchmark/run_test.py",

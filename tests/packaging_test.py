@@ -97,7 +97,8 @@ class SetupTest(unittest.TestCase):
         self.assertFalse(missing, f"these folders need an __init__.py, or the wheel will lack them: {sorted(missing)}")
 
     def test_extras(self) -> None:
-        self.assertEqual(set(self.extras), {"dev", "docs", "experiments", "jax", "serving", "toolboxes", "torch"})
+        apart = {"browser", "docs", "jax", "playground", "torch"}
+        self.assertEqual(set(self.extras), {"dev", "experiments", "serving", "toolboxes"} | apart)
         for extra in ("experiments", "serving", "toolboxes"):
             self.assertLessEqual(self.extras[extra], self.extras["dev"], f"`dev` must hold what tests of {extra} need")
         self.assertFalse(self.extras["torch"] & (self.core | self.extras["dev"]), "PyTorch must stay optional")
@@ -123,11 +124,12 @@ class SetupTest(unittest.TestCase):
     def test_extras_are_imported_only_where_used(self) -> None:
         """A core install can import every module of the package: extras are imported inside functions.
 
-        But for the files of a backend, which are imported where Keras runs on it.
+        But for the files of a backend, which are imported where Keras runs on it, and the page of the playground.
         """
         optional = set().union(*self.extras.values()) - self.core
         backend = {ROOT / "cnnf_tf/layers/kernels/jax.py", *(ROOT / "cnnf_tf/experiments/screening").glob("*.py")}
-        for path in sorted({*(ROOT / "cnnf_tf").rglob("*.py")} - backend):
+        page = {ROOT / "cnnf_tf/experiments/playground/page.py"}
+        for path in sorted({*(ROOT / "cnnf_tf").rglob("*.py")} - backend - page):
             for module in module_level_imports(path):
                 name = normalized(DISTRIBUTION_OF.get(module, module))
                 self.assertNotIn(name, optional, f"{path.relative_to(ROOT)} imports {module}: do it where it is used")

@@ -1,6 +1,8 @@
-"""Figures, drawn without a display and written atomically."""
+"""Figures, drawn without a display and written atomically; pictures in the text of a page."""
 
+import base64
 import dataclasses
+import io
 import os
 import textwrap
 from collections.abc import Sequence
@@ -98,3 +100,18 @@ def save_png(figure: Any, path: str | os.PathLike[str]) -> None:
     """Saves a matplotlib figure as PNG without time stamps, so that equal figures are equal files."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, metadata={"Software": None})
+
+
+def picture_address(values: np.ndarray) -> str:
+    """`[height, width, 1 or 3]` in [0, 1] as a PNG, one byte a value, in the address of an image."""
+    from PIL import Image
+
+    pixels = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    stored = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stored, "PNG", optimize=True)
+    return png_address(stored.getvalue())
+
+
+def png_address(png: bytes) -> str:
+    """A PNG as the address of an image."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -303,11 +303,19 @@ class CNNF(KerasTraining):
         trajectory = self.infer(images, iterations=iterations)
         if not trajectory.reconstructions:
             raise ValueError("reconstruct wants at least 1 iteration, got 0.")
+        return ops.stack(self.pictures(trajectory.reconstructions, images))
+
+    def pictures(self, features: Sequence[Tensor], images: Tensor) -> list[Tensor]:
+        """Several h or g(0) of the same images as pictures in [0, 1], or as sketches; see `reconstruct`.
+
+        Args:
+          features: of a `Trajectory`.
+          images: what it is of, floats in [0, 1], `[batch, *image_shape]`.
+        """
         if self.encoder is None:
-            return ops.stack([self.to_pixels(reconstruction) for reconstruction in trajectory.reconstructions])
+            return [self.to_pixels(entry) for entry in features]
         _, latents = self.encoder(self.normalize(images))
-        sketches = [self.encoder.feedback(reconstruction, latents)[0] for reconstruction in trajectory.reconstructions]
-        return ops.stack([fit_pixels(sketch, images) for sketch in sketches])
+        return [fit_pixels(self.encoder.feedback(entry, latents)[0], images) for entry in features]
 
     # Serialisation.
 

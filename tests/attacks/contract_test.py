@@ -190,6 +190,20 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         attack(predict, linear.images(4).astype("float64"), linear.labels(4), seed=0)
         self.assertGreater(len(count), traces)
 
+    @parameterized.parameters(*NAMES)
+    def test_one_trace_for_every_radius(self, name):
+        predict, images, labels = linear.predictor(), linear.images(8), linear.labels(8)
+
+        @tf.function
+        def attacked(epsilon):
+            return make.__wrapped__(name, epsilon)(predict, images, labels, seed=2).images
+
+        attack = make(name)
+        self.assertAllEqual(attacked(tf.constant(0.0)), images)
+        found = attacked(tf.constant(attack.epsilon))
+        self.assertAllClose(found, attack(predict, images, labels, seed=2).images, atol=1e-6)
+        self.assertEqual(attacked.experimental_get_tracing_count(), 1)
+
     def test_remembers_a_bounded_number_of_functions(self):
         attack = make.__wrapped__("fgsm")
         first = linear.predictor()

@@ -42,6 +42,7 @@ MODEL_ON_DATA = {
     "evaluate": ("--output=OUT",),
     "export": ("--output=OUT",),
     "out_of_distribution": ("--ood_dataset=digits", "--fit_split=test"),
+    "playground": ("--port=0",),
     "restore": ("--output=OUT",),
     "sample": ("--output=OUT",),
 }
@@ -183,7 +184,8 @@ class ChecksTest(binaries.BinaryTestCase, parameterized.TestCase):
         message = "no zip archive, or one that was cut short"
         self.refused("sample", *self.on_data("sample", cut), message=message)
         self.refused("convert", f"--keras={cut}", f"--output={self.place}/new.keras", message=message)
-        for binary, flag in (("attack", "surrogate"), ("corruption_robustness", "baseline"), ("evaluate", "surrogate")):
+        others = ("attack", "surrogate"), ("corruption_robustness", "baseline"), ("evaluate", "surrogate")
+        for binary, flag in (*others, ("playground", "cnn")):
             message = rf"--{flag} wants the images of the shape that --model has, \(28, 28, 1\)"
             self.refused(binary, *self.on_data(binary, self.model, f"--{flag}={self.wide}"), message=message)
 

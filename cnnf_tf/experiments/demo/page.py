@@ -1,8 +1,6 @@
 """Writes what a demo found: `index.html` by the template beside this file, its pictures as PNG, the numbers as JSON."""
 
-import base64
 import functools
-import io
 import os
 import pathlib
 from collections.abc import Mapping
@@ -10,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.evaluation.figures import Picture, picture_grid
+from cnnf_tf.evaluation.figures import Picture, picture_address, picture_grid, png_address
 from cnnf_tf.evaluation.restoration.quality import image_qualities, restoration_figure
 from cnnf_tf.experiments.demo import charts
 from cnnf_tf.experiments.demo.measures import Demo, RestorationDemo
@@ -48,7 +46,7 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
     drawn: dict[str, Any] = {"width": charts.WIDTH}
     for name, draw in drawings.items():
         light, dark = charts.save_chart(draw, folder / f"{name}.png")
-        drawn[name] = {"light": _data_uri(light), "dark": _data_uri(dark)}
+        drawn[name] = {"light": png_address(light), "dark": png_address(dark)}
     for repair in demo.repairs:
         quality = repair.quality
         restoration_figure(
@@ -70,7 +68,7 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "change": lambda decibels: f"{decibels:+.1f}".replace("-", "\N{MINUS SIGN}"),
         "percent": lambda share: f"{100 * share:.1f}\N{NO-BREAK SPACE}%",
-        "picture": picture,
+        "picture": picture_address,
         "rows": lambda quality: quality.rows(),
         "share": _share,
         "tiles": _tiles,
@@ -82,20 +80,6 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
     write_json(folder / "demo.json", demo.to_dict() | {"facts": dict(facts)})
     write_text(folder / "index.html", text.replace("CNN-F", "CNN\N{NON-BREAKING HYPHEN}F"))
     return folder / "index.html"
-
-
-def picture(values: np.ndarray) -> str:
-    """`[height, width, 1 or 3]` in [0, 1] as a PNG, one byte a value, in the address of an image."""
-    from PIL import Image
-
-    pixels = np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
-    stored = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stored, "PNG", optimize=True)
-    return _data_uri(stored.getvalue())
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _share(flags: np.ndarray) -> str:

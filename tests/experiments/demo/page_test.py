@@ -12,8 +12,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
+from cnnf_tf.evaluation.figures import picture_address
 from cnnf_tf.experiments.demo import measures as demo
-from cnnf_tf.experiments.demo.page import picture, write_demo
+from cnnf_tf.experiments.demo.page import write_demo
 from tests.experiments.demo.fixtures_demo import attacked, images, small_demo
 from tests.experiments.demo.html_reader import assert_stands_alone
 
@@ -117,13 +118,13 @@ class PageTest(tf.test.TestCase):
 
 class PictureTest(tf.test.TestCase, parameterized.TestCase):
     def pixels(self, values):
-        stored = base64.b64decode(picture(values).removeprefix("data:image/png;base64,"))
+        stored = base64.b64decode(picture_address(values).removeprefix("data:image/png;base64,"))
         return np.asarray(Image.open(io.BytesIO(stored)))
 
     @parameterized.parameters(((3, 4, 1),), ((3, 4, 3),))
     def test_pictures_keep_their_values(self, shape):
         values = np.random.default_rng(0).random(shape)
-        self.assertEqual(picture(values), picture(values))
+        self.assertEqual(picture_address(values), picture_address(values))
         read = self.pixels(values)
         self.assertAllEqual(read, np.rint(255 * values).reshape(read.shape).astype(np.uint8))
 
