@@ -9,13 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 
-def non_negative(name: str, value: Any, unit: str = "on the [0, 1] pixel scale") -> Any:
-    """Returns `value` as a float if it is a finite number >= 0, else raises ValueError naming the argument.
-
-    Inside a `tf.function` a floating scalar tensor passes as it is: no value is known yet.
-    """
-    if tf.is_symbolic_tensor(value) and value.dtype.is_floating and value.shape.rank == 0:
-        return value
+def non_negative(name: str, value: Any, unit: str = "on the [0, 1] pixel scale") -> float:
+    """Returns `value` as a float if it is a finite number >= 0, else raises ValueError naming the argument."""
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be a finite number >= 0 ({unit}), got {value!r}.")

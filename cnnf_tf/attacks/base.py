@@ -73,9 +73,7 @@ class Attack(abc.ABC):
     it is, and an image leaves the work once it is broken, so that only images that stand cost time.
 
     Args:
-      epsilon: radius of the ball, on the [0, 1] pixel scale; 0 leaves all images as they are. For an attack that is
-        made and called inside a `tf.function` it may be a scalar tensor >= 0 of the images' dtype, so that one trace
-        does for every radius.
+      epsilon: radius of the ball, on the [0, 1] pixel scale; 0 leaves all images as they are.
       norm: "linf" or "l2".
       loss: "cross_entropy", "margin" or "dlr"; see `losses.py`.
       early_stop: False works on all images to the end, those that were misclassified from the start included,
@@ -92,7 +90,7 @@ class Attack(abc.ABC):
 
     def __init__(self, *, epsilon: float, norm: str = "linf", loss: str = "cross_entropy", early_stop: bool = True):
         self.epsilon = attack_arguments.non_negative("epsilon", epsilon)
-        if isinstance(self.epsilon, float) and self.epsilon > _LARGEST_EPSILON:
+        if self.epsilon > _LARGEST_EPSILON:
             raise ValueError(
                 f"epsilon must be at most {_LARGEST_EPSILON:g}, got {epsilon!r}: no two images are so far apart."
             )

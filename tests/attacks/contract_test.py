@@ -192,17 +192,21 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
 
     @parameterized.parameters(*NAMES)
     def test_one_trace_for_every_radius(self, name):
-        predict, images, labels = linear.predictor(), linear.images(8), linear.labels(8)
+        images, labels, traces = linear.images(8), linear.labels(8), []
+        predict = linear.predictor()
 
-        @tf.function
-        def attacked(epsilon):
-            return make.__wrapped__(name, epsilon)(predict, images, labels, seed=2).images
+        def counted(batch):
+            traces.append(batch.shape)
+            return predict(batch)
 
-        attack = make(name)
-        self.assertAllEqual(attacked(tf.constant(0.0)), images)
-        found = attacked(tf.constant(attack.epsilon))
-        self.assertAllClose(found, attack(predict, images, labels, seed=2).images, atol=1e-6)
-        self.assertEqual(attacked.experimental_get_tracing_count(), 1)
+        found = [make.__wrapped__(name, epsilon)(counted, images, labels, seed=2).images for epsilon in (0.0, 0.3)]
+        before = len(traces)
+        again = make.__wrapped__(name, 0.2)(counted, images, labels, seed=2)
+        self.assertLen(traces, before)
+        self.assertAllEqual(found[0], images)
+        alone = make.__wrapped__(name, 0.2)(predict, images, labels, seed=2)
+        for wanted, got in zip(alone, again, strict=True):
+            self.assertAllEqual(got, wanted)
 
     def test_remembers_a_bounded_number_of_functions(self):
         attack = make.__wrapped__("fgsm")

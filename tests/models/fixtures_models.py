@@ -1,6 +1,9 @@
 """A tiny CNN-F with every kind of layer, for fast tests; and a smaller one, for tests that look at something else."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -78,3 +81,17 @@ def labels(count: int, seed: int = 0) -> np.ndarray:
 def dataset(count: int = 24, batch_size: int = 8) -> tf.data.Dataset:
     """Batches of images and labels."""
     return tf.data.Dataset.from_tensor_slices((images(count), labels(count))).batch(batch_size)
+
+
+@contextlib.contextmanager
+def counted_traces() -> Iterator[list[Any]]:
+    """A list that grows by one whenever a CNN-F goes into a graph."""
+    encode, traces = CNNF.encode, []
+
+    def counted(self: CNNF, images: tf.Tensor, **options: Any) -> tf.Tensor:
+        if not tf.executing_eagerly():
+            traces.append(images)
+        return encode(self, images, **options)
+
+    with mock.patch.object(CNNF, "encode", counted):
+        yield traces

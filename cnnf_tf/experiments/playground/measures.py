@@ -1,7 +1,7 @@
 """What the playground measures: one image, corrupted or attacked, in a CNN and a CNN-F, pass by pass.
 
-A graph is traced once for each network and once for the attack on it: eta and radius are tensors, and the loop always
-runs to the largest K, of which a page shows as many passes as it likes.
+A graph is traced once for each network and once for the attack on it: eta is a tensor, attacks share their graph, and
+the loop always runs to the largest K, of which a page shows as many passes as it likes.
 """
 
 import dataclasses
@@ -87,10 +87,8 @@ class Network:
         self.model, self.plain = model, plain
         self.iterations = 0 if plain else MOST_ITERATIONS
         self.predict = predictor(model, iterations=0 if plain else None)
-        image, scalar = tf.TensorSpec((1, *model.image_shape)), tf.TensorSpec(())
-        self._passes = tf.function(self._run, input_signature=[image, scalar], autograph=False)
-        label = tf.TensorSpec([1], tf.int32)
-        self._attacked = tf.function(self._attack, input_signature=[image, label, scalar], autograph=False)
+        signature = [tf.TensorSpec((1, *model.image_shape)), tf.TensorSpec(())]
+        self._passes = tf.function(self._run, input_signature=signature, autograph=False)
 
     @property
     def eta(self) -> float:
@@ -122,9 +120,10 @@ class Network:
           label: the class to lead away from; None for the one that the model sees in the image.
           radius: see `Change`.
         """
-        arguments = image[np.newaxis], [-1 if label is None else label], radius
-        dtypes = tf.float32, tf.int32, tf.float32
-        return self._attacked(*map(tf.constant, arguments, dtypes))[0].numpy()
+        images = tf.constant(image[np.newaxis], tf.float32)
+        aimed_at = int(tf.argmax(self.predict(images)[0])) if label is None else label
+        attack = PGD(epsilon=radius, steps=ATTACK_STEPS, random_start=False, early_stop=False)
+        return attack.bind(self.predict).perturb(images, [aimed_at], seed=0)[0].numpy()
 
     def _run(self, images: tf.Tensor, eta: tf.Tensor) -> list[list[tf.Tensor]]:
         model, count = self.model, self.iterations
@@ -136,11 +135,6 @@ class Network:
         pictures = model.pictures(trajectory.features, images), model.pictures(trajectory.reconstructions, images)
         measured = [tf.unstack(entry, count) for entry in self_consistency(trajectory, model.network)]
         return [probabilities, *pictures, *measured]
-
-    def _attack(self, images: tf.Tensor, labels: tf.Tensor, radius: tf.Tensor) -> tf.Tensor:
-        seen = tf.argmax(self.predict(images), -1, output_type=tf.int32)
-        attack = PGD(epsilon=radius, steps=ATTACK_STEPS, random_start=False, early_stop=False)
-        return attack.bind(self.predict).perturb(images, tf.where(labels < 0, seen, labels), seed=0)
 
 
 class Lab:
