@@ -65,6 +65,7 @@ SLOW = (
     "bin/attack_test.py",
     "bin/batches_test.py",
     "evaluation/parts_test.py",
+    "examples/tour_test.py",
 )
 
 

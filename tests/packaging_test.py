@@ -97,8 +97,10 @@ class SetupTest(unittest.TestCase):
         self.assertFalse(missing, f"these folders need an __init__.py, or the wheel will lack them: {sorted(missing)}")
 
     def test_extras(self) -> None:
-        self.assertEqual(set(self.extras), {"dev", "docs", "experiments", "jax", "serving", "toolboxes", "torch"})
-        for extra in ("experiments", "serving", "toolboxes"):
+        self.assertEqual(
+            set(self.extras), {"dev", "docs", "experiments", "jax", "notebook", "serving", "toolboxes", "torch"}
+        )
+        for extra in ("experiments", "notebook", "serving", "toolboxes"):
             self.assertLessEqual(self.extras[extra], self.extras["dev"], f"`dev` must hold what tests of {extra} need")
         self.assertFalse(self.extras["torch"] & (self.core | self.extras["dev"]), "PyTorch must stay optional")
 

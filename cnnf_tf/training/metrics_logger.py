@@ -69,6 +69,7 @@ class MetricsLogger:
         entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()} | dict(more)
         self.history.append(entry)
         write_text(self.folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
+        self._progress.note("")
         self._scalars(self._validation, done, validation)
         self._train.flush()
         if self.shown:

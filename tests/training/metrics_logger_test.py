@@ -136,6 +136,7 @@ class MetricsLoggerTest(parameterized.TestCase, tf.test.TestCase):
         lines = [re.sub(r"\b\d+ (s\b|images/s)", r"# \1", line) for line in self.stderr.getvalue().splitlines()]
         step, line = "loss 1.500, accuracy 0.250, # images/s", "training: {}/40 steps, # s ({})"
         wanted = ["training: preparing ...", line.format(31, step), line.format(31, "evaluating")]
+        wanted.append("training: 31/40 steps, # s")
         wanted += [f"training: 32/40 steps, # s, about # s left ({step})", line.format(32, step)]
         self.assertEqual(lines, wanted if shown else [])
         self.assertLen(self.stdout.getvalue().splitlines(), 1 if shown else 0)
