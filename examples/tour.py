@@ -42,9 +42,8 @@ if not QUICK:
 keras.utils.set_random_seed(0)
 
 test = data.load(DATA, "test", batch_size=50, limit=50 if QUICK else 1000)
-names = data.info(DATA).class_names
 images, labels = next(iter(test))
-shown = [0, 1, 2, 4, 6, 8, 18, 19]  # one of a kind
+shown = [0, 1, 2, 4, 6, 8, 18, 19]  # the ones to look at
 
 
 def show(rows):
@@ -83,9 +82,9 @@ def decibels(pictures):
     return float(tf.reduce_mean(tf.image.psnr(pictures, images, max_val=1.0)))
 
 
-print(f"with noise {decibels(noisy):5.1f} dB")
+print(f"with noise  {decibels(noisy):.1f} dB")
 for step, pictures in enumerate(rendered, start=1):
-    print(f"iteration {step} {decibels(pictures):6.1f} dB")
+    print(f"iteration {step} {decibels(pictures):.1f} dB")
 
 # %% [markdown]
 # The first iteration gains most, and what more of them do is not always better. An autoencoder that is trained to

@@ -27,7 +27,6 @@ def read_text() -> nbformat.NotebookNode:
 def execute(notebook: nbformat.NotebookNode, **environment: str) -> None:
     """Runs the cells in a kernel of their own, here, and keeps what they show but for stderr."""
     client = nbclient.NotebookClient(notebook, timeout=600, record_timing=False)
-    client.create_kernel_manager().transport = "ipc"  # no open ports
     client.execute(cwd=str(EXAMPLES), env=os.environ | environment)
     del notebook.metadata["language_info"]  # the version of this Python
     for cell in notebook.cells:
