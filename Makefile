@@ -141,6 +141,10 @@ docs: $(DOCS_STAMP) ## Build the site of docs/ and of the docstrings, with searc
 docs-serve: $(DOCS_STAMP) ## Show the site on this machine, and follow every change of a page or docstring.
 	$(PY) -m mkdocs serve
 
+.PHONY: notebook
+notebook: $(EXTRAS_STAMP) ## Run examples/tour.py and write it, with its pictures, to examples/tour.ipynb.
+	$(PY) tools/make_notebook.py
+
 .PHONY: lock
 lock: $(EXTRAS_STAMP) ## Rewrite requirements_lock.txt from what is installed in .venv.
 	$(PY) -m pip install --disable-pip-version-check --quiet --upgrade setuptools

@@ -112,11 +112,15 @@ DOCS = [
     RUFF,
 ]
 
+# What runs examples/tour.ipynb, and makes it of its text.
+NOTEBOOK = ["ipykernel>=6.29", "jupytext>=1.16", "nbclient>=0.10", "nbformat>=5.10"]
+
 # What `make test`, `make lint`, `make typecheck` and `make wheel-check` need. It holds the light extras, so that
 # their tests run and are not skipped; PyTorch, with gigabytes of GPU libraries on Linux, stays apart.
 DEV = [
     *TOOLBOXES,
     *EXPERIMENTS,
+    *NOTEBOOK,
     *SERVING,
     "build>=1.0",
     "import-linter>=2.3",
@@ -145,6 +149,7 @@ setuptools.setup(
         "docs": DOCS,
         "experiments": EXPERIMENTS,
         "playground": PLAYGROUND,
+        "notebook": NOTEBOOK,
         "serving": SERVING,
         "jax": JAX,
         "toolboxes": TOOLBOXES,

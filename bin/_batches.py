@@ -9,9 +9,9 @@ from typing import Any
 
 import _app
 from absl import flags
-from tqdm import tqdm
 
 import cnnf_tf
+from cnnf_tf.utils import progress
 
 flags.disclaim_key_flags()  # they belong to the binary that calls
 
@@ -62,10 +62,7 @@ def is_part() -> bool:
 
 
 class Batches:
-    """Runs jobs behind progress bars; from `opened`."""
-
-    bars: list[Any] = []
-    """The bar on show."""
+    """Runs jobs and shows their progress; from `opened`."""
 
     def __init__(self, runner: Any):
         self._runner = runner
@@ -78,24 +75,21 @@ class Batches:
         right = count = 0
         cardinality = int(job.batches.cardinality())
         total = sum(map(self._runner.shard.holds, range(cardinality))) if cardinality >= 0 else None
-        with tqdm(total=total, desc=job.name, unit=" batches", leave=None) as bar:
-            self.bars[:] = [bar]
+        with progress.Progress(job.name, total, "batches") as shown:
 
-            def progress(facts: Mapping[str, Any]) -> None:
+            def batch_done(facts: Mapping[str, Any]) -> None:
                 nonlocal right, count
                 if "predictions" in facts:  # an attack
                     right += int((facts["predictions"] == facts["labels"]).sum())
                     count += len(facts["labels"])
-                    bar.set_postfix_str(f"robust accuracy {100 * right / count:.1f} %", refresh=False)
-                bar.update()
+                shown.update(note=f"robust accuracy {100 * right / count:.1f} %" if count else "")
 
-            return self._runner.run(job, progress)
+            return self._runner.run(job, batch_done)
 
 
 def announce(part: str, count: int) -> None:
     """Shows what part of a long attack begins; for AutoAttack's `progress`."""
-    for bar in Batches.bars:
-        bar.set_postfix_str(f"{part}: {count} images")
+    progress.note(f"{part}: {count} images")
 
 
 def fingerprint(dataset: Any) -> dict[str, Any]:

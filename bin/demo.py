@@ -21,12 +21,12 @@ import pathlib
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import _app
 from absl import flags
+
+from cnnf_tf.utils.progress import Progress
 
 _ROLES = ("restore", "standard", "standard_cnn", "adversarial", "adversarial_cnn")
 _EPSILONS = {"standard": 0.03, "adversarial": 0.1}  # of the attack on each way to train, on the [0, 1] pixel scale
@@ -119,26 +119,17 @@ def _load_models(names: dict[str, str]) -> dict[str, Any]:
 
     facts = _app.data_info()
     models = {}
-    with _bar("loading models", len(names), " models") as advance:
+    with Progress("loading models", len(names), "models") as progress:
         for role, name in names.items():
             try:
                 models[role] = load_model(name)
             except (OSError, ValueError) as error:
                 raise ValueError(f"no model for {role}: {error} Give another with --models={role}=...") from error
             _app.check_data(models[role], "dataset", _DATASET.value, facts, flag_of_model=f"models={role}")
-            advance(1)
+            progress.update()
     restoration.check_model(models["restore"])
     restoration.check_size(models["restore"].image_shape)
     return models
-
-
-@contextmanager
-def _bar(description: str, total: int, unit: str = " images") -> Iterator[Any]:
-    """A progress bar; yields what advances it."""
-    from tqdm import tqdm
-
-    with tqdm(desc=f"{description:38}", total=total, unit=unit) as bar:
-        yield bar.update
 
 
 def _repair(model: Any, images: Any) -> list[Any]:
@@ -146,7 +137,7 @@ def _repair(model: Any, images: Any) -> list[Any]:
 
     found = []
     for corruption in demo.CORRUPTIONS:
-        with _bar(f"repairing {corruption.replace('_', ' ')}", _count(images)) as advance:
+        with Progress(f"repairing {corruption.replace('_', ' ')}", _count(images), "images") as progress:
             found.append(
                 demo.repair(
                     model,
@@ -156,7 +147,7 @@ def _repair(model: Any, images: Any) -> list[Any]:
                     seed=_SEED.value,
                     iterations=sorted({*_REPAIR_ITERATIONS, max(1, model.iterations)}),
                     num_shown=2,
-                    progress=advance,
+                    progress=progress.update,
                 )
             )
     return found
@@ -172,8 +163,8 @@ def _attack(models: dict[str, Any]) -> list[Any]:
         found = []
         for role, shown in ((name, "CNN-F"), (f"{name}_cnn", "CNN")):
             total = _count(images) * len(demo.paths(models[role], **settings))
-            with _bar(f"attacking {shown}, {_TRAINED[name]}", total) as advance:
-                found.append(demo.attack(models[role], images, **settings, seed=_SEED.value, progress=advance))
+            with Progress(f"attacking {shown}, {_TRAINED[name]}", total, "images") as progress:
+                found.append(demo.attack(models[role], images, **settings, seed=_SEED.value, progress=progress.update))
         comparisons.append(demo.AttackComparison(_TRAINED[name], _EPSILONS[name], *found))
     return comparisons
 
@@ -183,8 +174,10 @@ def _score(models: dict[str, Any], images: Any) -> dict[str, Any]:
 
     found = {}
     for name in ("standard", "adversarial"):
-        with _bar(f"every pass, {_TRAINED[name]}", _count(images)) as advance:
-            found[_TRAINED[name]] = evaluate_passes(models[name], images, iterations=_MOST_ITERATIONS, progress=advance)
+        with Progress(f"every pass, {_TRAINED[name]}", _count(images), "images") as progress:
+            found[_TRAINED[name]] = evaluate_passes(
+                models[name], images, iterations=_MOST_ITERATIONS, progress=progress.update
+            )
     return found
 
 
@@ -194,8 +187,8 @@ def _train(model: Any, held_out: Any) -> Any:
     train = _app.load_data(
         _TRAIN_SPLIT.value, batch_size=_TRAINING_BATCH, shuffle_seed=_SEED.value, repeat=True, limit=_TRAINING_IMAGES
     )
-    with _bar("fine-tuning on noisy images", _STEPS.value, " steps") as advance:
-        return demo.fine_tune(model, train, held_out, steps=_STEPS.value, seed=_SEED.value, progress=advance)
+    with Progress("fine-tuning on noisy images", _STEPS.value, "steps") as progress:
+        return demo.fine_tune(model, train, held_out, steps=_STEPS.value, seed=_SEED.value, progress=progress.update)
 
 
 def _count(images: Any) -> int:

@@ -21,10 +21,10 @@ from typing import Any
 import _app
 import _images
 from absl import flags
-from tqdm import tqdm
 
 import cnnf_tf
 from cnnf_tf.utils.files import text_of
+from cnnf_tf.utils.progress import Progress
 from cnnf_tf.utils.tables import aligned
 
 _SERVER = flags.DEFINE_string("server", "", "host:port of the server's gRPC interface (usually port 8500).")
@@ -64,10 +64,10 @@ def main() -> None:
     images = _images.read(files, client.image_shape())
     rows: list[tuple[str, ...]] = [("file", "label", "probability", "iterations")]
     try:
-        with tqdm(total=len(files), unit=" images", disable=_JSON.value or None) as bar:
+        with Progress("predicting", len(files), "images", shown=not _JSON.value) as progress:
             for batch in _batches(images):
                 _classify(client, batch, rows)
-                bar.update(len(batch))
+                progress.update(len(batch))
     finally:
         if not _JSON.value and len(rows) > 1:
             print(aligned(rows), flush=True)

@@ -17,6 +17,7 @@ from tests.imports import DISTRIBUTION_OF, ROOT, imported_names
 # What a package imports without declaring it, or as its back end.
 IMPLIED = {
     "keras": ["tensorflow"],
+    "nbclient": ["ipykernel"],
     "tensorflow_datasets": ["importlib_resources"],
     "tensorflow_probability": ["tf_keras"],
 }

@@ -67,6 +67,7 @@ SLOW = (
     "bin/attack_test.py",
     "bin/batches_test.py",
     "evaluation/parts_test.py",
+    "examples/tour_test.py",
 )
 
 

@@ -22,6 +22,7 @@ from cnnf_tf.training.validator import Validator, averaged_weights
 from cnnf_tf.training.workdir import Workdir
 from cnnf_tf.utils.archives import write_npz
 from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.progress import say
 
 _NUM_PICTURES = 8
 
@@ -69,7 +70,7 @@ class Loop:
         Args:
           train: batches without end.
           validation: batches, or None.
-          progress: whether to show a progress bar.
+          progress: whether to show how far it is.
           command: the command line that asks for this, for `run.json`.
         """
         config, folder, total = self.config, self.folder, self.steps_per_epoch * self.config.train.epochs
@@ -89,15 +90,14 @@ class Loop:
             attack, attacked = PGD(epsilon=options.epsilon, steps=options.robust_steps), options.robust_images
         held_out = Validator(self.model, validation, attack=attack, robust_images=attacked, seed=config.seed)
         pictures = next(iter((validation or train).take(1)))
+        batches = iter(split_over_replicas(self._strategy, train.skip(done), config.data.batch_size))
         watch = MetricsLogger(
             folder,
             done=done,
             total_steps=total,
             batch_size=config.data.batch_size,
-            progress=progress and self._chief,
-            say=self._say,
+            shown=progress and self._chief,
         )
-        batches = iter(split_over_replicas(self._strategy, train.skip(done), config.data.batch_size))
         try:
             while done < total:
                 images, labels = next(batches)
@@ -192,7 +192,7 @@ class Loop:
 
     def _say(self, message: str) -> None:
         if self._chief:
-            print(message, flush=True)
+            say(message)
 
 
 def save_model(model: CNNF, path: Any) -> None:

@@ -1,19 +1,19 @@
-"""Watching a run: a progress bar, one line of `metrics.jsonl` for each evaluation, TensorBoard."""
+"""Watching a run: its progress, one line of `metrics.jsonl` for each evaluation, TensorBoard."""
 
 import dataclasses
 import json
 import os
 import time
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
-import tqdm
 
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.workdir import Workdir
 from cnnf_tf.utils.files import write_text
+from cnnf_tf.utils.progress import Progress, say
 
 _SCALARS_EVERY = 20
 
@@ -27,18 +27,9 @@ class MetricsLogger:
     done: dataclasses.InitVar[int]  # steps done before
     total_steps: int  # of the whole run
     batch_size: int  # images of a step, for the images/s
-    progress: bool  # whether to show a progress bar; else each evaluation says a line
-    say: Callable[[str], None]  # what to do with such a line
+    shown: bool  # whether to show the progress, and a line for each evaluation
 
     def __post_init__(self, done: int) -> None:
-        self._bar = tqdm.tqdm(
-            total=self.total_steps,
-            initial=done,
-            unit="step",
-            disable=not self.progress,
-            dynamic_ncols=True,
-            smoothing=0.1,
-        )
         self._train, self._validation = (
             tf.summary.create_file_writer(os.fsencode(self.folder.tensorboard / name))
             for name in ("train", "validation")
@@ -46,12 +37,12 @@ class MetricsLogger:
         # Lines after the checkpoint are of steps that are now done again.
         self.history = [entry for entry in self.folder.history() if entry["step"] <= done]
         self.restart_clock(done)
+        self._progress = Progress("training", self.total_steps, "steps", done=done, shown=self.shown)
 
     def step(self, done: int, report: Mapping[str, float], learning_rate: float) -> None:
         """After each step."""
-        self._bar.update()
-        shown = {name: f"{report[name]:.3f}" for name in ("loss", "accuracy")}
-        self._bar.set_postfix(shown | {"images/s": f"{self._rate(done):.0f}"})
+        shown = ", ".join(f"{name} {report[name]:.3f}" for name in ("loss", "accuracy"))
+        self._progress.update(note=f"{shown}, {self._rate(done):.0f} images/s")
         if done % _SCALARS_EVERY == 0:
             self._scalars(self._train, done, dict(report) | {"learning_rate": learning_rate})
 
@@ -78,17 +69,19 @@ class MetricsLogger:
         entry |= {f"val_{name}": round(float(value), 6) for name, value in validation.items()} | dict(more)
         self.history.append(entry)
         write_text(self.folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
+        self._progress.note("")
         self._scalars(self._validation, done, validation)
         self._train.flush()
-        if not self.progress:
+        if self.shown:
             shown = ("loss", "accuracy", "val_accuracy", "val_robust_accuracy", "images_per_second")
             values = ", ".join(f"{name} {entry[name]:.4g}" for name in shown if name in entry)
-            self.say(f"step {done} of {self.total_steps} (epoch {entry['epoch']}): {values}")
+            say(f"step {done} of {self.total_steps} (epoch {entry['epoch']}): {values}")
         return entry
 
     def stop_clock(self, done: int) -> None:
         """Ends the time of training that the next line reports; the evaluation itself is not in it."""
         self._seconds, self._images_per_second = time.perf_counter() - self._since, self._rate(done)
+        self._progress.note("evaluating")
 
     def restart_clock(self, done: int) -> None:
         """Starts the clock of the next line, once an evaluation with all that belongs to it is over."""
@@ -105,8 +98,8 @@ class MetricsLogger:
         self._validation.flush()
 
     def close(self) -> None:
-        """Ends the bar and the event files."""
-        self._bar.close()
+        """Ends the progress and the event files."""
+        self._progress.close()
         self._train.close()
         self._validation.close()
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Sequence
 from typing import Any
@@ -43,7 +42,7 @@ def run(
     *,
     data_dir: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
-    progress: bool | None = None,
+    progress: bool = True,
     command: str | None = None,
 ) -> Workdir:
     """Trains, and goes on after the newest checkpoint if the folder has one.
@@ -59,7 +58,7 @@ def run(
       data_dir: folder of prepared TFDS data; None for the default of `cnnf_tf.data.load`.
       strategy: from `build_strategy`; None for one device. It does not belong to the configuration: a run may go on
         with another one.
-      progress: whether to show a progress bar; None for where output goes to a terminal.
+      progress: whether to show how far it is, on stderr, and to print a line for each evaluation.
       command: the command line that asks for this, for `run.json`.
 
     Returns:
@@ -103,7 +102,6 @@ def run(
             folder = open_workdir(workdir, config)
             stack.enter_context(folder.locked())
             loop = Loop(config, folder, model, optimizer, curriculum, steps_per_epoch=steps_per_epoch)
-            progress = sys.stdout.isatty() if progress is None else progress
             loop.run(train, validation, progress=progress, command=command)
     return folder
 

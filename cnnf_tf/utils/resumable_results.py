@@ -6,10 +6,9 @@ import pathlib
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
-from tqdm import tqdm
-
 from cnnf_tf.utils.config_diff import config_diff
 from cnnf_tf.utils.files import write_json
+from cnnf_tf.utils.progress import Progress
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -53,23 +52,24 @@ class ResumableResults:
         name_of: Callable[[dict[str, Any]], Name],
         verb: str,
     ) -> None:
-        """Runs the jobs that have no cell yet, behind a progress bar, and writes the record after each.
+        """Runs the jobs that have no cell yet, shows the progress, and writes the record after each.
 
         Cells end in the order of the jobs, so that a run that was cut off ends in the same file.
 
         Args:
           jobs: by name, in the order to run them, functions that make the cells of a job.
           name_of: the job that a cell is of.
-          verb: what the progress bar says is done.
+          verb: what the progress says is done.
         """
         order = {name: place for place, name in enumerate(jobs)}
         done = set(map(name_of, self.cells))
-        with tqdm(jobs.items(), unit=" jobs", desc=verb, dynamic_ncols=True) as bar:
-            for name, job in bar:
-                if name not in done:
-                    bar.set_postfix_str(str(name))
-                    self.cells = sorted([*self.cells, *job()], key=lambda cell: order[name_of(cell)])
-                    self.write()
+        missing = [name for name in jobs if name not in done]
+        notes = [" ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in missing]
+        with Progress(verb, len(jobs), "jobs", done=len(jobs) - len(missing), note="".join(notes[:1])) as progress:
+            for name, following in zip(missing, [*notes[1:], ""], strict=True):
+                self.cells = sorted([*self.cells, *jobs[name]()], key=lambda cell: order[name_of(cell)])
+                self.write()
+                progress.update(note=following)
 
     def damaged(self, error: Exception) -> ValueError:
         """The error to raise when the file, or a cell of it, cannot be read."""

@@ -1,6 +1,7 @@
 """bin/attack.py as a user runs it, in processes of its own."""
 
 import json
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,9 @@ class AttackTest(binaries.BinaryTestCase):
         result = run("attack", *arguments, "--epsilon=8/255", "--steps=2", "--iterations=2", f"--output={output}")
         self.assert_runs(result)
         self.assertIn("robust accuracy", result.stdout)
+        start, *_, end = re.findall("^attacking.*", result.stderr, re.MULTILINE)
+        self.assertEqual(start, "attacking, full_unroll: preparing ...")
+        self.assertRegex(end, r"^attacking, full_unroll: 3/3 batches, [^,]* s \(robust accuracy \d+\.\d %\)$")
         report = json.loads((output / "attack.json").read_text())
         wanted = {"attack": "PGD", "norm": "linf", "steps": 2, "restarts": 1, "gradient_path": "full_unroll", "seed": 0}
         wanted |= {"iterations": 2, "trained_iterations": 1, "readout": "last", "num_images": 20, "surrogate": None}

@@ -39,17 +39,17 @@ def run(binary: str, *arguments: object, environment: Mapping[str, str] | None =
       environment: variables to change.
 
     Returns:
-      Exit code, stdout and stderr.
+      Exit code, stdout and stderr, carriage returns as they came.
     """
-    return subprocess.run(
+    ended = subprocess.run(
         command(binary, *arguments),
         cwd=ROOT,
         env=os.environ | (environment or {}),
         capture_output=True,
-        text=True,
         timeout=HANGING,
         check=False,
     )
+    return Result(ended.args, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
 
 def run_forked(
@@ -101,7 +101,7 @@ class Forked:
         """Waits for its end."""
         if self._code is None:
             self._code = self._ask(wait=self.pid)
-        stdout, stderr = (self._file(name).read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+        stdout, stderr = (self._file(name).read_bytes().decode() for name in ("stdout", "stderr"))
         return Result([sys.executable, *self._line], self._code, stdout, stderr)
 
     def end(self) -> None:
@@ -163,8 +163,9 @@ class BinaryTestCase(tf.test.TestCase):
         return path
 
     def assert_runs(self, result: Result) -> None:
-        """It succeeded, and no library complained."""
+        """It succeeded, no library complained, and no bar was drawn into what is no terminal."""
         self.assertEqual(result.returncode, 0, result.stderr[-3000:])
+        self.assertNotIn("\r", result.stdout + result.stderr)
         self.assertNotRegex(result.stderr, "Traceback|(?i:warning)")
 
     def assert_fails(self, result: Result, code: int, *messages: str) -> None:

@@ -1,34 +1,37 @@
-"""What a run shows: lines, scalars, pictures, a progress bar."""
+"""What a run shows: lines, scalars, pictures, progress."""
 
 import contextlib
 import io
 import json
 import pathlib
+import re
 import time
 from unittest import mock
 
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 
 from cnnf_tf import training
 from cnnf_tf.training.metrics_logger import MetricsLogger
+from cnnf_tf.utils import progress
 from tests.models import fixtures_models
 from tests.training import fixtures_training
 
 REPORT = {"loss": 1.5, "accuracy": 0.25}
 
 
-class MetricsLoggerTest(tf.test.TestCase):
+class MetricsLoggerTest(parameterized.TestCase, tf.test.TestCase):
     def setUp(self):
         super().setUp()
         path = pathlib.Path(self.create_tempdir().full_path) / "run"
         self.folder = training.open_workdir(path, fixtures_training.config())
-        self.said = []
+        self.stdout, self.stderr = io.StringIO(), io.StringIO()
+        self.enter_context(contextlib.redirect_stdout(self.stdout))
+        self.enter_context(contextlib.redirect_stderr(self.stderr))
 
-    def watch(self, *, done=0, progress=False):
-        return MetricsLogger(
-            self.folder, done=done, total_steps=40, batch_size=8, progress=progress, say=self.said.append
-        )
+    def watch(self, *, done=0, shown=True):
+        return MetricsLogger(self.folder, done=done, total_steps=40, batch_size=8, shown=shown)
 
     def test_a_line_for_each_evaluation(self):
         with mock.patch.object(time, "perf_counter", side_effect=lambda: clock[0]):
@@ -64,11 +67,13 @@ class MetricsLoggerTest(tf.test.TestCase):
         )
         self.assertEqual(lines, self.folder.history())
         self.assertEqual(
-            self.said[0],
-            "step 10 of 40 (epoch 0.25): loss 1.5, accuracy 0.25, val_accuracy 0.5, val_robust_accuracy 0.125, "
-            "images_per_second 16",
+            self.stdout.getvalue().splitlines(),
+            [
+                "step 10 of 40 (epoch 0.25): loss 1.5, accuracy 0.25, val_accuracy 0.5, val_robust_accuracy 0.125, "
+                "images_per_second 16",
+                "step 20 of 40 (epoch 1): loss 0.3333, images_per_second 40",
+            ],
         )
-        self.assertLen(self.said, 2)
 
     def test_lines_after_the_checkpoint_are_written_again(self):
         watch = self.watch()
@@ -119,23 +124,22 @@ class MetricsLoggerTest(tf.test.TestCase):
         found = fixtures_training.tags(self.folder.tensorboard)
         self.assertEqual(set(found), {"validation/image", "validation/reconstruction/iteration_1"})
 
-    def test_progress_bar(self):
-        for progress in (False, True):
-            shown = io.StringIO()
-            with contextlib.redirect_stderr(shown):
-                watch = self.watch(progress=progress)
-                for done in (1, 2):
-                    watch.step(done, REPORT, 0.1)
-                watch.stop_clock(2)
-                watch.evaluation(2, 1, REPORT, {})
-                watch.close()
-            if progress:
-                for part in ("2/40", "loss=1.500", "accuracy=0.250", "images/s="):
-                    self.assertIn(part, shown.getvalue())
-                self.assertLen(self.said, 1)  # with a bar, no line
-            else:
-                self.assertEqual(shown.getvalue(), "")
-                self.assertLen(self.said, 1)
+    @parameterized.parameters(True, False)
+    def test_progress(self, shown):
+        watch = self.watch(done=30, shown=shown)
+        with mock.patch.object(progress, "EVERY", 0.0):
+            watch.step(31, REPORT, 0.1)
+            watch.stop_clock(31)
+            watch.evaluation(31, 1, REPORT, {})
+            watch.step(32, REPORT, 0.1)
+        watch.close()
+        lines = [re.sub(r"\b\d+ (s\b|images/s)", r"# \1", line) for line in self.stderr.getvalue().splitlines()]
+        step, line = "loss 1.500, accuracy 0.250, # images/s", "training: {}/40 steps, # s ({})"
+        wanted = ["training: preparing ...", line.format(31, step), line.format(31, "evaluating")]
+        wanted.append("training: 31/40 steps, # s")
+        wanted += [f"training: 32/40 steps, # s, about # s left ({step})", line.format(32, step)]
+        self.assertEqual(lines, wanted if shown else [])
+        self.assertLen(self.stdout.getvalue().splitlines(), 1 if shown else 0)
 
 
 if __name__ == "__main__":
