@@ -2,11 +2,11 @@
 
 Example:
   python bin/demo.py
-  python bin/demo.py --output=/tmp/demo --attacked_images=500 --steps=200
+  python bin/demo.py --output=/tmp/demo --attacked_images=500 --attack_steps=40 --steps=200
   python bin/demo.py --models=standard=my.keras,standard_cnn=my_cnn.keras
 
 Repairs images with shot noise, Gaussian noise and a dotted line; attacks CNN-F and the plain CNN, both trained clean
-and both trained adversarially, by PGD-40 through the first pass and through the whole loop; scores every pass; and
+and both trained adversarially, by PGD-20 through the first pass and through the whole loop; scores every pass; and
 fine-tunes a network for some steps, so that training is seen to work. Writes into --output
   index.html      all of it on one page, pictures included: a browser opens it,
                   also on a phone, without a network
@@ -34,16 +34,15 @@ _TRAINED = {"standard": "trained clean", "adversarial": "adversarially trained"}
 _REPAIR_ITERATIONS = (1, 2, 5, 10)
 _SEVERITY = 3
 _MOST_ITERATIONS = 5  # passes to score
-_TRAINING_IMAGES = 10_000
 _TRAINING_BATCH = 64
 
 _OUTPUT = _app.define_output("Folder for the page, its pictures and the numbers.", default="runs/demo")
 _NUM_IMAGES = flags.DEFINE_integer(
-    "num_images", 500, "Repair, and score every pass, on the first so many images.", lower_bound=2
+    "num_images", 250, "Repair, and score every pass, on the first so many images.", lower_bound=2
 )
 _ATTACKED_IMAGES = flags.DEFINE_integer("attacked_images", 100, "Attack the first so many images.", lower_bound=1)
-_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 40, "Steps of PGD, each of 2.5 * epsilon / steps.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 40, "Steps of fine-tuning.", lower_bound=1)
+_ATTACK_STEPS = flags.DEFINE_integer("attack_steps", 20, "Steps of PGD, each of 2.5 * epsilon / steps.", lower_bound=1)
+_STEPS = flags.DEFINE_integer("steps", 30, "Steps of fine-tuning.", lower_bound=1)
 _MODELS = flags.DEFINE_list(
     "models", [], f"ROLE=MODEL pairs; roles {', '.join(_ROLES)}; a .keras file or pretrained:NAME."
 )
@@ -185,7 +184,11 @@ def _train(model: Any, held_out: Any) -> Any:
     from cnnf_tf.experiments.demo import measures as demo
 
     train = _app.load_data(
-        _TRAIN_SPLIT.value, batch_size=_TRAINING_BATCH, shuffle_seed=_SEED.value, repeat=True, limit=_TRAINING_IMAGES
+        _TRAIN_SPLIT.value,
+        batch_size=_TRAINING_BATCH,
+        shuffle_seed=_SEED.value,
+        repeat=True,
+        limit=_STEPS.value * _TRAINING_BATCH,
     )
     with Progress("fine-tuning on noisy images", _STEPS.value, "steps") as progress:
         return demo.fine_tune(model, train, held_out, steps=_STEPS.value, seed=_SEED.value, progress=progress.update)
