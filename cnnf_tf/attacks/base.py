@@ -16,13 +16,14 @@ import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple, final
 
+import keras
 import tensorflow as tf
 
 from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS
 from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
-from cnnf_tf.utils.traces import kept
+from cnnf_tf.utils.traces import KEPT, kept
 from cnnf_tf.utils.validation import one_of
 
 _NUMBERS = ("epsilon", "step_size")  # attributes that a graph takes as tensors, so that one does for all their values
@@ -66,8 +67,8 @@ class Found(NamedTuple):
 class Attack(abc.ABC):
     """Base class. A subclass takes keyword arguments only and writes `search`; it need not project or score.
 
-    Attacks that differ in radius and step size alone share one trace. In `search` both are therefore scalar tensors, of
-    the images' dtype, and all other attributes as they were made.
+    Attacks on a model that differ in radius and step size alone share one trace. In `search` both are therefore scalar
+    tensors, of the images' dtype, and all other attributes as they were made.
 
     A clean image that is broken already (untargeted: misclassified) counts as success with distance 0 and is left as
     it is, and an image leaves the work once it is broken, so that only images that stand cost time.
@@ -175,11 +176,13 @@ class BoundAttack:
         what = "from images to logits [batch, classes]"
         self.attack = attack
         attack_arguments.function("predict", predict, what)
-        # Traces are kept with the model, so that they outlive the attack.
-        self._owner = getattr(predict, "model", getattr(predict, "__self__", predict))
+        # Traces of models are kept with them, for the next attack. What another function does may change unseen.
+        given = [function for function in (predict, surrogate, objective) if function is not None]
+        models = [getattr(function, "model", function) for function in given]
+        self._owner = models[0] if all(isinstance(model, keras.layers.Layer) for model in models) else attack
+        self._key = (BoundAttack, predict, surrogate, objective, *models)
         # Scoring is forward only: one trace serves every place that needs it.
         self._predict = kept(self._owner, (BoundAttack, predict), functools.partial(_traced_predict, predict))
-        self._given = predict, surrogate, objective
         shared = surrogate is None or surrogate is predict or surrogate == predict
         source = predict if surrogate is None else attack_arguments.function("surrogate", surrogate, what)
         self._surrogate = functools.partial(ask, source)
@@ -260,7 +263,7 @@ class BoundAttack:
         ids = tf.TensorSpec([None], tf.int32)
         numbers = [tf.TensorSpec([], images.dtype)] * len(_numbers(self.attack))
         signature = [images, ids, ids, ids, tf.TensorSpec([2], tf.int64), numbers]
-        key = (BoundAttack, _form(self.attack), *self._given, images, targeted, images_only)
+        key = (*self._key, _form(self.attack), images, targeted, images_only)
         return kept(self._owner, key, lambda: tf.function(work, input_signature=signature, autograph=False))
 
     def _work(
@@ -340,7 +343,7 @@ def _with_numbers(attack: Attack, numbers: Iterator[Any]) -> Attack:
 
 def _form(attack: Attack) -> Hashable:
     """Equal for attacks that differ in nothing but their `_numbers`."""
-    apart = {*_NUMBERS, "components", "_bound"}
+    apart = {*_NUMBERS, "components", "_bound", KEPT}
     own = tuple((name, value) for name, value in vars(attack).items() if name not in apart)
     form = type(attack), own, tuple((name, _form(part)) for name, part in attack.components.items())
     try:

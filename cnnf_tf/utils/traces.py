@@ -18,6 +18,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+KEPT = "_cnnf_tf_kept"
+"""The attribute."""
 _MOST = 32  # functions kept for a model, the latest
 
 
@@ -38,7 +40,7 @@ def kept(owner: Any, key: Sequence[Hashable], make: Callable[[], Any]) -> Any:
       make: makes what is kept.
     """
     try:
-        values = vars(owner).setdefault("_cnnf_tf_kept", _Kept()).values
+        values = vars(owner).setdefault(KEPT, _Kept()).values
     except TypeError:  # no __dict__
         return make()
     whole = (*key, *map(_config, (owner, *key)))

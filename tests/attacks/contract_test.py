@@ -190,24 +190,6 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         attack(predict, linear.images(4).astype("float64"), linear.labels(4), seed=0)
         self.assertGreater(len(count), traces)
 
-    @parameterized.parameters(*NAMES)
-    def test_one_trace_for_every_radius(self, name):
-        images, labels, traces = linear.images(8), linear.labels(8), []
-        predict = linear.predictor()
-
-        def counted(batch):
-            traces.append(batch.shape)
-            return predict(batch)
-
-        found = [make.__wrapped__(name, epsilon)(counted, images, labels, seed=2).images for epsilon in (0.0, 0.3)]
-        before = len(traces)
-        again = make.__wrapped__(name, 0.2)(counted, images, labels, seed=2)
-        self.assertLen(traces, before)
-        self.assertAllEqual(found[0], images)
-        alone = make.__wrapped__(name, 0.2)(predict, images, labels, seed=2)
-        for wanted, got in zip(alone, again, strict=True):
-            self.assertAllEqual(got, wanted)
-
     def test_remembers_a_bounded_number_of_functions(self):
         attack = make.__wrapped__("fgsm")
         first = linear.predictor()

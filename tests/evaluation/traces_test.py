@@ -1,5 +1,7 @@
 """Nothing is traced twice for the same shapes: not for another corruption, severity, radius, seed or last batch."""
 
+import inspect
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -90,6 +92,31 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
             self.assertGreater(first, 0)
             EVALUATIONS[name](model, 1)
             self.assertLen(traces, first)
+
+    @parameterized.parameters(
+        attacks.FGSM, attacks.PGD, attacks.APGD, attacks.SPSA, attacks.FAB, attacks.Square, attacks.AutoAttack
+    )
+    def test_a_shared_trace_takes_the_radius(self, kind):
+        model = CNNF(fixtures_models.smaller_network(), image_shape=(SIDE, SIDE, 1), iterations=1)
+        few = {"steps": 2, "queries": 20, "samples": 2}
+        options = {name: value for name, value in few.items() if name in inspect.signature(kind.__init__).parameters}
+        predict, (images, labels) = attacks.predictor(model), next(iter(dataset(8, 8)))
+        for epsilon in (0.0, 0.3, 0.01):
+            found = kind(epsilon=epsilon, **options)(predict, images, labels, seed=0)
+            alone = kind(epsilon=epsilon, **options)(lambda batch: predict(batch), images, labels, seed=0)
+            self.assertAllInRange(np.abs(found.images - images), 0, epsilon + 1e-6)
+            self.assertAllEqual(found.images, alone.images)
+            self.assertEqual(bool(np.any(found.images != images)), epsilon > 0)
+
+    def test_other_functions_are_traced_for_each_attack(self):
+        scale, (images, labels) = [1.0], next(iter(dataset(8, 8)))
+
+        def predict(batch):
+            return scale[0] * tf.reshape(batch, [-1, SIDE * SIDE])[:, :3]
+
+        for scale[0] in (1.0, -1.0):
+            result = attacks.FGSM(epsilon=0.0)(predict, images, labels, seed=0)
+            self.assertAllEqual(result.predictions, np.argmax(predict(images), -1))
 
 
 if __name__ == "__main__":
