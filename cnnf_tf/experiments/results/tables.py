@@ -272,6 +272,28 @@ def speed(network: str) -> Callable[[pathlib.Path], Rows]:
     return rows_of
 
 
+def first_results(folder: pathlib.Path) -> Rows:
+    """Seconds until the first result, of them start-up, and graph nodes, beside Keras' plain CNN and the authors."""
+    report = _read(folder / "first_result/benchmark.json")
+    found = {(r["network"], r["kind"], r["iterations"], r["by"]): r for r in report["first_results"] if not r["error"]}
+    plain = {(network, kind): r for (network, kind, _, by), r in found.items() if by == "keras"}
+    ratios = {(r["network"], r["kind"], r["iterations"]): r for r in report["rows"] if r["against"] == "K = 1"}
+    heads = ("", "K", "import", "model", "first", "start-up", "/ K = 1", "target", "nodes", "in all, s")
+    rows = [[*heads, "Keras' CNN, s", "its nodes", "authors, s"]]
+    for (network, kind, iterations, by), ours in found.items():
+        if by != "cnnf_tf":
+            continue
+        ratio = ratios.get((network, f"{kind}, start-up", iterations), {"ratio": None, "target": None})
+        keras, authors = plain.get((network, kind)), found.get((network, kind, iterations, "authors"))
+        row = [f"{network}, {kind}", str(iterations)]
+        row += [f"{ours[part]:.2f}" for part in ("import", "load", "first", "start_up")]
+        row += ["" if ratio[name] is None else f"{ratio[name]:.3g}" for name in ("ratio", "target")]
+        row += [str(ours["nodes"]), f"{ours['total']:.1f}"]
+        row += [ABSENT, ABSENT] if keras is None else [f"{keras['total']:.1f}", str(keras["nodes"])]
+        rows.append([*row, ABSENT if authors is None else f"{authors['total']:.1f}"])
+    return rows
+
+
 def trainings(folder: pathlib.Path) -> Rows:
     """What the training of each network took; the files are in folders NAME/seedN or NAME-seedN."""
     groups: dict[str, list[pathlib.Path]] = {}
@@ -305,6 +327,7 @@ TABLES: Mapping[str, Callable[[pathlib.Path], Rows]] = {
     "out_of_distribution": out_of_distribution,
     "speed_fashion_cnn": speed("fashion_cnn"),
     "speed_wide_resnet": speed("wide_resnet"),
+    "first_results": first_results,
     "trainings": trainings,
 }
 

@@ -156,6 +156,25 @@ class MadeUpTest(tf.test.TestCase):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(content))
 
+    def test_first_results(self):
+        facts = {"import": 3.0, "load": 0.25, "first": 2.0, "start_up": 1.5, "total": 5.25, "nodes": 70, "error": ""}
+        case = {"network": "fashion_cnn", "kind": "first attack"}
+        by = [("cnnf_tf", 1), ("keras", 1), ("cnnf_tf", 10), ("authors", 10)]
+        found = [case | facts | {"by": name, "iterations": iterations} for name, iterations in by]
+        found[3] |= {"total": 2.0}
+        row = case | {
+            "kind": "first attack, start-up",
+            "iterations": 10,
+            "against": "K = 1",
+            "ratio": 1.26,
+            "target": 1.5,
+        }
+        self.put("first_result/benchmark.json", {"rows": [row], "first_results": found})
+        _, first, second = TABLES["first_results"](self.folder)
+        parts = ["3.00", "0.25", "2.00", "1.50"]
+        self.assertEqual(first, ["fashion_cnn, first attack", "1", *parts, "", "", "70", "5.2", "5.2", "70", "–"])
+        self.assertEqual(second[6:], ["1.26", "1.5", "70", "5.2", "5.2", "70", "2.0"])
+
     def test_speed_says_which_floor_is_the_faster_one(self):
         row = {"network": "fashion_cnn", "mode": "function", "unit": "ms", "encoder_blocks": 2, "kind": "inference"}
         row |= {"iterations": 1, "batch_size": 256, "dtype": "float32", "value": 20.0, "other": 16.0, "ratio": 1.25}
