@@ -1,4 +1,4 @@
-"""Shows what CNN-F does, from pretrained models, in minutes on a CPU: one page that opens offline.
+"""Shows what CNN-F does, from pretrained models, in a minute or two on a CPU: one page that opens offline.
 
 Example:
   python bin/demo.py
