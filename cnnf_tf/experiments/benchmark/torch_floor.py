@@ -9,16 +9,17 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import torch
-
+Tensor = Any  # of PyTorch, which is imported where it is used
 Op = Mapping[str, Any]
 """`lower_bound.LinearOp` as a mapping, and `count`: how often it is called."""
-Inputs = Callable[[int, tuple[int, ...], str], torch.Tensor]
+Inputs = Callable[[int, tuple[int, ...], str], Tensor]
 """As in `lower_bound`."""
 
 
 def floor(ops: Sequence[Op]) -> Callable[[], None]:
     """A function that does a piece of work once: one op after the other, as often as each says."""
+    import torch
+
     inputs = random_inputs()
     calls = [(bare(op, inputs), op["count"]) for op in ops]
 
@@ -33,17 +34,20 @@ def floor(ops: Sequence[Op]) -> Callable[[], None]:
 
 def random_inputs(*, seed: int = 0) -> Inputs:
     """Standard normal numbers by stream, shape and dtype, made once, in TensorFlow's order of axes."""
+    import torch
 
     @functools.cache
-    def inputs(stream: int, shape: tuple[int, ...], dtype: str) -> torch.Tensor:
+    def inputs(stream: int, shape: tuple[int, ...], dtype: str) -> Tensor:
         generator = torch.Generator().manual_seed(10 * seed + stream)
         return torch.randn(*shape, generator=generator).to(getattr(torch, dtype))
 
     return inputs
 
 
-def bare(op: Op, inputs: Inputs) -> Callable[[], torch.Tensor]:
+def bare(op: Op, inputs: Inputs) -> Callable[[], Tensor]:
     """A function that runs the op once and returns its result, images and kernels in PyTorch's order of axes."""
+    import torch
+
     shapes = enumerate((op["features"], op["kernel"], op["output"]), start=1)
     features, kernel, signal = (inputs(stream, tuple(shape), op["dtype"]) for stream, shape in shapes)
     if not op["strides"]:
@@ -58,7 +62,7 @@ def bare(op: Op, inputs: Inputs) -> Callable[[], torch.Tensor]:
     pad = [(side - 1) // 2 if op["same"] else 0 for side in op["kernel"][:2]]
     layout: list[Any] = [[op["strides"]] * 2, pad, [1, 1], False, [0, 0], 1]  # ..., dilation, transposed, groups
 
-    def gradient(which: int) -> torch.Tensor:
+    def gradient(which: int) -> Tensor:
         mask = [place == which for place in range(3)]
         return torch.ops.aten.convolution_backward(signal, features, kernel, None, *layout, mask)[which]
 

@@ -1,7 +1,7 @@
 """What the demo measures: repair of corrupted images, PGD on CNN-F beside the CNN, accuracy of every pass, fine-tuning.
 
-Small numbers of images, so that all of it takes a minute or two on a CPU; `bin/restore.py`, `bin/evaluate.py --robustness` and
-`bin/train.py` do the same at full size. `page.py` writes the results down.
+Small numbers of images, so that all of it takes a minute or two on a CPU; `bin/restore.py`, `bin/evaluate.py
+--robustness` and `bin/train.py` do the same at full size. `page.py` writes the results down.
 """
 
 import dataclasses

@@ -14,6 +14,7 @@ from cnnf_tf.experiments.demo import charts
 from cnnf_tf.experiments.demo.measures import Demo, RestorationDemo
 from cnnf_tf.utils.files import write_json, write_text
 from cnnf_tf.utils.intervals import wilson_interval
+from cnnf_tf.utils.templates import template
 
 _ATTACKED_SHOWN = 3  # images that broke, and as many that stand
 
@@ -29,8 +30,6 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
     Returns:
       The page, `index.html` in the folder.
     """
-    import jinja2
-
     folder = pathlib.Path(folder)
     lines = {
         f"{name}, {'last pass' if readout == 'last' else readout}": shares
@@ -57,14 +56,7 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
             iterations=quality.iterations,
             title=f"{charts.words(quality.corruption)}, severity {quality.severity}; restored: h after an iteration",
         )
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        lstrip_blocks=True,
-        trim_blocks=True,
-    )
-    environment.filters |= {
+    filters: dict[str, Any] = {
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "change": lambda decibels: f"{decibels:+.1f}".replace("-", "\N{MINUS SIGN}"),
         "percent": lambda share: f"{100 * share:.1f}\N{NO-BREAK SPACE}%",
@@ -74,7 +66,7 @@ def write_demo(demo: Demo, folder: str | os.PathLike[str], *, facts: Mapping[str
         "tiles": _tiles,
         "words": charts.words,
     }
-    text = environment.get_template("page.html.j2").render(
+    text = template(pathlib.Path(__file__).with_name("page.html.j2"), **filters).render(
         demo=demo, charts=drawn, lines=lines, attacked=_attacked(demo, folder), facts=facts
     )
     write_json(folder / "demo.json", demo.to_dict() | {"facts": dict(facts)})

@@ -10,6 +10,7 @@ from typing import Any
 from cnnf_tf.models.step_sizes import eta_text
 from cnnf_tf.utils.files import write_text
 from cnnf_tf.utils.intervals import wilson_interval
+from cnnf_tf.utils.templates import template
 from cnnf_tf.zoo.pretrained import Card, Folder, pretrained_card, pretrained_names
 
 
@@ -29,17 +30,8 @@ def write_pages(pages: str | os.PathLike[str], *, folder: Folder = None) -> list
 
 def model_page(card: Card) -> str:
     """The page; equal cards give equal pages."""
-    import jinja2
-
-    environment = jinja2.Environment(  # Markdown, so nothing is escaped; cards are files of ours
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        lstrip_blocks=True,
-        trim_blocks=True,
-    )
     fill = textwrap.TextWrapper(120, break_long_words=False, break_on_hyphens=False).fill
-    environment.filters |= {"wrapped": lambda text: fill(text) + "\n", "eta_text": eta_text}
+    filters: dict[str, Any] = {"wrapped": lambda text: fill(text) + "\n", "eta_text": eta_text}
 
     def command(binary: str, *arguments: str) -> str:
         words = ["python", f"bin/{binary}.py", f"--model=pretrained:{card['name']}"]
@@ -48,7 +40,7 @@ def model_page(card: Card) -> str:
                 words.append(f"--{flag}={card['data'][key]}")
         return shlex.join([*words, *arguments])
 
-    return environment.get_template("card.md.j2").render(
+    return template(pathlib.Path(__file__).with_name("card.md.j2"), **filters).render(
         card=card,
         attacks=_attacks(card["metrics"].get("robustness") or {"scores": []}),
         restored=_restored(card["metrics"].get("restoration") or {}),

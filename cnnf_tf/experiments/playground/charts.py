@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnf_tf.evaluation.figures import picture_address
 from cnnf_tf.experiments.playground.measures import Lab, Passes
+from cnnf_tf.utils.templates import template
 
 FEEDBACK, PLAIN, OTHERS = "#d9661f", "#4a7fd6", ("#2f9e55", "#9668cf")
 """Colours of CNN-F, CNN, and further classes; they can be read on light and on dark ground."""
@@ -184,14 +185,4 @@ def _options(horizontal: Options, vertical: Options, series: list[Options]) -> O
 
 @functools.cache
 def _template() -> Any:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        lstrip_blocks=True,
-        trim_blocks=True,
-    )
-    environment.filters["picture"] = picture_address
-    return environment.get_template("parts.html.j2")
+    return template(pathlib.Path(__file__).with_name("parts.html.j2"), picture=picture_address)
