@@ -16,14 +16,13 @@ import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple, final
 
-import keras
 import tensorflow as tf
 
 from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
-from cnnf_tf.attacks.norms import NORMS
+from cnnf_tf.attacks.norms import NORMS, Norm
 from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
-from cnnf_tf.utils.traces import KEPT, kept
+from cnnf_tf.utils.traces import described, kept
 from cnnf_tf.utils.validation import one_of
 
 _NUMBERS = ("epsilon", "step_size")  # attributes that a graph takes as tensors, so that one does for all their values
@@ -67,8 +66,6 @@ class Found(NamedTuple):
 class Attack(abc.ABC):
     """Base class. A subclass takes keyword arguments only and writes `search`; it need not project or score.
 
-    Attacks on a model that differ in radius and step size alone share one trace. In `search` both are therefore scalar
-    tensors, of the images' dtype, and all other attributes as they were made.
 
     A clean image that is broken already (untargeted: misclassified) counts as success with distance 0 and is left as
     it is, and an image leaves the work once it is broken, so that only images that stand cost time.
@@ -98,7 +95,6 @@ class Attack(abc.ABC):
         self.norm = NORMS[one_of("norm", norm, NORMS)]
         self.loss = one_of("loss", loss, LOSSES)
         self.early_stop = bool(early_stop)
-        self._bound = functools.lru_cache(maxsize=16)(functools.partial(BoundAttack, self))
 
     @abc.abstractmethod
     def search(self, problem: Problem, working: tf.Tensor) -> Found:
@@ -133,7 +129,7 @@ class Attack(abc.ABC):
     def bind(
         self, predict: Predict, *, surrogate: Predict | None = None, objective: AttackObjective | None = None
     ) -> "BoundAttack":
-        """The attack on given functions, traced once however many batches follow; the same functions give it again.
+        """The attack on given functions, traced once however many batches and calls of this method follow.
 
         Args:
           predict: images in [0, 1] to logits `[batch, classes]`, made of TensorFlow ops; a Keras model will do.
@@ -144,7 +140,7 @@ class Attack(abc.ABC):
         Raises:
           ValueError: an argument that is not a function, or both a surrogate and an objective.
         """
-        return self._bound(predict, surrogate=surrogate, objective=objective)
+        return BoundAttack(self, predict, surrogate=surrogate, objective=objective)
 
     @final
     def __call__(
@@ -176,13 +172,7 @@ class BoundAttack:
         what = "from images to logits [batch, classes]"
         self.attack = attack
         attack_arguments.function("predict", predict, what)
-        # Traces of models are kept with them, for the next attack. What another function does may change unseen.
-        given = [function for function in (predict, surrogate, objective) if function is not None]
-        models = [getattr(function, "model", function) for function in given]
-        self._owner = models[0] if all(isinstance(model, keras.layers.Layer) for model in models) else attack
-        self._key = (BoundAttack, predict, surrogate, objective, *models)
-        # Scoring is forward only: one trace serves every place that needs it.
-        self._predict = kept(self._owner, (BoundAttack, predict), functools.partial(_traced_predict, predict))
+        self._given = predict, surrogate, objective
         shared = surrogate is None or surrogate is predict or surrogate == predict
         source = predict if surrogate is None else attack_arguments.function("surrogate", surrogate, what)
         self._surrogate = functools.partial(ask, source)
@@ -192,8 +182,18 @@ class BoundAttack:
             if surrogate is not None:
                 raise ValueError("an objective takes the place of the surrogate's loss: give one of them, not both.")
         self._shared = shared and objective is None
-        self._classes = functools.cache(self._count_classes)
-        self._function = functools.cache(self._trace)
+
+    def _kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """A trace: of known models with them, for the next attack; what other functions do may change unseen."""
+        models = [getattr(function, "model", function) for function in self._given if function is not None]
+        states = tuple(map(described, models))
+        return kept(self.attack if None in states else models[0], (self._given, states, key), make)
+
+    @property
+    def _predict(self) -> Any:
+        """Scoring is forward only: one trace serves every place that needs it."""
+        work = functools.partial(ask, self._given[0])
+        return self._kept("predict", lambda: tf.function(work, autograph=False, reduce_retracing=True))
 
     def __call__(
         self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None
@@ -235,15 +235,13 @@ class BoundAttack:
         pair = attack_arguments.seed_pair(seed)
         spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
         if tf.executing_eagerly():
-            num_classes = self._classes(spec, targeted)
+            num_classes = self._count_classes(spec, targeted)
             attack_arguments.class_range("labels", labels, num_classes)
             attack_arguments.class_range("targets", targets, num_classes)
         elif self.attack.runs_eagerly:
             raise ValueError(f"{type(self.attack).__name__} works on concrete arrays; call it outside of tf.function.")
-        numbers = _numbers(self.attack)
-        if not self.attack.runs_eagerly:
-            numbers = [tf.convert_to_tensor(number, images.dtype) for number in numbers]
-        return self._function(spec, targeted, images_only)(images, labels, targets, indices, pair, numbers)
+        numbers = [tf.convert_to_tensor(number, images.dtype) for number in _numbers(self.attack)]
+        return self._trace(spec, targeted, images_only)(images, labels, targets, indices, pair, numbers)
 
     def _count_classes(self, images: tf.TensorSpec, targeted: bool) -> int:
         """The number of classes, found by tracing and not by running; checks what the functions return."""
@@ -263,8 +261,8 @@ class BoundAttack:
         ids = tf.TensorSpec([None], tf.int32)
         numbers = [tf.TensorSpec([], images.dtype)] * len(_numbers(self.attack))
         signature = [images, ids, ids, ids, tf.TensorSpec([2], tf.int64), numbers]
-        key = (*self._key, _form(self.attack), images, targeted, images_only)
-        return kept(self._owner, key, lambda: tf.function(work, input_signature=signature, autograph=False))
+        key = _form(self.attack), images, targeted, images_only
+        return self._kept(key, lambda: tf.function(work, input_signature=signature, autograph=False))
 
     def _work(
         self,
@@ -323,18 +321,40 @@ class BoundAttack:
         )
 
 
-def _traced_predict(predict: Predict) -> Predict:
-    return tf.function(functools.partial(ask, predict), autograph=False, reduce_retracing=True)
+def _is_ours(attack: Attack) -> bool:
+    """Whether it is one of this package with nothing but plain values: its radius and step size may be tensors.
+
+    In an attack of others they stay numbers, which Python may compare.
+    """
+    own = type(attack).__module__.startswith(f"{__package__}.") and all(map(_is_plain, _attributes(attack).values()))
+    return own and all(map(_is_ours, attack.components.values()))
+
+
+def _attributes(attack: Attack) -> dict[str, Any]:
+    """All but the components, and what is kept."""
+    return {
+        name: value for name, value in vars(attack).items() if name != "components" and not name.startswith("_cnnf")
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple) and not isinstance(value, Norm):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str | Norm)
 
 
 def _numbers(attack: Attack) -> list[Any]:
-    """Radius and step size of an attack, and of its components."""
+    """Radius and step size of an attack of ours, and of its components: what its graph takes as tensors."""
+    if not _is_ours(attack):
+        return []
     own = [vars(attack)[name] for name in _NUMBERS if name in vars(attack)]
     return own + [number for component in attack.components.values() for number in _numbers(component)]
 
 
 def _with_numbers(attack: Attack, numbers: Iterator[Any]) -> Attack:
     """The attack with others in place of its `_numbers`."""
+    if not _is_ours(attack):
+        return attack
     twin = copy.copy(attack)
     vars(twin).update({name: next(numbers) for name in _NUMBERS if name in vars(attack)})
     vars(twin)["components"] = {name: _with_numbers(part, numbers) for name, part in attack.components.items()}
@@ -342,12 +362,9 @@ def _with_numbers(attack: Attack, numbers: Iterator[Any]) -> Attack:
 
 
 def _form(attack: Attack) -> Hashable:
-    """Equal for attacks that differ in nothing but their `_numbers`."""
-    apart = {*_NUMBERS, "components", "_bound", KEPT}
-    own = tuple((name, value) for name, value in vars(attack).items() if name not in apart)
-    form = type(attack), own, tuple((name, _form(part)) for name, part in attack.components.items())
-    try:
-        hash(form)
-    except TypeError:  # an attribute that cannot be compared
-        return attack
-    return form
+    """Equal for attacks of ours that differ in nothing but their `_numbers`; and for another that stays as it is."""
+    ours = _is_ours(attack)
+    apart = _NUMBERS if ours else ()
+    own = [(name, value) for name, value in _attributes(attack).items() if name not in apart and _is_plain(value)]
+    parts = [(name, _form(part)) for name, part in attack.components.items()]
+    return type(attack) if ours else id(attack), tuple(own), tuple(parts)

@@ -90,7 +90,6 @@ class CNNF(KerasTraining):
         self.training_horizon = _check_horizon(training_horizon, self.iterations)
         self.rematerialize = bool(rematerialize)
         self.pixels = Pixels.checked(pixel_mean, pixel_scale, bgr, channels=self.image_shape[-1])
-        self.pixel_mean, self.pixel_scale, self.bgr = self.pixels
         self.reconstruction_weight = float(reconstruction_weight)
         self.encoder, self.network = encoder, network
         self.eta_logits = self._add_eta_logits() if learn_eta else None
@@ -181,6 +180,19 @@ class CNNF(KerasTraining):
             raise ValueError(f"the network must end in logits [batch, classes], but ends in shape {logits_shape}.")
         self.num_classes = int(logits_shape[-1])
         self.built = True
+
+    @property
+    def pixel_mean(self) -> Any:
+        """See `CNNF`; part of `pixels`, as are the next two."""
+        return self.pixels.mean
+
+    @property
+    def pixel_scale(self) -> Any:
+        return self.pixels.scale
+
+    @property
+    def bgr(self) -> bool:
+        return self.pixels.bgr
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:

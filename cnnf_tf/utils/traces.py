@@ -12,15 +12,16 @@ An evaluation of many data sets, or the same one called again, then waits for Te
 import functools
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-KEPT = "_cnnf_tf_kept"
-"""The attribute."""
-_MOST = 32  # functions kept for a model, the latest
+_KEPT = "_cnnf_tf_kept"  # the attribute
+_MOST = 32  # functions kept with an object, the latest
+_KNOWN = ("cnnf_tf", "keras")  # packages of layers that are all that their `get_config()` says
 
 
 class _Kept:
@@ -30,48 +31,44 @@ class _Kept:
         self.values: OrderedDict[Hashable, Any] = OrderedDict()
 
 
-def kept(owner: Any, key: Sequence[Hashable], make: Callable[[], Any]) -> Any:
-    """`make()`, made once for equal keys, kept with the owner and gone with it.
-
-    Args:
-      owner: whose attribute it becomes, unseen; an object that takes no attributes keeps nothing.
-      key: hashable values. Those that are Keras layers, and an owner that is one, are equal for as long as they are the
-        same and their `get_config()` says the same; weights may change.
-      make: makes what is kept.
-    """
-    try:
-        values = vars(owner).setdefault(KEPT, _Kept()).values
-    except TypeError:  # no __dict__
-        return make()
-    whole = (*key, *map(_config, (owner, *key)))
-    value = values.pop(whole) if whole in values else make()
-    values[whole] = value
+def kept(owner: Any, key: Hashable, make: Callable[[], Any]) -> Any:
+    """`make()`, made once for equal keys, kept with the owner as an attribute unseen, and gone with it."""
+    values = vars(owner).setdefault(_KEPT, _Kept()).values
+    value = values.pop(key) if key in values else make()
+    values[key] = value
     while len(values) > _MOST:
         values.popitem(last=False)
     return value
 
 
+def described(model: Any) -> str | None:
+    """What a trace of a model depends on, besides its weights; None where that cannot be known.
+
+    It is known of layers of this package and of Keras. Another's layer, or subclass of `CNNF`, may do anything.
+    """
+    if not isinstance(model, keras.layers.Layer):
+        return None
+    for layer in model._flatten_layers():  # noqa: SLF001 - `layers` are those on top
+        if isinstance(layer, keras.layers.Lambda) or type(layer).__module__.split(".")[0] not in _KNOWN:
+            return None
+    return json.dumps(model.get_config(), default=lambda value: np.asarray(value).tolist())
+
+
 def traced(function: Callable[..., Any], model: Any, *settings: Hashable) -> Callable[..., Any]:
-    """`function(model, *settings, ...)` as a `tf.function` of tensors, the same for equal arguments; see `kept`.
+    """`function(model, *settings, ...)` as a `tf.function` of tensors, kept with the model if it is `described`.
 
     Args:
       function: a function of a module or class, not one made anew for each call.
       model: whose attribute the traced function becomes.
-      *settings: constants of the graph. Numbers that change from call to call are better tensors.
+      *settings: constants of the graph: values that never change. Numbers that change from call to call are better
+        tensors.
 
     Returns:
       A function of tensors; those with axes may be of any size along the first one, and cause no further trace.
     """
-    return kept(model, (function, *settings), lambda: by_shape(functools.partial(function, model, *settings)))
-
-
-def _config(part: Any) -> str | None:
-    if not isinstance(part, keras.layers.Layer):
-        return None
-    try:
-        return json.dumps(part.get_config(), default=str, sort_keys=True)
-    except NotImplementedError:  # a layer that cannot be saved
-        return None
+    make = functools.partial(by_shape, functools.partial(function, model, *settings))
+    state = described(model)
+    return make() if state is None else kept(model, (function, settings, state), make)
 
 
 def by_shape(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -190,15 +190,6 @@ class ContractTest(tf.test.TestCase, parameterized.TestCase):
         attack(predict, linear.images(4).astype("float64"), linear.labels(4), seed=0)
         self.assertGreater(len(count), traces)
 
-    def test_remembers_a_bounded_number_of_functions(self):
-        attack = make.__wrapped__("fgsm")
-        first = linear.predictor()
-        bound = attack.bind(first)
-        for _ in range(40):
-            attack.bind(linear.predictor.__wrapped__())
-        self.assertLess(attack._bound.cache_info().currsize, 20)
-        self.assertIsNot(attack.bind(first), bound)
-
     @parameterized.parameters(*NAMES)
     def test_empty_batch(self, name):
         images, labels = linear.images(0), np.zeros([0], "int32")

@@ -1,5 +1,6 @@
 """Nothing is traced twice for the same shapes: not for another corruption, severity, radius, seed or last batch."""
 
+import copy
 import inspect
 
 import numpy as np
@@ -98,7 +99,7 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
     )
     def test_a_shared_trace_takes_the_radius(self, kind):
         model = CNNF(fixtures_models.smaller_network(), image_shape=(SIDE, SIDE, 1), iterations=1)
-        few = {"steps": 2, "queries": 20, "samples": 2}
+        few = {"steps": 2, "queries": 20, "samples": 2, "components": ("apgd-ce", "fab-t", "square")}
         options = {name: value for name, value in few.items() if name in inspect.signature(kind.__init__).parameters}
         predict, (images, labels) = attacks.predictor(model), next(iter(dataset(8, 8)))
         for epsilon in (0.0, 0.3, 0.01):
@@ -106,7 +107,49 @@ class TracesTest(parameterized.TestCase, tf.test.TestCase):
             alone = kind(epsilon=epsilon, **options)(lambda batch: predict(batch), images, labels, seed=0)
             self.assertAllInRange(np.abs(found.images - images), 0, epsilon + 1e-6)
             self.assertAllEqual(found.images, alone.images)
-            self.assertEqual(bool(np.any(found.images != images)), epsilon > 0)
+
+    def test_an_attack_that_changes(self):
+        model = CNNF(fixtures_models.smaller_network(), image_shape=(SIDE, SIDE, 1), iterations=1)
+        predict, (images, labels) = attacks.predictor(model), next(iter(dataset(8, 8)))
+        attack = attacks.PGD(epsilon=0.1, steps=2)
+        attack(predict, images, labels, seed=0)
+        other = copy.deepcopy(attack)
+        for name, value in {"steps": 3, "multipliers": (1.0,) * 3, "loss": "margin", "random_start": False}.items():
+            setattr(attack, name, value)
+        other.epsilon = other.step_size = 0.3
+        model.eta = 1.0
+        alike = attacks.PGD(epsilon=0.1, steps=3, step_size=attack.step_size, loss="margin", random_start=False)
+        for changed, fresh in ((attack, alike), (other, attacks.PGD(epsilon=0.3, steps=2, step_size=0.3))):
+            found = changed(predict, images, labels, seed=0)
+            wanted = fresh(lambda batch: predict(batch), images, labels, seed=0)
+            self.assertAllEqual(found.images, wanted.images)
+            self.assertLen(found.losses, changed.steps + 1)
+
+    def test_attacks_of_others_see_numbers(self):
+        class Signed(attacks.FGSM):
+            def start(self, problem, restart):
+                return problem.images + (self.epsilon if self.epsilon > 0.05 else self.sign[0] * self.epsilon)
+
+        predict, (images, labels) = (
+            attacks.predictor(fixtures_models.smaller_model()),
+            (np.full((2, 8, 8, 1), 0.5), [0, 1]),
+        )
+        sign = [1.0]
+        for sign[0] in (1.0, -1.0):
+            attack = Signed(epsilon=0.01)
+            attack.sign, attack.step_size, attack.early_stop = sign, 0.0, False
+            found = attack(predict, images.astype(np.float32), labels, seed=0)
+            self.assertAllClose(found.images, images + sign[0] * 0.01)
+
+    def test_baselines_are_traced_for_each_evaluation(self):
+        model = CNNF(fixtures_models.smaller_network(), image_shape=(SIDE, SIDE, 1), iterations=1)
+        share, found = [0.0], []
+        for share[0] in (0.0, 1.0):
+            baselines = {"share": lambda images: share[0] * images}
+            options = {"corruption": "contrast", "severity": 1, "baselines": baselines}
+            found.append(evaluation.evaluate_restoration(model, dataset(3), **options))
+        self.assertNotEqual(found[0].baselines, found[1].baselines)
+        self.assertEqual(found[1].baselines["share"], found[1].corrupted)
 
     def test_other_functions_are_traced_for_each_attack(self):
         scale, (images, labels) = [1.0], next(iter(dataset(8, 8)))

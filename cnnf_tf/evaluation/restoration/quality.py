@@ -6,6 +6,7 @@ the image (`encoder_blocks = 0`). A model restores what it was trained to see: n
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from cnnf_tf.evaluation.figures import Picture, picture_grid
 from cnnf_tf.models import CNNF, Trajectory
 from cnnf_tf.utils.batches import BatchRunner, Facts, Job, counting
 from cnnf_tf.utils.tables import aligned
-from cnnf_tf.utils.traces import traced
+from cnnf_tf.utils.traces import by_shape, traced
 from cnnf_tf.utils.validation import one_of, positive_int
 
 MOST_DECIBELS = 100.0
@@ -166,9 +167,13 @@ def restoration_job(
     if not model.accepts(shape):
         raise ValueError(f"evaluate_restoration wants images {model.image_shape}, those of the model, got {shape}.")
     check_size(shape)
-    score = traced(_score, model, steps, restorers)
-    empty = "the data set to restore is empty; wanted at least one image."
-    return Job(name, pairs, lambda noisy, clean, indices: score(noisy, clean), if_empty=empty)
+    score, score_baselines = traced(_score, model, steps), by_shape(functools.partial(_score_baselines, restorers))
+
+    def work(noisy: tf.Tensor, clean: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
+        del indices
+        return {"quality": tf.concat([score_baselines(noisy, clean), score(noisy, clean)], axis=1)}
+
+    return Job(name, pairs, work, if_empty="the data set to restore is empty; wanted at least one image.")
 
 
 def evaluate_restoration(
@@ -205,13 +210,19 @@ def evaluate_restoration(
     return RestorationQuality.from_facts(runner.run(job, counting(progress)), baselines=tuple(baselines or ()), **way)
 
 
-def _score(
-    model: CNNF, steps: tuple[int, ...], restorers: tuple[Restorer, ...], noisy: tf.Tensor, clean: tf.Tensor
-) -> dict[str, tf.Tensor]:
+def _score_baselines(restorers: Sequence[Restorer], noisy: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
+    """Qualities of the corrupted images, then of what each baseline makes of them."""
+    return _qualities([noisy, *(restorer(noisy) for restorer in restorers)], clean)
+
+
+def _score(model: CNNF, steps: tuple[int, ...], noisy: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
     trajectory = model.infer(noisy, iterations=steps[-1])
-    found = [noisy, *(restorer(noisy) for restorer in restorers)]
-    found += [model.to_pixels(picture(trajectory, step)) for picture in RESTORED.values() for step in steps]
-    return {"quality": tf.stack([image_qualities(pictures, clean) for pictures in found], axis=1)}
+    restored = [model.to_pixels(picture(trajectory, step)) for picture in RESTORED.values() for step in steps]
+    return _qualities(restored, clean)
+
+
+def _qualities(pictures: Sequence[tf.Tensor], clean: tf.Tensor) -> tf.Tensor:
+    return tf.stack([image_qualities(entry, clean) for entry in pictures], axis=1)
 
 
 def image_qualities(pictures: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
