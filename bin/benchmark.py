@@ -5,7 +5,7 @@ Example:
   python bin/benchmark.py --networks=fashion_cnn --cases=inference,training
   python bin/benchmark.py --reference=CNNF     # a clone of the authors' code
   python bin/benchmark.py --smoke              # to see that everything runs
-  python bin/benchmark.py --cases=first_result --repeats=3    # how long until the first result
+  python bin/benchmark.py --cases=first_result --repeats=3    # time to start
 
 A row compares a median time with
   floor     the convolutions and matrix products that the case cannot do
@@ -43,7 +43,7 @@ _MODES = flags.DEFINE_list(
     "modes", ["function", "eager", "xla"], "As a tf.function, without any graph, compiled; likewise."
 )
 _ITERATIONS = flags.DEFINE_list(
-    "iterations", ["0", "1", "2", "5"], "Values of K of inference and first results; K = 10 is added."
+    "iterations", ["0", "1", "2", "5"], "Values of K of inference and first results; to three and more K = 10 is added."
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 0, "Images per batch; 0: 256 for fashion_cnn, 32 for wide_resnet, 8 for first results.", lower_bound=0

@@ -2,7 +2,7 @@
 
 Example:
   python bin/demo.py
-  python bin/demo.py --output=/tmp/demo --attacked_images=500 --attack_steps=40 --steps=200
+  python bin/demo.py --output=/tmp/demo --attacked_images=500 --attack_steps=40
   python bin/demo.py --models=standard=my.keras,standard_cnn=my_cnn.keras
 
 Repairs images with shot noise, Gaussian noise and a dotted line; attacks CNN-F and the plain CNN, both trained clean

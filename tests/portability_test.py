@@ -23,7 +23,7 @@ for name in [*names, *sorted(path.stem for path in pathlib.Path("bin").glob("*.p
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name not in ("jax", "torch"):
+        if error.name not in ("jax", "nicegui", "torch"):
             raise
     except Exception as error:
         if type(error).__name__ != "DuplicateFlagError":  # binaries are not made to be imported together

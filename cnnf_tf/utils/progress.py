@@ -51,7 +51,8 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ):
         self._stream = sys.stderr if stream is None else stream
-        self._name, self._total, self._unit, self._note = name, total, unit, note
+        shown = shown and self._stream is not None and not self._stream.closed
+        self._name, self._total, self._unit, self._note = name, total, unit, " ".join(note.split())
         self._done, self._before, self._clock, self._shown = done, done, clock, shown
         self._start = clock()
         self._first: tuple[int, float] | None = None  # items and seconds once the first item was done
@@ -84,7 +85,7 @@ class Progress:
     def update(self, count: int = 1, note: str | None = None) -> None:
         """After each item, or `count` of them: shows them, and a new note if there is one."""
         self._done += count
-        self._note = self._note if note is None else note
+        self._note = self._note if note is None else " ".join(note.split())
         first, self._first = self._first is None, self._first or (self._done, self._clock() - self._start)
         if self._bar is None:
             self._write_if_due()
@@ -92,7 +93,7 @@ class Progress:
         self._bar.set_postfix_str(self._note, refresh=False)
         if first:  # tqdm's rate begins with the second
             self._bar.bar_format = None
-            self._bar.set_description_str(f"{self._name}: ", refresh=False)
+            self._bar.set_description_str(self._name, refresh=False)
             self._bar.n = self._bar.initial = self._bar.last_print_n = self._done
             self._bar.last_print_t = time.time()
             self._bar.refresh()
@@ -101,13 +102,13 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Says what is being done now."""
-        self._note = text
+        self._note = " ".join(text.split())
         if self._bar is None:
             self._write_if_due()
         elif self._first is None:
             self._bar.set_description_str(self._preparing())
         else:
-            self._bar.set_postfix_str(text)
+            self._bar.set_postfix_str(self._note)
 
     def close(self) -> None:
         """Ends it, done or not."""
@@ -115,6 +116,8 @@ class Progress:
             return
         self._open.remove(self)
         if self._bar is not None:
+            if self._first is None and self._done == self._total:  # there was nothing to prepare
+                self._bar.set_description_str(self._line(end=True))
             self._bar.initial = self._before  # a rate over all
             self._bar.close()
         elif self._shown and self._outer is None:

@@ -7,6 +7,7 @@ import os
 import pty
 import struct
 import termios
+from unittest import mock
 
 import tensorflow as tf
 from absl.testing import parameterized
@@ -104,6 +105,30 @@ class ProgressTest(parameterized.TestCase, tf.test.TestCase):
             raise OSError("disk")
         shown.close()  # once more does no harm
         self.assertEqual(self.lines(), ["copying: preparing ...", "copying: 1/2 files, 0 s"])
+
+    def test_nowhere_to_show_it(self):
+        closed = io.StringIO()
+        closed.close()
+        for stream in (closed, None):
+            with mock.patch("sys.stderr", None), self.progress("copying", 2, "files", stream=stream) as shown:
+                shown.note("a")
+                shown.update(2)
+
+    def test_a_note_is_one_line(self):
+        with self.progress("copying", 2, "files", note="a\n b") as shown:
+            shown.update(2, note="c\r\nd")
+        self.assertEqual(self.lines(), ["copying: preparing a b ...", "copying: 2/2 files, 0 s (c d)"])
+
+    def test_nothing_to_do_and_unknown_totals_on_a_terminal(self):
+        for total, done, said in ((0, 0, "copying: 0/0 files, 0 s"), (5, 5, "copying: 5/5 files, 0 s")):
+            terminal = Terminal()
+            self.progress("copying", total, "files", done=done, stream=terminal).close()
+            self.assertEqual(terminal.getvalue().split("\r")[-1].strip(), said)
+        terminal = Terminal()
+        with self.progress("copying", None, "files", stream=terminal) as shown:
+            shown.update(3)
+        self.assertIn("copying: 3 files", terminal.getvalue())
+        self.assertNotIn(": :", terminal.getvalue())
 
     def test_hidden(self):
         for stream in (self.log, Terminal()):

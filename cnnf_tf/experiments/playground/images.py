@@ -2,9 +2,12 @@
 
 import base64
 import binascii
+import contextlib
 import dataclasses
+import math
 import pathlib
 import tempfile
+import warnings
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
@@ -13,6 +16,8 @@ from cnnf_tf.data import image_files
 
 LARGEST_FILE = 50_000_000
 """Bytes of an upload."""
+LARGEST_PICTURE = 50_000_000
+"""Its pixels: they take three bytes each, and more while they are scaled."""
 # A T-shirt, in shares of height and width.
 _OUTLINE = [(0.36, 0.1), (0.64, 0.1), (0.95, 0.3), (0.83, 0.47), (0.72, 0.4), (0.72, 0.92), (0.28, 0.92), (0.28, 0.4)]
 _OUTLINE += [(0.17, 0.47), (0.05, 0.3)]
@@ -45,12 +50,27 @@ def uploaded(content: bytes, name: str, image_shape: tuple[int, int, int]) -> Ex
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "upload")
         path.write_bytes(content)
+        _check_size(path, name)
         try:
             picture = image_files.open_image(path)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), name)) from None
     cut = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
     return Example(image_files.to_array(cut, image_shape).astype(np.float32) / 255, None, name)
+
+
+def _check_size(path: pathlib.Path, name: str) -> None:
+    """Raises ValueError for a picture of too many pixels, before it is decoded."""
+    pixels = 0
+    with contextlib.suppress(OSError), warnings.catch_warnings():  # what is no image is refused by who reads it
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path) as picture:
+                pixels = math.prod(picture.size)
+        except Image.DecompressionBombError:
+            pixels = LARGEST_PICTURE + 1
+    if pixels > LARGEST_PICTURE:
+        raise ValueError(f"{name} has more than {LARGEST_PICTURE // 10**6} million pixels.")
 
 
 def drawn(address: str, image_shape: tuple[int, int, int]) -> Example:

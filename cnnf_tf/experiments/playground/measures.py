@@ -78,12 +78,14 @@ class Network:
       plain: whether to run it without feedback, as the CNN that it is then.
 
     Raises:
-      ValueError: a model for images of any size.
+      ValueError: a model for images of any size, or of other than 1 or 3 channels.
     """
 
     def __init__(self, model: CNNF, *, plain: bool = False):
         if None in model.image_shape:
             raise ValueError(f"the playground wants a model for images of one size, got {model.image_shape}.")
+        if model.image_shape[-1] not in (1, 3):
+            raise ValueError(f"the playground wants a model for grey or colour images, got {model.image_shape}.")
         self.model, self.plain = model, plain
         self.iterations = 0 if plain else MOST_ITERATIONS
         self.predict = predictor(model, iterations=0 if plain else None)

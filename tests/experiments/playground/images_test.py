@@ -66,6 +66,13 @@ class ImagesTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, message):
             images.uploaded(content, "notes.txt", SHAPE)
 
+    def test_a_small_file_of_a_huge_picture_is_refused(self):
+        for side in (8_000, 13_400):  # the second is more than Pillow opens
+            content = io.BytesIO()
+            Image.new("1", (side, side)).save(content, "PNG")
+            with self.assertRaisesRegex(ValueError, "^a.png has more than 50 million pixels.$"):
+                images.uploaded(content.getvalue(), "a.png", SHAPE)
+
     def test_other_errors(self):
         with self.assertRaisesRegex(ValueError, "a.png is larger than 50 MB"):
             images.uploaded(bytes(images.LARGEST_FILE + 1), "a.png", SHAPE)

@@ -75,6 +75,10 @@ class MeasuresTest(tf.test.TestCase, parameterized.TestCase):
         for network in (lab.cnnf, lab.cnn):
             self.assertEqual(network._passes.experimental_get_tracing_count(), 1)
 
+    def test_neither_grey_nor_colour(self):
+        with self.assertRaisesRegex(ValueError, r"wants a model for grey or colour images, got \(28, 28, 2\)"):
+            Network(small_model(image_shape=(28, 28, 2)))
+
     def test_steps_of_a_model(self):
         self.assertEqual((Network(small_model(eta=0.3)).eta, Network(small_model()).own_eta_is_one_number), (0.3, True))
         network = Network(small_model(eta={"h": 0.5, "*": 0.1}))
