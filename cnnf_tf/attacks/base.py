@@ -183,17 +183,18 @@ class BoundAttack:
                 raise ValueError("an objective takes the place of the surrogate's loss: give one of them, not both.")
         self._shared = shared and objective is None
 
-    def _kept(self, key: Hashable, make: Callable[[], Any]) -> Any:
+    def _kept(self, functions: tuple[Any, ...], key: Hashable, make: Callable[[], Any]) -> Any:
         """A trace: of known models with them, for the next attack; what other functions do may change unseen."""
-        models = [getattr(function, "model", function) for function in self._given if function is not None]
+        models = [getattr(function, "model", function) for function in functions if function is not None]
         states = tuple(map(described, models))
-        return kept(self.attack if None in states else models[0], (self._given, states, key), make)
+        return kept(self.attack if None in states else models[0], (functions, states, key), make)
 
     @property
     def _predict(self) -> Any:
         """Scoring is forward only: one trace serves every place that needs it."""
         work = functools.partial(ask, self._given[0])
-        return self._kept("predict", lambda: tf.function(work, autograph=False, reduce_retracing=True))
+        make = functools.partial(tf.function, work, autograph=False, reduce_retracing=True)
+        return self._kept(self._given[:1], "predict", make)
 
     def __call__(
         self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None
@@ -262,7 +263,8 @@ class BoundAttack:
         numbers = [tf.TensorSpec([], images.dtype)] * len(_numbers(self.attack))
         signature = [images, ids, ids, ids, tf.TensorSpec([2], tf.int64), numbers]
         key = _form(self.attack), images, targeted, images_only
-        return self._kept(key, lambda: tf.function(work, input_signature=signature, autograph=False))
+        make = functools.partial(tf.function, work, input_signature=signature, autograph=False)
+        return self._kept(self._given, key, make)
 
     def _work(
         self,
