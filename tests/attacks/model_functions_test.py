@@ -43,7 +43,6 @@ class ModelFunctionsTest(tf.test.TestCase, parameterized.TestCase):
         self.assertNotEqual(predict, attacks.every_pass_objective(model))
         attack = PGD(epsilon=0.1, steps=1)
         full = attack.bind(predict, surrogate=attacks.gradient_source(model, GradientPath.FULL_UNROLL))
-        self.assertIs(attack.bind(attacks.predictor(model)), attack.bind(predict))
         self.assertTrue(full._shared)
         self.assertFalse(attack.bind(predict, surrogate=attacks.predictor(model, iterations=0))._shared)
 
