@@ -22,7 +22,7 @@ from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS, Norm
 from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
-from cnnf_tf.utils.traces import described, kept
+from cnnf_tf.utils.traces import KEPT, described, kept
 from cnnf_tf.utils.validation import one_of
 
 _NUMBERS = ("epsilon", "step_size")  # attributes that a graph takes as tensors, so that one does for all their values
@@ -65,7 +65,6 @@ class Found(NamedTuple):
 
 class Attack(abc.ABC):
     """Base class. A subclass takes keyword arguments only and writes `search`; it need not project or score.
-
 
     A clean image that is broken already (untargeted: misclassified) counts as success with distance 0 and is left as
     it is, and an image leaves the work once it is broken, so that only images that stand cost time.
@@ -186,7 +185,7 @@ class BoundAttack:
     def _kept(self, functions: tuple[Any, ...], key: Hashable, make: Callable[[], Any]) -> Any:
         """A trace: of known models with them, for the next attack; what other functions do may change unseen."""
         models = [getattr(function, "model", function) for function in functions if function is not None]
-        states = tuple(map(described, models))
+        states = tuple(map(described, dict.fromkeys(models)))
         return kept(self.attack if None in states else models[0], (functions, states, key), make)
 
     @property
@@ -334,9 +333,7 @@ def _is_ours(attack: Attack) -> bool:
 
 def _attributes(attack: Attack) -> dict[str, Any]:
     """All but the components, and what is kept."""
-    return {
-        name: value for name, value in vars(attack).items() if name != "components" and not name.startswith("_cnnf")
-    }
+    return {name: value for name, value in vars(attack).items() if name not in ("components", KEPT)}
 
 
 def _is_plain(value: Any) -> bool:

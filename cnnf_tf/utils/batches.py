@@ -9,7 +9,6 @@ the last bit, however many share the work and however often it was cut off, on h
 """
 
 import dataclasses
-import functools
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from cnnf_tf.utils.traces import by_shape
 
 Facts = dict[str, np.ndarray]
 """What was found, by name: arrays whose first axis runs over images, in the order of the data set."""
@@ -179,24 +180,22 @@ class BatchRunner:
         if self._replicas() == 1:
             return lambda batches: [work(*batches[0])]
         strategy: Any = self.strategy
-        run = functools.cache(functools.partial(self._trace, work, strategy))
+
+        def share(*tensors: tf.Tensor) -> Any:
+            """Tensors of all batches, in a row."""
+            each = len(tensors) // self._replicas()
+
+            def own_batch(tensors: tuple[tf.Tensor, ...]) -> dict[str, Any]:
+                replica = int(tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group))
+                return dict(work(*tensors[replica * each : (replica + 1) * each]))
+
+            return strategy.run(own_batch, args=(tensors,))
+
+        run = by_shape(share)
 
         def step(batches: list[tuple[Any, ...]]) -> list[Any]:
-            batches = [tuple(map(tf.convert_to_tensor, batch)) for batch in batches]
-            specs = (tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype) for tensor in batches[0])
-            found = run(tuple(specs))(batches)
+            found = run(*(tensor for batch in batches for tensor in batch))
             by_name = {name: strategy.experimental_local_results(value) for name, value in found.items()}
             return [{name: values[index] for name, values in by_name.items()} for index in range(len(batches))]
 
         return step
-
-    def _trace(self, work: Callable[..., Mapping[str, Any]], strategy: Any, specs: tuple[tf.TensorSpec, ...]) -> Any:
-        """`work` as one graph for all replicas, for batches of any sizes."""
-
-        def own_batch(batches: list[tuple[tf.Tensor, ...]]) -> dict[str, Any]:
-            replica = tf.get_static_value(tf.distribute.get_replica_context().replica_id_in_sync_group)
-            return dict(work(*batches[int(replica)]))
-
-        # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
-        share = functools.partial(lambda batches: strategy.run(own_batch, args=(batches,)))
-        return tf.function(share, input_signature=[[specs] * self._replicas()], autograph=False)

@@ -52,7 +52,7 @@ class Progress:
     ):
         self._stream = sys.stderr if stream is None else stream
         shown = shown and self._stream is not None and not self._stream.closed
-        self._name, self._total, self._unit, self._note = name, total, unit, " ".join(note.split())
+        self._name, self._total, self._unit, self._note = name, total, unit, _one_line(note)
         self._done, self._before, self._clock, self._shown = done, done, clock, shown
         self._start = clock()
         self._first: tuple[int, float] | None = None  # items and seconds once the first item was done
@@ -85,7 +85,7 @@ class Progress:
     def update(self, count: int = 1, note: str | None = None) -> None:
         """After each item, or `count` of them: shows them, and a new note if there is one."""
         self._done += count
-        self._note = self._note if note is None else " ".join(note.split())
+        self._note = self._note if note is None else _one_line(note)
         first, self._first = self._first is None, self._first or (self._done, self._clock() - self._start)
         if self._bar is None:
             self._write_if_due()
@@ -102,7 +102,7 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Says what is being done now."""
-        self._note = " ".join(text.split())
+        self._note = _one_line(text)
         if self._bar is None:
             self._write_if_due()
         elif self._first is None:
@@ -150,6 +150,10 @@ class Progress:
     def _write(self, line: str) -> None:
         Progress._last_line = self._clock()
         print(line, file=self._stream, flush=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def note(text: str) -> None:

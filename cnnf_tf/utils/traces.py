@@ -19,7 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_KEPT = "_cnnf_tf_kept"  # the attribute
+KEPT = "_cnnf_tf_kept"
+"""The attribute in which an object holds what is kept."""
 _MOST = 32  # functions kept with an object, the latest
 _KNOWN = ("cnnf_tf", "keras")  # packages of layers that are all that their `get_config()` says
 
@@ -33,7 +34,7 @@ class _Kept:
 
 def kept(owner: Any, key: Hashable, make: Callable[[], Any]) -> Any:
     """`make()`, made once for equal keys, kept with the owner as an attribute unseen, and gone with it."""
-    values = vars(owner).setdefault(_KEPT, _Kept()).values
+    values = vars(owner).setdefault(KEPT, _Kept()).values
     value = values.pop(key) if key in values else make()
     values[key] = value
     while len(values) > _MOST:

@@ -6,7 +6,6 @@ the image (`encoder_blocks = 0`). A model restores what it was trained to see: n
 """
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -161,17 +160,17 @@ def restoration_job(
     """
     check_model(model)
     steps = check_steps(iterations)
-    restorers = tuple((baselines or {}).values())
+    restorers = [by_shape(restorer) for restorer in (baselines or {}).values()]
     pairs = corrupted(dataset, corruption, severity, seed=seed, keep_clean=True)
     shape = tuple(pairs.element_spec[0].shape[1:])
     if not model.accepts(shape):
         raise ValueError(f"evaluate_restoration wants images {model.image_shape}, those of the model, got {shape}.")
     check_size(shape)
-    score, score_baselines = traced(_score, model, steps), by_shape(functools.partial(_score_baselines, restorers))
+    score = traced(_score, model, steps)
 
     def work(noisy: tf.Tensor, clean: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
         del indices
-        return {"quality": tf.concat([score_baselines(noisy, clean), score(noisy, clean)], axis=1)}
+        return {"quality": score(noisy, clean, *(restorer(noisy) for restorer in restorers))}
 
     return Job(name, pairs, work, if_empty="the data set to restore is empty; wanted at least one image.")
 
@@ -210,19 +209,10 @@ def evaluate_restoration(
     return RestorationQuality.from_facts(runner.run(job, counting(progress)), baselines=tuple(baselines or ()), **way)
 
 
-def _score_baselines(restorers: Sequence[Restorer], noisy: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
-    """Qualities of the corrupted images, then of what each baseline makes of them."""
-    return _qualities([noisy, *(restorer(noisy) for restorer in restorers)], clean)
-
-
-def _score(model: CNNF, steps: tuple[int, ...], noisy: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
+def _score(model: CNNF, steps: tuple[int, ...], noisy: tf.Tensor, clean: tf.Tensor, *baselines: tf.Tensor) -> tf.Tensor:
     trajectory = model.infer(noisy, iterations=steps[-1])
     restored = [model.to_pixels(picture(trajectory, step)) for picture in RESTORED.values() for step in steps]
-    return _qualities(restored, clean)
-
-
-def _qualities(pictures: Sequence[tf.Tensor], clean: tf.Tensor) -> tf.Tensor:
-    return tf.stack([image_qualities(entry, clean) for entry in pictures], axis=1)
+    return tf.stack([image_qualities(pictures, clean) for pictures in (noisy, *baselines, *restored)], axis=1)
 
 
 def image_qualities(pictures: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:

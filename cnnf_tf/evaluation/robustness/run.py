@@ -179,7 +179,7 @@ def _checks_name(readout: str) -> str:
 
 
 def _clean_job(predict: Any, dataset: tf.data.Dataset, name: str) -> Job:
-    logits = traced(_logits, predict.model, predict)
+    logits = traced(predict.function, *predict.settings)
 
     def work(images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
         del indices
@@ -197,7 +197,7 @@ def _check_jobs(
         del labels, indices
         return {"logits": tf.cast(predict(images), tf.float32)}
 
-    gradient = traced(_gradient, predict.model, predict)
+    gradient = traced(_gradient, *predict.settings)
 
     def gradients(images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor) -> dict[str, tf.Tensor]:
         del indices
@@ -221,13 +221,8 @@ def _check_jobs(
     ]
 
 
-def _logits(model: CNNF, predict: Any, images: tf.Tensor) -> tf.Tensor:
-    del model
-    return predict(images)
-
-
-def _gradient(model: CNNF, predict: Any, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    del model
+def _gradient(model: CNNF, iterations: int, readout: str, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    predict = predictor(model, iterations=iterations, readout=readout)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, predict(images)))
