@@ -1,3 +1,4 @@
+import gc
 from unittest import mock
 
 import tensorflow as tf
@@ -68,11 +69,31 @@ class WorkerTest(tf.test.TestCase, parameterized.TestCase):
     def test_nodes_are_those_of_all_traced_graphs(self):
         inner = tf.function(lambda x: x * 2.0 + 1.0, autograph=False, experimental_attributes={"_noinline": True})
         outer = tf.function(lambda x: inner(inner(x)), autograph=False)
-        before = first_result_worker._graph_nodes()
+        before = first_result_worker._graphs()
         graph = outer.get_concrete_function(tf.TensorSpec([], tf.float32)).graph.as_graph_def()
         counted = len(graph.node) + sum(len(function.node_def) for function in graph.library.function)
+        found = sum(nodes for name, nodes in first_result_worker._graphs().items() if name not in before)
         # The library does not list the argument of the outer function.
-        self.assertEqual(first_result_worker._graph_nodes() - before, counted - 1)
+        self.assertEqual(found, counted - 1)
+
+    def test_graphs_that_others_drop_meanwhile_do_not_count(self):
+        def traced(additions):
+            function = tf.function(lambda x: sum((x for _ in range(additions)), x), autograph=False)
+            function(tf.ones([3])).numpy()
+            return function
+
+        known, held = set(first_result_worker._graphs()), [traced(100)]
+        others = set(first_result_worker._graphs()) - known
+        self.assertNotEmpty(others)
+
+        def work():
+            held[:] = [traced(5)]
+            gc.collect()
+
+        with mock.patch.object(first_result_worker, "_keras", return_value=iter([None, None, work])):
+            found = first_result_worker.measure({"by": "keras"})
+        self.assertNoCommonElements(others, first_result_worker._graphs())
+        self.assertBetween(found["nodes"], 5, 20)
 
 
 if __name__ == "__main__":
