@@ -13,7 +13,8 @@ Example:
 Any value of the configuration can be changed on the command line as --config.NAME=VALUE. A killed run goes on after its
 newest checkpoint when the same command is given again, and ends with the same weights as if it had not been killed. The
 workdir then holds best.keras and last.keras (for bin/evaluate.py), metrics.jsonl, config.json, run.json (command,
-commit, versions, hardware), checkpoints and TensorBoard files (`tensorboard --logdir=WORKDIR`).
+commit, versions, hardware), checkpoints and TensorBoard files (`tensorboard --logdir=WORKDIR`). Other trackers, such as
+--tracker=tensorboard,mlflow: see docs/trackers.md.
 
 Several machines: start the same command with --strategy=multi_worker on each, each with its own TF_CONFIG; see
 docs/scaling.md.
@@ -33,6 +34,12 @@ _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", True, "TensorFlow's deterministic ops: the same command gives the same weights, bit by bit."
 )
 _DATA_DIR = _app.define_data_dir()
+_TRACKER = flags.DEFINE_list(
+    "tracker",
+    ["tensorboard"],
+    "Where scalars, pictures and files go beside the workdir: tensorboard, mlflow, wandb (the last two are extras), or a "
+    "class of yours as MODULE:CLASS; several with commas between them; `none` for none.",
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and stop.")
 
 
@@ -46,11 +53,16 @@ def main() -> None:
     _app.start_tensorflow()
     import tensorflow as tf
 
+    trackers = [] if _TRACKER.value == ["none"] else _TRACKER.value
+    try:
+        cnnf_tf.training.find_trackers(trackers)
+    except ValueError as error:
+        raise _app.UsageError(f"--tracker: {error}") from error
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
     strategy = cnnf_tf.training.build_strategy(flags.FLAGS.strategy, devices=flags.FLAGS.devices)
     options = {"data_dir": _DATA_DIR.value, "strategy": strategy, "command": _app.command()}
-    cnnf_tf.training.run(_CONFIG.value, _WORKDIR.value, **options)
+    cnnf_tf.training.run(_CONFIG.value, _WORKDIR.value, trackers=trackers, **options)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ IMPLIED = {
     "tensorflow_probability": ["tf_keras"],
 }
 # Extras that are imported only where they are used, and that Bazel does not install.
-NOT_IN_BAZEL = {"jax", "nicegui", "selenium", "torch"}
+NOT_IN_BAZEL = {"alembic", "jax", "mlflow", "nicegui", "selenium", "sqlalchemy", "torch", "wandb"}
 SOURCES = ("bin", "cnnf_tf", "configs", "tests", "tools")
 
 

@@ -14,10 +14,12 @@ from ml_collections import ConfigDict
 from cnnf_tf.attacks import PGD
 from cnnf_tf.models import CNNF
 from cnnf_tf.training.checkpoints import Checkpoints
-from cnnf_tf.training.metrics_logger import MetricsLogger
 from cnnf_tf.training.objectives import Curriculum
+from cnnf_tf.training.run_log import RunLog
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
+from cnnf_tf.training.trackers import open_trackers
+from cnnf_tf.training.trackers.base import TrackerFactory
 from cnnf_tf.training.validator import Validator, averaged_weights
 from cnnf_tf.training.workdir import Workdir
 from cnnf_tf.utils.archives import write_npz
@@ -63,6 +65,7 @@ class Loop:
         validation: tf.data.Dataset | None,
         *,
         progress: bool,
+        trackers: Mapping[str, TrackerFactory],
         command: str | None = None,
     ) -> None:
         """Trains up to the last step of the config.
@@ -71,6 +74,7 @@ class Loop:
           train: batches without end.
           validation: batches, or None.
           progress: whether to show how far it is.
+          trackers: from `find_trackers`.
           command: the command line that asks for this, for `run.json`.
         """
         config, folder, total = self.config, self.folder, self.steps_per_epoch * self.config.train.epochs
@@ -91,14 +95,14 @@ class Loop:
         held_out = Validator(self.model, validation, attack=attack, robust_images=attacked, seed=config.seed)
         pictures = next(iter((validation or train).take(1)))
         batches = iter(split_over_replicas(self._strategy, train.skip(done), config.data.batch_size))
-        watch = MetricsLogger(
+        with RunLog(
             folder,
             done=done,
             total_steps=total,
             batch_size=config.data.batch_size,
             shown=progress and self._chief,
-        )
-        try:
+            trackers=open_trackers(trackers, folder) if self._chief else (),
+        ) as watch:
             while done < total:
                 images, labels = next(batches)
                 self._train(done, images, labels, watch)
@@ -108,11 +112,9 @@ class Loop:
                     self._evaluate(done, held_out, watch, pictures)
                 if last or done % checkpoint_every == 0:
                     self._checkpoint(done)
-        finally:
-            watch.close()
         self._say(f"{folder.root}: {total} steps of {config.data.batch_size} images are done; saved {folder.best}.")
 
-    def _train(self, done: int, images: Any, labels: Any, watch: MetricsLogger) -> None:
+    def _train(self, done: int, images: Any, labels: Any, watch: RunLog) -> None:
         step = self._training_step(self.curriculum.at(done))
         learning_rate = float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
         report = {name: float(value) for name, value in step(images, labels, step=done, seed=self.config.seed).items()}
@@ -131,7 +133,7 @@ class Loop:
         self._summed += 1
         watch.step(done + 1, report, learning_rate)
 
-    def _evaluate(self, done: int, held_out: Validator, watch: MetricsLogger, pictures: tuple[Any, tf.Tensor]) -> None:
+    def _evaluate(self, done: int, held_out: Validator, watch: RunLog, pictures: tuple[Any, tf.Tensor]) -> None:
         means = {name: total / self._summed for name, total in self._sums.items()}
         steps = range(done - self._summed, done)
         self._sums, self._summed = {}, 0

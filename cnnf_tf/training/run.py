@@ -19,6 +19,8 @@ from cnnf_tf.training.loop import Loop
 from cnnf_tf.training.optimizers import build_optimizer
 from cnnf_tf.training.overfitting import build_curriculum
 from cnnf_tf.training.strategies import is_chief, with_all_workers
+from cnnf_tf.training.trackers import find_trackers
+from cnnf_tf.training.trackers.base import TrackerFactory
 from cnnf_tf.training.workdir import Workdir, open_workdir
 from cnnf_tf.utils.dtypes import dtype_policy
 
@@ -43,6 +45,7 @@ def run(
     data_dir: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
     progress: bool = True,
+    trackers: Sequence[str | TrackerFactory] = ("tensorboard",),
     command: str | None = None,
 ) -> Workdir:
     """Trains, and goes on after the newest checkpoint if the folder has one.
@@ -59,6 +62,9 @@ def run(
       strategy: from `build_strategy`; None for one device. It does not belong to the configuration: a run may go on
         with another one.
       progress: whether to show how far it is, on stderr, and to print a line for each evaluation.
+      trackers: where scalars, pictures and files go beside the workdir: names such as "tensorboard", "mlflow" and
+        "wandb", texts such as "my_module:MyTracker", or classes (see `MetricsLogger`). None of them changes what is
+        trained.
       command: the command line that asks for this, for `run.json`.
 
     Returns:
@@ -66,11 +72,13 @@ def run(
 
     Raises:
       ValueError: a config value out of its range, a workdir that holds another config or is in use, damaged
-        checkpoints, or a loss that is not finite (the batch is then in `bad_batch.npz`).
+        checkpoints, an unknown tracker, or a loss that is not finite (the batch is then in `bad_batch.npz`).
+      ImportError: a tracker needs an extra that is not installed.
       FileNotFoundError: the data set is not prepared.
-      OSError: a file could not be written; as ConnectionError, another worker was lost.
+      OSError: a file could not be written, or a tracker does not start; as ConnectionError, another worker was lost.
     """
     strategy = tf.distribute.get_strategy() if strategy is None else strategy
+    factories = find_trackers(trackers)
     check_config(config, strategy.num_replicas_in_sync)
     facts = data.info(config.data.name, data_dir=data_dir)
     train, validation = _datasets(config, data_dir)  # first: it says how to prepare data that are not there
@@ -102,7 +110,7 @@ def run(
             folder = open_workdir(workdir, config)
             stack.enter_context(folder.locked())
             loop = Loop(config, folder, model, optimizer, curriculum, steps_per_epoch=steps_per_epoch)
-            loop.run(train, validation, progress=progress, command=command)
+            loop.run(train, validation, progress=progress, trackers=factories, command=command)
     return folder
 
 

@@ -7,7 +7,9 @@ checkpoints/      what a killed run goes on from
 last.keras        the model after the newest evaluation or epoch
 best.keras        the best model on the validation split (the newest, where there is none)
 metrics.jsonl     one line for each evaluation; `guard` in the one where adversarial training took a stronger attack
-tensorboard/      scalars, images, adversarial images and reconstructions
+tensorboard/      scalars, images, adversarial images and reconstructions, where the tracker `tensorboard` is asked for
+mlflow/, wandb/   what other trackers keep here
+trackers.json     which run is this one's in each of those, and the steps that it was told of
 bad_batch.npz     only after a loss that is not a number: the batch that did it (of several workers, the first's part)
 """
 
@@ -43,6 +45,7 @@ class Workdir:
         self.checkpoints = self.root / "checkpoints"
         self.bad_batch = self.root / "bad_batch.npz"
         self.tensorboard = self.root / "tensorboard"
+        self.trackers = self.root / "trackers.json"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -61,7 +64,8 @@ class Workdir:
             )
 
         with locked(self.lock, waiting=refuse):
-            written = (self.last, self.best, self.run, self.metrics, self.bad_batch, self.checkpoints / "step.npz")
+            written = [self.last, self.best, self.run, self.metrics, self.bad_batch, self.trackers]
+            written.append(self.checkpoints / "step.npz")
             for path in written:
                 for leftover in path.parent.glob(f".{path.stem}-*{path.suffix}"):
                     leftover.unlink()

@@ -1,4 +1,4 @@
-"""Comparing two resolved configurations, for errors that say what is not the same."""
+"""Resolved configurations: flat, by dotted names; and compared, for errors that say what is not the same."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ def config_diff(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
       there: nested configuration of what exists, as read from JSON.
       asked: nested configuration of what is wanted, as written to JSON.
     """
-    old, new = _flatten(there), _flatten(asked)
+    old, new = flatten(there), flatten(asked)
     return [
         f"{key}: {old.get(key, _ABSENT)!r} there, {new.get(key, _ABSENT)!r} asked"
         for key in sorted(old.keys() | new.keys())
@@ -21,9 +21,10 @@ def config_diff(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
     ]
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a nested configuration by names such as "model.eta"; lists stay whole."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return flat

@@ -1,16 +1,17 @@
-"""Watching a run: its progress, one line of `metrics.jsonl` for each evaluation, TensorBoard."""
+"""Watching a run: its progress, one line of `metrics.jsonl` for each evaluation, and what its trackers are told."""
 
 import dataclasses
 import json
-import os
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.models import CNNF
+from cnnf_tf.training.trackers import MetricsLogger
 from cnnf_tf.training.workdir import Workdir
 from cnnf_tf.utils.files import write_text
 from cnnf_tf.utils.progress import Progress, say
@@ -19,8 +20,8 @@ _SCALARS_EVERY = 20
 
 
 @dataclasses.dataclass(eq=False)
-class MetricsLogger:
-    """What a run shows while it goes on; everything is written by one process only."""
+class RunLog:
+    """What a run shows while it goes on; a context manager, whose end tells the trackers how the run ended."""
 
     folder: Workdir  # of the run
     _: dataclasses.KW_ONLY
@@ -28,12 +29,9 @@ class MetricsLogger:
     total_steps: int  # of the whole run
     batch_size: int  # images of a step, for the images/s
     shown: bool  # whether to show the progress, and a line for each evaluation
+    trackers: Sequence[MetricsLogger] = ()  # open
 
     def __post_init__(self, done: int) -> None:
-        self._train, self._validation = (
-            tf.summary.create_file_writer(os.fsencode(self.folder.tensorboard / name))
-            for name in ("train", "validation")
-        )
         # Lines after the checkpoint are of steps that are now done again.
         self.history = [entry for entry in self.folder.history() if entry["step"] <= done]
         self.restart_clock(done)
@@ -44,7 +42,7 @@ class MetricsLogger:
         shown = ", ".join(f"{name} {report[name]:.3f}" for name in ("loss", "accuracy"))
         self._progress.update(note=f"{shown}, {self._rate(done):.0f} images/s")
         if done % _SCALARS_EVERY == 0:
-            self._scalars(self._train, done, dict(report) | {"learning_rate": learning_rate})
+            self._scalars(done, dict(report) | {"learning_rate": learning_rate}, "train")
 
     def evaluation(
         self,
@@ -70,8 +68,7 @@ class MetricsLogger:
         self.history.append(entry)
         write_text(self.folder.metrics, "".join(json.dumps(line) + "\n" for line in self.history))
         self._progress.note("")
-        self._scalars(self._validation, done, validation)
-        self._train.flush()
+        self._scalars(done, validation, "validation")
         if self.shown:
             shown = ("loss", "accuracy", "val_accuracy", "val_robust_accuracy", "images_per_second")
             values = ", ".join(f"{name} {entry[name]:.4g}" for name in shown if name in entry)
@@ -89,25 +86,31 @@ class MetricsLogger:
 
     def pictures(self, done: int, model: CNNF, images: tf.Tensor, adversarial: tf.Tensor | None) -> None:
         """Images, adversarial images, and what the model reconstructs from the last of them."""
+        if not self.trackers:
+            return
         shown = {"image": images} if adversarial is None else {"image": images, "adversarial": adversarial}
         reconstructions = model.reconstruct([*shown.values()][-1], iterations=max(model.iterations, 1))
         shown |= {f"reconstruction/iteration_{index}": found for index, found in enumerate(reconstructions, start=1)}
-        with self._validation.as_default(step=done):
-            for name, pictures in shown.items():
-                tf.summary.image(name, pictures, max_outputs=len(images))
-        self._validation.flush()
+        arrays = {name: np.asarray(pictures, np.float32) for name, pictures in shown.items()}
+        for tracker in self.trackers:
+            tracker.pictures(done, arrays)
 
-    def close(self) -> None:
-        """Ends the progress and the event files."""
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._progress.close()
-        self._train.close()
-        self._validation.close()
+        status = "FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED"
+        kept = (self.folder.best, self.folder.config, self.folder.metrics, self.folder.run)
+        for tracker in self.trackers:
+            if status == "FINISHED":
+                tracker.artifacts([path for path in kept if path.exists()])
+            tracker.close(status)
+
+    def _scalars(self, step: int, values: Mapping[str, float], group: str) -> None:
+        if values:
+            for tracker in self.trackers:
+                tracker.scalars(step, values, group)
 
     def _rate(self, done: int) -> float:
         return (done - self._since_step) * self.batch_size / max(time.perf_counter() - self._since, 1e-9)
-
-    @staticmethod
-    def _scalars(writer: Any, step: int, values: Mapping[str, float]) -> None:
-        with writer.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
