@@ -94,6 +94,11 @@ JAX = ["jax>=0.6"]
 # installs this; the Makefile installs it with the core, so that `make demo` stays one command.
 EXPERIMENTS = ["jinja2>=3.1", "jsonschema>=4.20"]
 
+# Trackers of training. The skinny package writes all that the whole one does; SQLAlchemy and Alembic are for a run
+# without a server. 3.17 is the release that the tests have seen.
+MLFLOW = ["alembic>=1.13", "mlflow-skinny>=3.17", "sqlalchemy>=2.0"]
+WANDB = ["wandb>=0.31"]
+
 # The page of bin/playground.py. Not Gradio: 6.31 wants a Pillow before 13.
 PLAYGROUND = [*EXPERIMENTS, "nicegui>=3.18,<4"]
 
@@ -120,6 +125,7 @@ NOTEBOOK = ["ipykernel>=6.29", "jupytext>=1.16", "nbclient>=0.10", "nbformat>=5.
 DEV = [
     *TOOLBOXES,
     *EXPERIMENTS,
+    *MLFLOW,
     *NOTEBOOK,
     *SERVING,
     "build>=1.0",
@@ -149,11 +155,13 @@ setuptools.setup(
         "docs": DOCS,
         "experiments": EXPERIMENTS,
         "playground": PLAYGROUND,
+        "mlflow": MLFLOW,
         "notebook": NOTEBOOK,
         "serving": SERVING,
         "jax": JAX,
         "toolboxes": TOOLBOXES,
         "torch": TORCH,
+        "wandb": WANDB,
     },
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -37,8 +37,8 @@ _DATA_DIR = _app.define_data_dir()
 _TRACKER = flags.DEFINE_list(
     "tracker",
     ["tensorboard"],
-    "Where scalars, pictures and files go beside the workdir: tensorboard, mlflow, wandb (the last two are extras), or a "
-    "class of yours as MODULE:CLASS; several with commas between them; `none` for none.",
+    "Where scalars, pictures and files go beside the workdir: tensorboard, mlflow, wandb (the last two are extras), or "
+    "a class of yours as MODULE:CLASS; several with commas between them; `none` for none.",
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and stop.")
 

@@ -3,6 +3,7 @@
 import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class _Marks:
     """`trackers.json`: of each tracker, the id of the run there, and the newest step told for each kind of value."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        self._path, self._all = path, {}
+        self._path = path
+        self._all: dict[str, Any] = {}
         try:
             self._all = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             sound = all(isinstance(mark["run_id"], str) and dict(mark["told"]) for mark in self._all.values())
@@ -91,10 +93,14 @@ class _Guarded(MetricsLogger):
         self._tell(lambda: self._tracker.close(status))
 
     def _tell_once(self, kind: str, step: int, tell: Callable[[], None]) -> None:
-        if step > self._marks.told(self._name, kind):
-            self._tell(lambda: (tell(), self._marks.tell(self._name, kind, step)))
+        def tell_and_mark() -> None:
+            tell()
+            self._marks.tell(self._name, kind, step)
 
-    def _tell(self, tell: Callable[[], object]) -> None:
+        if step > self._marks.told(self._name, kind):
+            self._tell(tell_and_mark)
+
+    def _tell(self, tell: Callable[[], None]) -> None:
         if self._failed:
             return
         try:

@@ -38,8 +38,9 @@ class MLflow(MetricsLogger):
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "cnnf_tf")
         experiment = self._client.get_experiment_by_name(name)
         number = experiment.experiment_id if experiment else self._client.create_experiment(name, artifacts)
-        standard = {"mlflow.source.name": run.tags.get("command"), "mlflow.source.git.commit": run.tags.get("commit")}
-        tags = {**run.tags, **{name: value for name, value in standard.items() if value}}
+        tags = {**run.tags, "mlflow.source.name": "cnnf_tf"}
+        if "commit" in tags:
+            tags["mlflow.source.git.commit"] = tags["commit"]  # where MLflow's page looks for it
         self.run_id = self._client.create_run(number, run_name=folder.name, tags=tags).info.run_id
         parameters = [Param(_key(name), str(value)) for name, value in run.parameters.items()]
         for start in range(0, len(parameters), _PARAMETERS_AT_ONCE):

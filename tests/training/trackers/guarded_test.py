@@ -90,7 +90,9 @@ class GuardedTest(tf.test.TestCase):
         with mock.patch.object(run_log, "_SCALARS_EVERY", 1), mock.patch.object(Notebook, "patience", 2):
             folder = fixtures_training.run(config, self.workdir(), trackers=("tensorboard", Notebook))
         self.assertEqual(Notebook.told, [("open", ""), ("train", 1)])
-        warning = "Warning: the tracker 'Notebook' failed; training goes on without it. ConnectionError: the server is gone"
+        warning = (
+            "Warning: the tracker 'Notebook' failed; training goes on without it. ConnectionError: the server is gone"
+        )
         self.assertEqual(self.said.getvalue().count(warning), 1)
         self.assertEqual(self.said.getvalue().count("Warning"), 1)
         self.assertIn("train/loss", fixtures_training.tags(folder.tensorboard))

@@ -80,7 +80,6 @@ class MLflowTest(tf.test.TestCase):
         self.assertEqual(run.data.params["model.network.rule"], "map")
         self.assertEqual(run.data.params["data.batch_size"], "8")
         self.assertEqual(run.data.tags["command"], "python train.py")
-        self.assertEqual(run.data.tags["mlflow.source.name"], "python train.py")
         self.assertEqual(run.data.tags["versions.tensorflow"], tf.__version__)
         files = {file.path for file in client.list_artifacts(run_id)}
         self.assertEqual(files, {"best.keras", "config.json", "metrics.jsonl", "run.json", "images"})
@@ -119,7 +118,9 @@ class MLflowTest(tf.test.TestCase):
         folder = training.open_workdir(self.place / "run", fixtures_training.config())
         with (
             mock.patch.dict("sys.modules", {"sqlalchemy": None}),
-            self.assertRaisesRegex(ImportError, r"SQLite unless MLFLOW_TRACKING_URI .* pip install 'cnnf_tf\[mlflow\]'"),
+            self.assertRaisesRegex(
+                ImportError, r"SQLite unless MLFLOW_TRACKING_URI .* pip install 'cnnf_tf\[mlflow\]'"
+            ),
         ):
             MLflow(TrackedRun(folder, {}, {}, ""))
 
