@@ -1,0 +1,1 @@
+"""Activations over time: what every layer computes in every pass. See `recording.activations` and docs/activations.md."""
