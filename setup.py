@@ -33,6 +33,8 @@ INSTALL_REQUIRES = [
     "importlib_resources>=6.0",
     # Locks on Linux, macOS and Windows.
     "filelock>=3.16",
+    # Files of activations are read with it; Keras needs it too.
+    "h5py>=3.11",
     # The first release that TensorFlow 2.21 accepts, and the last for Python 3.10.
     "keras>=3.12,<4",
     "matplotlib>=3.8",
@@ -120,9 +122,13 @@ DOCS = [
 # What runs examples/tour.ipynb, and makes it of its text.
 NOTEBOOK = ["ipykernel>=6.29", "jupytext>=1.16", "nbclient>=0.10", "nbformat>=5.10"]
 
+# Files of activations (bin/activations.py): h5netcdf writes them, xarray opens them.
+ACTIVATIONS = ["h5netcdf>=1.6", "xarray>=2025.1"]
+
 # What `make test`, `make lint`, `make typecheck` and `make wheel-check` need. It holds the light extras, so that
 # their tests run and are not skipped; PyTorch, with gigabytes of GPU libraries on Linux, stays apart.
 DEV = [
+    *ACTIVATIONS,
     *TOOLBOXES,
     *EXPERIMENTS,
     *MLFLOW,
@@ -150,6 +156,7 @@ setuptools.setup(
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
     extras_require={
+        "activations": ACTIVATIONS,
         "browser": BROWSER,
         "dev": DEV,
         "docs": DOCS,

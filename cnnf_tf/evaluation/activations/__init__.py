@@ -1,0 +1,1 @@
+"""Activations over time: what each layer computes in each pass. See `recording.activations` and docs/activations.md."""
