@@ -16,6 +16,7 @@ from tests.bin.binaries import DATA, ROOT, run_forked
 
 # Flags that name what is written, with the ending where it is a file.
 OUTPUTS = {
+    "activations": {"output": ".nc"},
     "attack": {"output": ""},
     "benchmark": {"output": ""},
     "convert": {"output": ".keras"},
@@ -37,6 +38,7 @@ OUTPUTS = {
 }
 # Further arguments of the binaries that run a model on data.
 MODEL_ON_DATA = {
+    "activations": ("--layers=fc", "--output=OUT.nc"),
     "attack": ("--epsilon=0.1", "--output=OUT"),
     "corruption_robustness": ("--baseline=MODEL", "--output=OUT"),
     "evaluate": ("--output=OUT",),
@@ -48,6 +50,7 @@ MODEL_ON_DATA = {
 }
 # Flags that number feedback passes.
 ITERATIONS = {
+    "activations": "iterations",
     "attack": "iterations",
     "benchmark": "iterations",
     "convert": "iterations",
