@@ -55,7 +55,7 @@ class _Data(NamedTuple):
     """What to record activations of."""
 
     batches: Iterable[Any]
-    count: int
+    num_images: int
     image_shape: Sequence[int]
     image_ids: Iterable[str]
     class_names: Sequence[str] | None
@@ -82,12 +82,12 @@ def main() -> None:
     options = {"iterations": _app.iterations_of(model), "reduce": _REDUCE.value or None, "seed": _SEED.value}
     recording = cnnf_tf.evaluation.Recording(model, _LAYERS.value, **options)
     data = _pictures(model) if _IMAGES.value else _loaded(model)
-    size = store.file_bytes(recording.shapes(data.image_shape), images=data.count, dtype=_DTYPE.value)
+    size = store.file_bytes(recording.shapes(data.image_shape), images=data.num_images, dtype=_DTYPE.value)
     names = f"{len(recording.names)} activations" if len(recording.names) > 1 else recording.names[0]
-    print(f"{names} of {data.count:,} images: about {bytes_text(size)} in {_OUTPUT.value}", flush=True)
+    print(f"{names} of {data.num_images:,} images: about {bytes_text(size)} in {_OUTPUT.value}", flush=True)
     writing.check_room(_OUTPUT.value, size)
     rounds = 2 if recording.reduction.kind == "pca" else 1
-    with Progress("recording", rounds * data.count, "images") as progress:
+    with Progress("recording", rounds * data.num_images, "images") as progress:
         cnnf_tf.evaluation.write_activations(
             _OUTPUT.value,
             model,
