@@ -101,6 +101,9 @@ EXPERIMENTS = ["jinja2>=3.1", "jsonschema>=4.20"]
 MLFLOW = ["alembic>=1.13", "mlflow-skinny>=3.17", "sqlalchemy>=2.0"]
 WANDB = ["wandb>=0.31"]
 
+# `evaluation.BrainScoreModel`. It wants NumPy before 2 and an xarray of 2022: an environment of its own, without `dev`.
+BRAINSCORE = ["brainscore_core>=2.4", "brainscore_vision>=2.4"]
+
 # The page of bin/playground.py. Not Gradio: 6.31 wants a Pillow before 13.
 PLAYGROUND = [*EXPERIMENTS, "nicegui>=3.18,<4"]
 
@@ -157,6 +160,7 @@ setuptools.setup(
     install_requires=INSTALL_REQUIRES,
     extras_require={
         "activations": ACTIVATIONS,
+        "brainscore": BRAINSCORE,
         "browser": BROWSER,
         "dev": DEV,
         "docs": DOCS,

@@ -22,7 +22,8 @@ IMPLIED = {
     "tensorflow_probability": ["tf_keras"],
 }
 # Extras that are imported only where they are used, and that Bazel does not install.
-NOT_IN_BAZEL = {"alembic", "jax", "mlflow", "nicegui", "selenium", "sqlalchemy", "torch", "wandb"}
+NOT_IN_BAZEL = {"alembic", "brainscore_core", "brainscore_vision", "jax", "mlflow", "nicegui", "selenium", "sqlalchemy"}
+NOT_IN_BAZEL |= {"torch", "wandb"}
 SOURCES = ("bin", "cnnf_tf", "configs", "tests", "tools")
 
 

@@ -14,6 +14,7 @@ DISTRIBUTION_OF = {
     "google": "protobuf",
     "grpc": "grpcio",
     "importlinter": "import_linter",
+    "mlflow": "mlflow_skinny",
     "sklearn": "scikit_learn",
     "tensorflow_serving": "tensorflow_serving_api",
     "yaml": "pyyaml",

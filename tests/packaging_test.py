@@ -97,8 +97,8 @@ class SetupTest(unittest.TestCase):
         self.assertFalse(missing, f"these folders need an __init__.py, or the wheel will lack them: {sorted(missing)}")
 
     def test_extras(self) -> None:
-        apart = {"browser", "docs", "jax", "playground", "torch"}
-        light = ("activations", "experiments", "notebook", "serving", "toolboxes")
+        apart = {"brainscore", "browser", "docs", "jax", "playground", "torch", "wandb"}
+        light = ("activations", "experiments", "mlflow", "notebook", "serving", "toolboxes")
         self.assertEqual(set(self.extras), {"dev", *light} | apart)
         for extra in light:
             self.assertLessEqual(self.extras[extra], self.extras["dev"], f"`dev` must hold what tests of {extra} need")

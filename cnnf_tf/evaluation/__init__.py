@@ -5,6 +5,7 @@ from cnnf_tf.evaluation.activations.names import list_activations
 from cnnf_tf.evaluation.activations.recording import Recording, activations
 from cnnf_tf.evaluation.activations.store import ActivationFile, open_activations, read_activations
 from cnnf_tf.evaluation.activations.writing import write_activations
+from cnnf_tf.evaluation.brain_score import BrainScoreModel
 from cnnf_tf.evaluation.corruption_report import corruption_figure, corruption_table
 from cnnf_tf.evaluation.corruptions import (
     CorruptionAccuracy,
@@ -54,6 +55,7 @@ __all__ = [
     "RESTORED",
     "ActivationFile",
     "BatchRunner",
+    "BrainScoreModel",
     "CorruptionAccuracy",
     "CorruptionError",
     "SanityCheck",
