@@ -38,7 +38,9 @@ def open_trackers(factories: Mapping[str, TrackerFactory], folder: Workdir) -> l
                 other.close("FAILED")
             if isinstance(error, ImportError):
                 raise
-            raise OSError(f"the tracker {name!r} did not start ({type(error).__name__}: {error}).") from error
+            before = marks.run_id(name)
+            hint = f" It was to go on with the run {before}; without {folder.trackers} it begins another." if before else ""
+            raise OSError(f"the tracker {name!r} did not start ({type(error).__name__}: {error}).{hint}") from error
         opened.append(tracker if tracker.local else _Guarded(name, tracker, marks))
     return opened
 
