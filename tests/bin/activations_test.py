@@ -67,7 +67,11 @@ class ActivationsTest(binaries.BinaryTestCase):
             "activations",
             ((model, output), 2, "--layers must be given.*--list_layers prints all names"),
             ((model, "--layers=fc"), 2, "--output must be given"),
-            ((model, output, "--layers=fd", f"--dataset={DATA}"), 1, "'fd' matches nothing; .* there are h.f, h.g, conv1.f"),
+            (
+                (model, output, "--layers=fd", f"--dataset={DATA}"),
+                1,
+                "'fd' matches nothing; .* there are h.f, h.g, conv1.f",
+            ),
             ((model, output, "--layers=fc", f"--dataset={DATA}", "--reduce=pca:11"), 1, "'fc.f' has 10 numbers"),
         )
 

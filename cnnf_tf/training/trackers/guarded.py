@@ -38,8 +38,10 @@ def open_trackers(factories: Mapping[str, TrackerFactory], folder: Workdir) -> l
                 other.close("FAILED")
             if isinstance(error, ImportError):
                 raise
-            before = marks.run_id(name)
-            hint = f" It was to go on with the run {before}; without {folder.trackers} it begins another." if before else ""
+            known = marks.run_id(name)
+            hint = (
+                f" It was to go on with the run {known}; without {folder.trackers} it begins another." if known else ""
+            )
             raise OSError(f"the tracker {name!r} did not start ({type(error).__name__}: {error}).{hint}") from error
         opened.append(tracker if tracker.local else _Guarded(name, tracker, marks))
     return opened
@@ -53,7 +55,9 @@ class _Marks:
         self._all: dict[str, Any] = {}
         try:
             self._all = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            sound = all(isinstance(mark["run_id"], str) and dict(mark["told"]) for mark in self._all.values())
+            sound = all(
+                isinstance(mark["run_id"], str) and isinstance(mark["told"], dict) for mark in self._all.values()
+            )
         except (ValueError, KeyError, TypeError, AttributeError):
             sound = False
         if not sound:
