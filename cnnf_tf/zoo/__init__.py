@@ -1,10 +1,10 @@
-"""Trained models: those that come with the package, presets, files of your own, and the authors' PyTorch checkpoints."""
+"""Trained models: those of the package, presets, files of your own, and the authors' PyTorch checkpoints."""
 
 from cnnf_tf.models.presets import preset_info, upload_preset
-from cnnf_tf.zoo.pretrained import as_preset, load_model, load_pretrained, model_sha256, pretrained_names
+from cnnf_tf.zoo.pretrained import class_names, load_model, load_pretrained, model_sha256, pretrained_names
 
 __all__ = [
-    "as_preset",
+    "class_names",
     "load_model",
     "load_pretrained",
     "model_sha256",

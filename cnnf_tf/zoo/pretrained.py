@@ -45,7 +45,7 @@ def load_model(path: str | os.PathLike[str]) -> CNNF:
       FileNotFoundError: no such file.
       ValueError: not a readable `.keras` file, or a model of another kind; for presets see `CNNF.from_preset`.
     """
-    preset = as_preset(path)
+    preset = _as_preset(path)
     if preset is not None:
         return CNNF.from_preset(preset)
     name = os.fspath(path)
@@ -68,23 +68,25 @@ def load_model(path: str | os.PathLike[str]) -> CNNF:
     return model
 
 
-def as_preset(path: str | os.PathLike[str]) -> str | pathlib.Path | None:
-    """What `CNNF.from_preset` and `preset_info` take, of what `load_model` takes; None for a file.
+def class_names(path: str | os.PathLike[str]) -> list[str]:
+    """Those that come with the model that `load_model(path)` reads; none with a `.keras` file, or if nobody said."""
+    preset = _as_preset(path)
+    return [] if preset is None else preset_info(preset)["class_names"] or []
 
-    Raises:
-      ValueError: "pretrained:NAME" with a name that the package does not have.
-    """
+
+def model_sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of the file with the weights that `load_model(path)` reads, in hexadecimal."""
+    preset = _as_preset(path)
+    if preset is not None:
+        return preset_info(preset)["files"][WEIGHTS]
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def _as_preset(path: str | os.PathLike[str]) -> str | pathlib.Path | None:
+    """What `CNNF.from_preset` takes, of what `load_model` takes; None for a file."""
     name = os.fspath(path)
     if name.startswith(PRETRAINED_PREFIX):
         return packaged(name.removeprefix(PRETRAINED_PREFIX))
     if name.startswith(HUB_PREFIX):
         return name
     return pathlib.Path(name) if os.path.isdir(name) else None
-
-
-def model_sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of the file with the weights that `load_model(path)` reads, in hexadecimal."""
-    preset = as_preset(path)
-    if preset is not None:
-        return preset_info(preset)["files"][WEIGHTS]
-    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()

@@ -2,7 +2,7 @@
 
     config.json         the architecture, as Keras serialises it: layers, loop, pixel range, dtype policies
     model.weights.npz   the weights by name, see `variables.py`
-    metadata.json       version of the format, versions, number of parameters, class names, tolerance, SHA-256 of the files
+    metadata.json       version of the format, versions, number of parameters, class names, tolerance, SHA-256 of files
     card.json           what its makers say of it, if they do: data, training, scores, limits, licence
     README.md           the same for people, with the front matter that the hub reads; it may be edited
 

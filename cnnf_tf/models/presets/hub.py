@@ -99,7 +99,9 @@ def _explained(library: Any, uri: str, repository: str) -> Iterator[None]:
         if isinstance(reason, errors.HFValidationError):
             raise ValueError(f"{uri!r} is no name of a repository: {reason}") from error
         if isinstance(reason, errors.GatedRepoError):
-            raise PermissionError(f"{uri!r} is gated: accept its terms at {place}/{repository}, and {login}.") from error
+            raise PermissionError(
+                f"{uri!r} is gated: accept its terms at {place}/{repository}, and {login}."
+            ) from error
         if isinstance(reason, errors.RepositoryNotFoundError):
             raise FileNotFoundError(
                 f"there is no model repository {repository!r} at {place}, or it is private; for a private one, {login}."

@@ -10,6 +10,7 @@ from typing import Any
 
 from cnnf_tf.models.step_sizes import eta_text
 
+
 def wrapped(text: str) -> str:
     """A paragraph in lines of at most 120 characters."""
     return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False) + "\n"
@@ -61,7 +62,8 @@ def head(info: Mapping[str, Any]) -> str:
         labels = f" Labels: {', '.join(f'{index} {label}' for index, label in enumerate(info['class_names']))}."
     text = (
         f"{summary(info)}: {info['parameter_count']:,} parameters, {info['weights']['bytes'] / 1e6:.1f} MB of "
-        f"{info['weights']['dtype']}, computed in {info['dtype']}. Images are in [0, 1].{labels} {card.get('description') or ''}"
+        f"{info['weights']['dtype']}, computed in {info['dtype']}. Images are in [0, 1].{labels} "
+        f"{card.get('description') or ''}"
     )
     if info["tolerance"] is not None:
         text += f" The adaptive loop may stop an image that moves less than {info['tolerance']:g}."

@@ -186,7 +186,7 @@ def read(preset: str | os.PathLike[str], cls: Any = None, *, weights: bool = Tru
         if digest != files[file]:
             raise _wrong(
                 preset,
-                f"is damaged: its {file} has the sha256 {digest[:12]}..., its {METADATA} says {str(files[file])[:12]}...",
+                f"is damaged: its {file} has the sha256 {digest[:12]}..., {METADATA} says {str(files[file])[:12]}...",
             )
     config = _json(preset, CONFIG, contents[CONFIG])
     _refuse_foreign(preset, config, cls)
@@ -246,7 +246,9 @@ def _content(preset: Any, place: Any, file: str, *, links: bool) -> bytes:
             raise _wrong(preset, f"has no {CONFIG}: no folder that CNNF.save_to_preset wrote, or not all of it")
         raise _wrong(preset, f"lacks its {file}")
     if not links and not path.resolve().is_relative_to(place.resolve()):
-        raise _wrong(preset, f"has a {file} that is a link to {str(path.resolve())!r}, out of the folder; copy the file")
+        raise _wrong(
+            preset, f"has a {file} that is a link to {str(path.resolve())!r}, out of the folder; copy the file"
+        )
     return path.read_bytes()
 
 

@@ -18,8 +18,9 @@ def named_variables(model: Any) -> dict[str, Any]:
     """Each weight under the names of the layers around it, such as "network/tap3/ada_relu3/bias".
 
     Keras' own `variable.path` will not do: it is another one after a model was loaded from a file. Of equal names the
-    second is numbered, "network/fc/kernel_2", in the order of the layers. A layer that stands at several places has its
-    weights once. Learned step sizes are "eta_logits"; batch-norm statistics are weights, states of random seeds are not.
+    second is numbered, "network/fc/kernel_2", in the order of the layers. A layer at several places has its
+    weights once. Learned step sizes are "eta_logits"; batch-norm statistics are weights, states of random seeds are
+    not.
 
     Raises:
       ValueError: weights outside of encoder, network and step sizes, or a layer that keeps more than weights.
@@ -28,8 +29,8 @@ def named_variables(model: Any) -> dict[str, Any]:
     for path, layer in _walk_model(model):
         if hasattr(layer, "save_assets"):
             raise ValueError(
-                f"the layer {path!r} ({type(layer).__name__}) keeps a vocabulary or the like beside its weights, which a "
-                "preset has no place for."
+                f"the layer {path!r} ({type(layer).__name__}) keeps a vocabulary or the like beside its weights, which "
+                "a preset has no place for."
             )
         inside = {id(variable) for _, child in _below(layer, path) for variable in child.weights}
         for variable in layer.weights:
@@ -40,7 +41,7 @@ def named_variables(model: Any) -> dict[str, Any]:
     known = {id(variable) for variable in found.values()}
     rest = [variable.path for variable in model.weights if id(variable) not in known]
     if rest:
-        raise ValueError(f"a preset holds the weights of encoder, network and step sizes, but the model has also {rest}.")
+        raise ValueError(f"a preset holds the weights of encoder, network and step sizes; the model has also {rest}.")
     return found
 
 
@@ -68,7 +69,7 @@ def halved(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], flo
     for key, array in arrays.items():
         if not np.issubdtype(array.dtype, np.floating) or not array.size:
             continue
-        exact = array.astype(np.float64)
+        exact: np.ndarray = array.astype(np.float64)
         with np.errstate(over="ignore"):
             half = halves[key] = exact.astype(np.float16)
         bad, largest = int(np.sum(~np.isfinite(half))), float(np.max(np.abs(exact)))

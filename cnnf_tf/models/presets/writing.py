@@ -90,7 +90,9 @@ def save_preset(
             "files": {name: hashlib.sha256(contents[name]).hexdigest() for name in reading.CHECKED if name in contents},
         }
         write_json(temporary / reading.METADATA, metadata)
-        info = reading.info_of(reading.Preset(target.resolve().name, metadata, json.loads(config), dict(card or {}), {}))
+        info = reading.info_of(
+            reading.Preset(target.resolve().name, metadata, json.loads(config), dict(card or {}), {})
+        )
         write_text(temporary / reading.PAGE, page.head(info))
 
 
