@@ -98,8 +98,8 @@ class SetupTest(unittest.TestCase):
 
     def test_extras(self) -> None:
         apart = {"browser", "docs", "jax", "playground", "torch"}
-        self.assertEqual(set(self.extras), {"dev", "experiments", "notebook", "serving", "toolboxes"} | apart)
-        for extra in ("experiments", "notebook", "serving", "toolboxes"):
+        self.assertEqual(set(self.extras), {"dev", "experiments", "hub", "notebook", "serving", "toolboxes"} | apart)
+        for extra in ("experiments", "hub", "notebook", "serving", "toolboxes"):
             self.assertLessEqual(self.extras[extra], self.extras["dev"], f"`dev` must hold what tests of {extra} need")
         self.assertFalse(self.extras["torch"] & (self.core | self.extras["dev"]), "PyTorch must stay optional")
 

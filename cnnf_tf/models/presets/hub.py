@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cnnf_tf.version import __version__
+
 PREFIX = "hf://"
 """Before USER/MODEL[@REVISION], a model repository of the hub."""
 
@@ -29,9 +31,8 @@ def download(uri: str, files: Sequence[str]) -> pathlib.Path:
       ConnectionError: the hub cannot be reached, and the cache lacks the repository.
     """
     repository, revision = _parsed(uri)
-    library = _library(uri)
-    with _explained(library, uri, repository):
-        return pathlib.Path(library.snapshot_download(repository, revision=revision, allow_patterns=list(files)))
+    with _hub(uri, repository) as api:
+        return pathlib.Path(api.snapshot_download(repository, revision=revision, allow_patterns=list(files)))
 
 
 def upload_preset(uri: str, folder: str | os.PathLike[str]) -> str:
@@ -55,10 +56,9 @@ def upload_preset(uri: str, folder: str | os.PathLike[str]) -> str:
     if revision is not None:
         raise ValueError(f"an upload goes to the main branch, {PREFIX}USER/MODEL; got {uri!r}.")
     reading.read(pathlib.Path(folder))
-    library = _library(uri)
-    with _explained(library, uri, repository):
-        library.create_repo(repository, exist_ok=True)
-        commit = library.upload_folder(
+    with _hub(uri, repository) as api:
+        api.create_repo(repository, exist_ok=True)
+        commit = api.upload_folder(
             repo_id=repository,
             folder_path=folder,
             allow_patterns=list(reading.FILES),
@@ -75,23 +75,20 @@ def _parsed(uri: str) -> tuple[str, str | None]:
     return match[1], match[2]
 
 
-def _library(uri: str) -> Any:
+@contextlib.contextmanager
+def _hub(uri: str, repository: str) -> Iterator[Any]:
+    """Yields the hub's interface; an error of its library becomes one that says what it means here."""
     try:
-        import huggingface_hub
+        import huggingface_hub as library
+        from huggingface_hub import constants, errors
     except ImportError as error:
         raise ImportError(
             f"{uri!r} is on the Hugging Face hub, which needs the extra `hub`: pip install 'cnnf_tf[hub]' ({error})."
         ) from error
-    return huggingface_hub
-
-
-@contextlib.contextmanager
-def _explained(library: Any, uri: str, repository: str) -> Iterator[None]:
-    """Says what an error of the hub's library means here."""
-    errors, place = library.errors, library.constants.ENDPOINT
-    login = "log in with `hf auth login`, or set HF_TOKEN"
+    api = library.HfApi(library_name="cnnf_tf", library_version=__version__)
+    place, login = api.endpoint, "log in with `hf auth login`, or set HF_TOKEN"
     try:
-        yield
+        yield api
     except (*errors.HfHubHTTPError.__bases__, errors.LocalTokenNotFoundError, ValueError) as error:
         # The library wraps some of them in `LocalEntryNotFoundError`, for there might have been a copy in the cache.
         reason = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
@@ -114,7 +111,7 @@ def _explained(library: Any, uri: str, repository: str) -> Iterator[None]:
             raise ConnectionError(f"{uri!r}: {place} answered: {_first_line(reason)}") from error
         if isinstance(reason, ValueError):
             raise
-        why = "HF_HUB_OFFLINE is set" if library.constants.HF_HUB_OFFLINE else f"{place} is out of reach"
+        why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else f"{place} is out of reach"
         raise ConnectionError(
             f"{uri!r} cannot be had: {why}, and the cache does not hold all of it ({_first_line(reason)})"
         ) from error

@@ -61,7 +61,7 @@ def head(info: Mapping[str, Any]) -> str:
     if info["class_names"]:
         labels = f" Labels: {', '.join(f'{index} {label}' for index, label in enumerate(info['class_names']))}."
     text = (
-        f"{summary(info)}: {info['parameter_count']:,} parameters, {info['weights']['bytes'] / 1e6:.1f} MB of "
+        f"{summary(info)}: {info['parameter_count']:,} parameters, {_size(info['weights']['bytes'])} of "
         f"{info['weights']['dtype']}, computed in {info['dtype']}. Images are in [0, 1].{labels} "
         f"{card.get('description') or ''}"
     )
@@ -87,3 +87,7 @@ def _result(info: Mapping[str, Any], data: Mapping[str, Any], clean: Mapping[str
         "dataset": {"type": data["name"], "name": data["name"], "split": data["split"]},
         "metrics": [{"type": "accuracy", "value": score, "name": f"accuracy, K = {info['iterations']}"}],
     }
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

@@ -123,7 +123,7 @@ def load_preset(cls: Any, preset: str | os.PathLike[str], *, load_weights: bool 
         if load_weights:
             variables.check_fit(model, found.arrays)
     except ValueError as error:
-        raise _wrong(preset, str(error)) from error
+        raise _wrong(preset, f"cannot be loaded: {error}") from error
     if load_weights:
         variables.assign(model, found.arrays)
     return model
@@ -140,9 +140,10 @@ def build(config: dict[str, Any]) -> Any:
                 "anything to this machine. Make a registered Keras layer of it; or, if you trust its makers, call "
                 "keras.config.enable_unsafe_deserialization() first."
             ) from error
+        # Keras wraps an error once for each layer around, with the whole configuration each time.
+        reason = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config:")[0]
         raise ValueError(
-            f"its config.json does not describe a model of this version of cnnf_tf and Keras: {error} (a layer of your "
-            "own must be registered with Keras, and imported first.)"
+            f"its config.json does not describe a model of this version of cnnf_tf and Keras: {reason}"
         ) from error
 
 
@@ -273,7 +274,7 @@ def _refuse_foreign(preset: Any, config: dict[str, Any], cls: Any) -> None:
     advice = "A CNN of Keras becomes one by CNNF.from_keras"
     if registered.startswith("keras_hub>"):
         advice = "keras_hub.models reads it; its CNNs become one by CNNF.from_keras"
-    elif "class_name" not in config:
+    elif not registered and "class_name" not in config:
         library = "transformers" if "model_type" in config else "timm" if "architecture" in config else ""
         held = f"a model of {library}" if library else "nothing that Keras serialised"
     raise _wrong(preset, f"is foreign: its {CONFIG} holds {held}; wanted a {wanted.__name__}. {advice}")

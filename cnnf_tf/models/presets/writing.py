@@ -15,7 +15,7 @@ import keras
 from cnnf_tf.models.presets import page, reading, variables
 from cnnf_tf.utils.archives import write_npz
 from cnnf_tf.utils.files import to_disk, write_json, write_text
-from cnnf_tf.utils.validation import number, one_of
+from cnnf_tf.utils.validation import number
 from cnnf_tf.version import __version__
 
 _LEFT_OUT = ("build_config", "compile_config")
@@ -55,7 +55,9 @@ def save_preset(
     """
     target = pathlib.Path(folder)
     _check_folder(target, overwrite)
-    one_of("dtype", dtype, (None, "float16"))
+    if dtype not in (None, "float16"):
+        raise ValueError(f"dtype must be 'float16', or None for every bit; got {dtype!r}.")
+    _check_card(card)
     told = {
         "num_classes": model.num_classes,
         "class_names": _checked_names(class_names, model.num_classes),
@@ -111,6 +113,15 @@ def _check_folder(target: pathlib.Path, overwrite: bool) -> None:
         )
     if found and not overwrite:
         raise FileExistsError(f"there is a preset in {os.fspath(target)!r}; overwrite=True replaces it.")
+
+
+def _check_card(card: Any) -> None:
+    try:
+        if card is not None and not isinstance(card, Mapping):
+            raise TypeError(f"a {type(card).__name__} is no mapping")
+        json.dumps(card)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"card must go into JSON as an object: {error}.") from error
 
 
 def _checked_names(class_names: Sequence[str] | None, count: int) -> list[str] | None:
