@@ -45,10 +45,12 @@ def load_model(path: str | os.PathLike[str]) -> CNNF:
       FileNotFoundError: no such file.
       ValueError: not a readable `.keras` file, or a model of another kind; for presets see `CNNF.from_preset`.
     """
-    preset = _as_preset(path)
+    preset, name = _as_preset(path), os.fspath(path)
+    inside = sorted(file.name for file in preset.glob("*.keras")) if isinstance(preset, pathlib.Path) else []
+    if inside:
+        raise ValueError(f"model {name!r} is a folder with {', '.join(inside)} in it; name the file.")
     if preset is not None:
         return CNNF.from_preset(preset)
-    name = os.fspath(path)
     if not os.path.isfile(name):
         raise FileNotFoundError(
             f"model {name!r} does not exist; wanted a .keras file, for example the best.keras in the workdir of "

@@ -158,10 +158,11 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
 
     def test_record_of_corruptions_has_its_checksum(self):
         root = self.checkout()
-        arguments = ("--baseline=pretrained:from_smoke", "--num_images=3", "--corruptions=contrast", "--severities=1")
+        preset = self.packaged()[0] / "models/from_smoke"
+        arguments = (f"--baseline={preset}", "--num_images=3", "--corruptions=contrast", "--severities=1")
         self.assert_runs(self.run_in(root, "corruption_robustness", *arguments, "--iterations=1", "--output=out"))
         record = json.loads((root / "out/results.json").read_text())
-        digest = preset_info(self.packaged()[0] / "models/from_smoke")["files"]["model.weights.npz"]
+        digest = preset_info(preset)["files"]["model.weights.npz"]
         self.assertEqual(record["config"]["sha256"], {"model": digest, "baseline": digest})
 
     def test_unknown_name(self):

@@ -39,7 +39,10 @@ class LoadModelTest(tf.test.TestCase):
     def test_refusals(self):
         (self.folder / "x.keras").write_text("no zip")
         keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save(self.folder / "other.keras")
-        (self.folder / "empty").mkdir()
+        for name in ("empty", "workdir"):
+            (self.folder / name).mkdir()
+        for name in ("config.json", "best.keras", "last.keras"):
+            (self.folder / "workdir" / name).write_text("{}")
         known = "There are: fashion_mnist_adversarial, "
         for path, error, message in (
             (
@@ -49,6 +52,7 @@ class LoadModelTest(tf.test.TestCase):
             ),
             ("x.keras", ValueError, "is not a readable .keras file: it is no zip archive"),
             ("other.keras", ValueError, "holds a Sequential; wanted a CNNF"),
+            ("workdir", ValueError, "is a folder with best.keras, last.keras in it; name the file"),
             ("empty", ValueError, "has no config.json: no folder that CNNF.save_to_preset wrote"),
         ):
             with self.assertRaisesRegex(error, message):

@@ -87,9 +87,11 @@ def _hub(uri: str, repository: str) -> Iterator[Any]:
         ) from error
     api = library.HfApi(library_name="cnnf_tf", library_version=__version__)
     place, login = api.endpoint, "log in with `hf auth login`, or set HF_TOKEN"
+    # The bases of that error are those of the library below, httpx or requests, for want of a network.
+    faults: Any = (*errors.HfHubHTTPError.__bases__, errors.LocalTokenNotFoundError, OSError, ValueError)
     try:
         yield api
-    except (*errors.HfHubHTTPError.__bases__, errors.LocalTokenNotFoundError, ValueError) as error:
+    except faults as error:
         # The library wraps some of them in `LocalEntryNotFoundError`, for there might have been a copy in the cache.
         reason = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ else error
         status = getattr(getattr(reason, "response", None), "status_code", None)

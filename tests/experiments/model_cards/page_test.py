@@ -105,7 +105,7 @@ class ModelPageTest(tf.test.TestCase):
             'license: "mit"\n',
             "Network `fashion_cnn` (encoder_blocks 0, rule",
             "CNN-F, K = 1, eta = 0.1, readout `last`, for `fashion_mnist` (28 x 28 x 1, 2 classes)",
-            "3,298,962 parameters, 6.0 MB of float16",
+            "3,298,962 parameters, 6.0 MB of\nfloat16, computed in float32.",
             "Labels: 0 hat, 1 shoe.",
             "## Limits\n\nNot for shoes.\n",
             "| 0 (plain CNN) | 90.00 % [88.0, 91.7] | 90.00 % [88.0, 91.7] |",

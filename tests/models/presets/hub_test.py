@@ -39,7 +39,9 @@ class HubTest(tf.test.TestCase, parameterized.TestCase):
                 huggingface_hub, "HfApi", functools.partial(huggingface_hub.HfApi, endpoint=self.address, token=False)
             )
         )
-        self.enter_context(mock.patch.object(huggingface_hub.constants, "HF_HUB_CACHE", str(self.folder / "cache")))
+        constants = {"HF_HUB_CACHE": str(self.folder / "cache"), "ENDPOINT": self.address}
+        constants["HUGGINGFACE_CO_URL_TEMPLATE"] = f"{self.address}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        self.enter_context(mock.patch.multiple(huggingface_hub.constants, **constants))
 
     def saved(self, name="tiny", **facts):
         model = fixtures_models.smaller_model(seed=3)
