@@ -86,6 +86,9 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
 ]
 
+# Presets on the Hugging Face hub, `CNNF.from_preset("hf://USER/MODEL")`. Its errors moved between modules before 1.0.
+HUB = ["huggingface_hub>=1.0"]
+
 # Only to read the authors' PyTorch checkpoints and to compare with PyTorch.
 TORCH = ["torch>=2.0"]
 
@@ -134,6 +137,7 @@ DEV = [
     *ACTIVATIONS,
     *TOOLBOXES,
     *EXPERIMENTS,
+    *HUB,
     *MLFLOW,
     *NOTEBOOK,
     *SERVING,
@@ -155,7 +159,7 @@ setuptools.setup(
     license="MIT",
     license_files=["LICENSE"],
     packages=setuptools.find_packages(include=["cnnf_tf", "cnnf_tf.*"], exclude=["cnnf_tf.experiments*"]),
-    package_data={"cnnf_tf": ["zoo/weights/*.json", "zoo/weights/*.npz"]},
+    package_data={"cnnf_tf": ["zoo/presets/*/*"]},
     python_requires=">=3.10",
     install_requires=INSTALL_REQUIRES,
     extras_require={
@@ -165,6 +169,7 @@ setuptools.setup(
         "dev": DEV,
         "docs": DOCS,
         "experiments": EXPERIMENTS,
+        "hub": HUB,
         "playground": PLAYGROUND,
         "mlflow": MLFLOW,
         "notebook": NOTEBOOK,

@@ -16,7 +16,7 @@ if logits.shape != (1, 10) or not np.isfinite(logits).all():
     sys.exit(f"wanted finite logits of shape (1, 10), got {logits}.")
 names = cnnf_tf.pretrained_names()
 for name in names[:1]:
-    model = cnnf_tf.load_pretrained(name)
+    model = cnnf_tf.CNNF.from_preset(name)
     if not np.isfinite(np.asarray(model(np.zeros((1, *model.image_shape), np.float32)))).all():
         sys.exit(f"the pretrained model {name} gave logits that are not finite.")
 print(

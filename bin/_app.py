@@ -61,8 +61,8 @@ _DEBUG = flags.DEFINE_bool("debug", False, "On failure, show the Python tracebac
 flags.disclaim_key_flags()  # what functions here define belongs to the binary that calls them, and to its --help
 
 
-PRETRAINED = ROOT / "cnnf_tf" / "zoo" / "weights"
-"""Cards and weights of the pretrained models."""
+PRETRAINED = ROOT / "cnnf_tf" / "zoo" / "presets"
+"""The pretrained models, a folder each."""
 _PREFIX = "pretrained:"
 MODEL_FLAGS: list[str] = []
 """The flags of `define_model`."""
@@ -76,12 +76,12 @@ def define_model(name: str = "model", what: str = "The model") -> flags.FlagHold
       what: the model is for, in the help text.
     """
     MODEL_FLAGS.append(name)
-    known = ", ".join(sorted(path.stem for path in PRETRAINED.glob("[!.]*.json"))) or "none yet"
+    known = ", ".join(sorted(path.parent.name for path in PRETRAINED.glob("[!.]*/metadata.json"))) or "none yet"
     return flags.DEFINE_string(
         name,
         None,
-        f"{what}: a .keras file, for example best.keras in the workdir of bin/train.py; or {_PREFIX}NAME, one that "
-        f"comes with the package ({known}).",
+        f"{what}: a .keras file, for example best.keras in the workdir of bin/train.py; a folder that save_to_preset "
+        f"wrote, or hf://USER/MODEL on the hub; or {_PREFIX}NAME, one that comes with the package ({known}).",
     )
 
 
@@ -92,11 +92,12 @@ def folder_beside(model: str) -> pathlib.Path:
       model: value of a flag of `define_model`.
 
     Returns:
-      For a file, the folder of the same name without ending; for a pretrained model runs/NAME.
+      For a file, the folder of the same name without ending; for a preset runs/NAME.
     """
-    if model.startswith(_PREFIX):
-        return pathlib.Path("runs", model.removeprefix(_PREFIX))
-    return pathlib.Path(model).with_suffix("")
+    if model.startswith((_PREFIX, "hf://")):
+        return pathlib.Path("runs", re.split("[:/]", model.partition("@")[0])[-1])
+    path = pathlib.Path(model)
+    return pathlib.Path("runs", path.resolve().name) if path.is_dir() else path.with_suffix("")
 
 
 def define_data_dir() -> flags.FlagHolder:

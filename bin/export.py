@@ -39,7 +39,9 @@ _CHUNK_SIZE = flags.DEFINE_integer(
     "chunk_size", 128, "Images in work at once; what more a request holds is done in turn.", lower_bound=1
 )
 _MAX_IMAGES = flags.DEFINE_integer("max_images", 16_384, "Most images in one request.", lower_bound=1)
-_CLASS_NAMES = flags.DEFINE_list("class_names", [], "Names of the classes, by comma; default: those of --dataset.")
+_CLASS_NAMES = flags.DEFINE_list(
+    "class_names", [], "Names of the classes, by comma; default: those of the preset, else --dataset."
+)
 _app.define_data("Split of the images.", dataset_help="Real images to check with: ")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 32, "So many images.", lower_bound=1)
 
@@ -69,7 +71,7 @@ def main() -> None:
         model,
         _OUTPUT.value,
         options=options,
-        class_names=_CLASS_NAMES.value or _app.data_info().class_names,
+        class_names=_CLASS_NAMES.value or cnnf_tf.zoo.class_names(_MODEL.value) or _app.data_info().class_names,
         images=np.stack([image for image, _ in dataset.as_numpy_iterator()]),
         name=_NAME.value or None,
         version=_VERSION.value or None,

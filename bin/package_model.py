@@ -1,4 +1,4 @@
-"""Packages a trained model: weights in float16 and a card go into cnnf_tf/zoo/weights/, a page into docs/models/.
+"""Packages a trained model: a preset, in float16, goes into cnnf_tf/zoo/presets/, its page into docs/models/.
 
 Example:
   python bin/package_model.py --run=runs/standard --name=my_model \\
@@ -6,14 +6,16 @@ Example:
   python bin/package_model.py --run=runs/restore --name=my_model --restoration
   python bin/package_model.py --run=runs/fast --name=my_model --robustness=0.1 \\
       --overwrite
-  python bin/package_model.py --pages_only     # writes the pages of all cards
+  python bin/package_model.py --pages_only     # writes the pages of all presets
 
 --run is a workdir of bin/train.py. The card says how the model was trained and what it scores: accuracy of every pass
 on the test split, with --robustness=EPSILON under PGD-40 (first pass and full unroll, the first 500 images), with
 --restoration PSNR and SSIM for the corruptions of the talk at severity 3. All of it is measured on the float16 weights,
 as a user will load them:
 
-  cnnf_tf.load_pretrained("NAME")    or    --model=pretrained:NAME
+  cnnf_tf.CNNF.from_preset("NAME")    or    --model=pretrained:NAME
+
+Of another --output the folder takes the place of NAME. docs/presets.md tells how to put it on a hub.
 """
 
 import pathlib
@@ -25,7 +27,6 @@ import _app
 from absl import flags
 
 import cnnf_tf
-from cnnf_tf.utils.files import write_json
 
 _RUN: flags.FlagHolder = flags.DEFINE_string("run", None, "Workdir of bin/train.py.")
 _NAME: flags.FlagHolder = flags.DEFINE_string("name", None, "Name of the packaged model: small letters, digits, _.")
@@ -40,9 +41,9 @@ _SEED = _app.define_seed("attacks and corruptions")
 _COMMAND = flags.DEFINE_string("command", None, "The command of the run, where the run has no run.json.")
 _COMMIT = flags.DEFINE_string("commit", None, "The commit it was trained with, where the run has no run.json.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace the model --name if there is one.")
-_OUTPUT = _app.define_output("Folder of weights and cards; default: cnnf_tf/zoo/weights.")
+_OUTPUT = _app.define_output("Folder of the presets; default: cnnf_tf/zoo/presets.")
 _CARDS = _app.define_output("Folder of the pages; default: docs/models.", name="cards")
-_PAGES_ONLY = flags.DEFINE_bool("pages_only", False, "Only write the pages of all cards in --output.")
+_PAGES_ONLY = flags.DEFINE_bool("pages_only", False, "Only write the pages of all presets in --output.")
 _DATA_DIR = _app.define_data_dir()
 
 
@@ -53,26 +54,22 @@ def main() -> None:
     epsilon = None if _ROBUSTNESS.value is None else _app.pixel_length("robustness", _ROBUSTNESS.value)
     output = _app.Output("output", _OUTPUT.value or _app.PRETRAINED).folder
     pages = _app.Output("cards", _CARDS.value or _app.ROOT / "docs" / "models").folder
-    written = [output / f"{_NAME.value}{suffix}" for suffix in (".npz", ".json")]
-    if not _PAGES_ONLY.value and written[1].exists() and not _OVERWRITE.value:
+    preset = output / str(_NAME.value)
+    if not _PAGES_ONLY.value and preset.exists() and not _OVERWRITE.value:
         raise _app.UsageError(f"there is a model --name={_NAME.value} in {output}; give --overwrite to replace it.")
 
     _app.start_tensorflow()
     from cnnf_tf.experiments.model_cards import page as model_page
 
+    written = []
     if _PAGES_ONLY.value:
-        written = []
         if not output.is_dir():
-            raise _app.UsageError(f"--output wants a folder of cards, got {str(output)!r}.")
+            raise _app.UsageError(f"--output wants a folder of presets, got {str(output)!r}.")
     else:
         with _app.writing_to("output", output):
             output.mkdir(parents=True, exist_ok=True)
-            # Beside its final place: the two files appear at the end, each at once, the card last.
-            staging = tempfile.TemporaryDirectory(prefix=".packaging-", dir=output)
-        with staging as folder:
-            _package(pathlib.Path(folder), epsilon)
-            for path in written:
-                (pathlib.Path(folder) / path.name).replace(path)
+        _package(preset, epsilon)
+        written.append(preset)
     with _app.writing_to("cards", pages):
         written += model_page.write_pages(pages, folder=output)
     print("\n".join(f"wrote {path}" for path in written))
@@ -83,14 +80,12 @@ def _check_name() -> None:
         raise _app.UsageError(f"--name wants small letters, digits and _, such as my_model_2; got {_NAME.value!r}.")
 
 
-def _package(folder: pathlib.Path, epsilon: float | None) -> None:
-    """Writes weights and card into a folder, and measures the model that is loaded from there."""
+def _package(preset: pathlib.Path, epsilon: float | None) -> None:
+    """Measures the model as it will be loaded, from a preset of its own, and writes it with what came of that."""
     from cnnf_tf.evaluation.restoration.quality import check_model
     from cnnf_tf.experiments.model_cards import card as model_card
     from cnnf_tf.utils import environment
-    from cnnf_tf.zoo.pretrained import model_arguments, write_weights
 
-    name = _NAME.value
     config, training = _read_run()
     model = cnnf_tf.load_model(pathlib.Path(_RUN.value) / f"{_WHICH.value}.keras")
     if _RESTORATION.value:
@@ -98,26 +93,44 @@ def _package(folder: pathlib.Path, epsilon: float | None) -> None:
     facts = cnnf_tf.data.info(config["data"]["name"], data_dir=_DATA_DIR.value)
     _app.check_data(model, "run", facts.name, facts)
     dataset = cnnf_tf.data.load(facts.name, _SPLIT.value, data_dir=_DATA_DIR.value)
-    card = model_card.make_card(
-        name,
-        model=model_arguments(model, name=config["model"]["name"], network=config["model"]["network"]),
-        parameters=model.count_params(),
-        weights=write_weights(model, folder / f"{name}.npz"),
-        data={"name": facts.name, "split": _SPLIT.value, "class_names": list(facts.class_names)},
-        training=training,
-        limits=_LIMITS.value,
-    )
-    write_json(folder / f"{name}.json", card)
-    card["metrics"] = model_card.measure(
-        cnnf_tf.load_pretrained(name, folder=folder),
-        dataset,
-        epsilon=epsilon,
-        restoration=_RESTORATION.value,
-        seed=_SEED.value,
-        progress=lambda line: print(f"measuring: {line}", flush=True),
-    )
-    card["measured"] = {"versions": environment.versions(), "hardware": environment.hardware()}
-    write_json(folder / f"{name}.json", card)
+    model = _in_float32(model, config["model"])
+    card: dict[str, Any] = {
+        "data": {"name": facts.name, "split": _SPLIT.value},
+        "training": training,
+        "limits": _LIMITS.value,
+    }
+    options: dict[str, Any] = {"class_names": facts.class_names, "dtype": "float16"}
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_to_preset(pathlib.Path(folder) / preset.name, **options)
+        metrics = model_card.measure(
+            cnnf_tf.CNNF.from_preset(pathlib.Path(folder) / preset.name),
+            dataset,
+            epsilon=epsilon,
+            restoration=_RESTORATION.value,
+            seed=_SEED.value,
+            progress=lambda line: print(f"measuring: {line}", flush=True),
+        )
+    measured = {"versions": environment.versions(), "hardware": environment.hardware()}
+    card = model_card.make_card(preset.name, metrics=metrics, measured=measured, **card)
+    with _app.writing_to("output", preset.parent):
+        model.save_to_preset(preset, card=card, overwrite=_OVERWRITE.value, **options)
+
+
+def _in_float32(model: Any, config: dict[str, Any]) -> Any:
+    """The same model, whatever it was trained in."""
+    from cnnf_tf.models.presets import variables
+    from cnnf_tf.utils.dtypes import dtype_policy
+
+    left_out = ("name", "trainable", "dtype", "network", "encoder")
+    options = {key: value for key, value in model.get_config().items() if key not in left_out}
+    network = dict(config["network"]) | {"num_classes": model.num_classes}
+    with dtype_policy("float32"):
+        copy = cnnf_tf.CNNF.from_name(config["name"], network=network, **options)
+    copy.name = _NAME.value
+    arrays = variables.exact_arrays(model)
+    variables.check_fit(copy, arrays)
+    variables.assign(copy, arrays)
+    return copy
 
 
 def _read_run() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -73,10 +73,9 @@ def _examples(lab: Any, name: str) -> tuple[list[Any], list[str], str]:
     A data set that nobody asked for may be missing, or be of another kind.
     """
     from cnnf_tf.experiments.playground.images import Example
-    from cnnf_tf.zoo import pretrained_card
+    from cnnf_tf.zoo import class_names
 
-    asked, prefix = _DATASET.present or _SPLIT.present, "pretrained:"
-    known = pretrained_card(name.removeprefix(prefix))["data"]["class_names"] if name.startswith(prefix) else []
+    asked, known = _DATASET.present or _SPLIT.present, class_names(name)
     try:
         facts = _app.data_info()
         _app.check_data(lab.cnnf.model, "dataset", _DATASET.value, facts)

@@ -41,7 +41,7 @@ class ImportDirectionsTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             shutil.copy(ROOT / "pyproject.toml", root)
-            shutil.copytree(ROOT / "cnnf_tf", root / "cnnf_tf", ignore=shutil.ignore_patterns("weights", "__pycache__"))
+            shutil.copytree(ROOT / "cnnf_tf", root / "cnnf_tf", ignore=shutil.ignore_patterns("*.npz", "__pycache__"))
             for path, (text, _) in faults.items():
                 (root / "cnnf_tf" / path).parent.mkdir(exist_ok=True)
                 (root / "cnnf_tf" / path).write_text(text, encoding="utf-8")

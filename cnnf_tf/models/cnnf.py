@@ -13,6 +13,7 @@ from cnnf_tf.models.conversion import convert
 from cnnf_tf.models.keras_training import KerasTraining, seen_images
 from cnnf_tf.models.networks import NETWORKS, Network
 from cnnf_tf.models.pixels import Pixels, check_image_shape, fit_pixels
+from cnnf_tf.models.presets import PackagedPresets, load_preset, save_preset
 from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, check_eta, constant_steps, initial_logits, learned_steps, learned_values
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, Trajectory, check_iterations, unroll
@@ -330,6 +331,29 @@ class CNNF(KerasTraining):
         return [fit_pixels(self.encoder.feedback(entry, latents)[0], images) for entry in features]
 
     # Serialisation.
+
+    presets = PackagedPresets()
+    """Those that come with the package, by name: `{"metadata": {"description": ..., "params": ...}}`."""
+
+    @classmethod
+    def from_preset(cls, preset: Any, *, load_weights: bool = True, **options: Any) -> "CNNF":
+        """A model that `save_to_preset` wrote, uncompiled; see docs/presets.md.
+
+        Args:
+          preset: a name of `CNNF.presets`; a folder; or "hf://USER/MODEL[@REVISION]" of the Hugging Face hub.
+          load_weights: whether it gets the weights of the preset, or random ones.
+          **options: of `CNNF`, in place of those of the preset; such as `iterations=5`. Each layer keeps the dtype
+            policy that it was saved with, whatever the global one is.
+
+        Raises:
+          ValueError: no such preset; one that is damaged, newer than this version, or no CNNF; one that wants code of
+            its author to run; weights that do not fit or are not finite. Nothing is built before the files are checked.
+          ImportError, FileNotFoundError, PermissionError, ConnectionError: "hf://..." without the extra `hub`; no such
+            repository or revision; a gated one; no network.
+        """
+        return load_preset(cls, preset, load_weights=load_weights, **options)
+
+    save_to_preset = save_preset
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -1,124 +1,60 @@
-"""Trained models that come with the package: `load_pretrained("fashion_mnist_standard")`.
+"""Trained models: those that come with the package, presets, and `.keras` files, all through one door.
 
-A model is two files in cnnf_tf/zoo/weights/: NAME.json, its card (how it is built, how it was trained, what it scores),
-and NAME.npz, its weights in float16. The models there are, are the cards there are. bin/package_model.py writes both.
-`load_model` loads them too, and `.keras` files of your own, with errors that a person can act on.
+The models of the package are presets (see `cnnf_tf.models.presets`), a folder each in cnnf_tf/zoo/presets, with weights
+in float16. bin/package_model.py writes them.
 """
 
-import difflib
 import hashlib
-import importlib.resources
-import io
-import json
 import os
 import pathlib
 import zipfile
-from collections.abc import Mapping
-from typing import Any
 
 import keras
-import numpy as np
 
 from cnnf_tf.models.cnnf import CNNF
-from cnnf_tf.models.networks import named_leaves
-from cnnf_tf.utils.archives import read_npz, write_npz
-from cnnf_tf.utils.dtypes import dtype_policy
+from cnnf_tf.models.presets import packaged_names, preset_info
+from cnnf_tf.models.presets.hub import PREFIX as HUB_PREFIX
+from cnnf_tf.models.presets.reading import WEIGHTS, packaged
 
-Card = dict[str, Any]
-"""What a card holds; `model` and `weights` are read here, the rest is for people (see `evaluation.model_card`)."""
 PRETRAINED_PREFIX = "pretrained:"
 """Before the name of a model that comes with the package, in place of a path."""
-Folder = str | os.PathLike[str] | None
-"""Folder of the cards; None for those of the package."""
-
-_REMEDY = (
-    "Install cnnf_tf again (in a checkout: `git checkout -- cnnf_tf/zoo/weights`), or write the model anew with "
-    "bin/package_model.py."
-)
 
 
-def pretrained_names(*, folder: Folder = None) -> list[str]:
-    """The names that `load_pretrained` takes, sorted."""
-    place = _place(folder)
-    files = [entry.name for entry in place.iterdir()] if place.is_dir() else []
-    return sorted(file.removesuffix(".json") for file in files if file.endswith(".json") and file[0] != ".")
+def pretrained_names() -> list[str]:
+    """The names that `load_pretrained` takes, sorted: those of `CNNF.presets`."""
+    return packaged_names()
 
 
-def pretrained_card(name: str, *, folder: Folder = None) -> Card:
-    """The card of a model: its configuration, training, scores and limits.
+def load_pretrained(name: str) -> CNNF:
+    """A model that comes with the package: `CNNF.from_preset` of one of `pretrained_names()`, in float32.
 
     Raises:
-      ValueError: no such name (the message lists those there are), or a damaged card.
+      ValueError: no such name, or damaged files.
     """
-    names = pretrained_names(folder=folder)
-    if name not in names:
-        close = difflib.get_close_matches(str(name), names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        raise ValueError(f"there is no pretrained model {name!r}{hint} There are: {', '.join(names) or 'none'}.")
-    try:
-        card = json.loads((_place(folder) / f"{name}.json").read_text(encoding="utf-8"))
-        if not (isinstance(card["model"], dict) and isinstance(card["weights"]["sha256"], str)):
-            raise ValueError("a value of the wrong kind")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"the card of the pretrained model {name!r} is damaged ({type(error).__name__}: {error}). {_REMEDY}"
-        ) from error
-    return card
-
-
-def load_pretrained(name: str, *, folder: Folder = None) -> CNNF:
-    """Builds a model that comes with the package and fills in its weights.
-
-    Args:
-      name: one of `pretrained_names()`.
-      folder: where to look instead.
-
-    Returns:
-      A `CNNF` in float32, whatever the global dtype policy is; uncompiled.
-
-    Raises:
-      ValueError: no such name, a damaged card or weights file, or weights that do not fit the model.
-      FileNotFoundError: the weights file is not there.
-    """
-    card = pretrained_card(name, folder=folder)
-    arrays = _read_weights(name, card, folder)
-    try:
-        with dtype_policy("float32"):
-            model = CNNF.from_name(**card["model"])
-    except (TypeError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"the card of the pretrained model {name!r} does not describe a model of this version of cnnf_tf: {error}"
-        ) from error
-    variables = named_variables(model)
-    wanted = {key: tuple(variable.shape) for key, variable in variables.items()}
-    found = {key: array.shape for key, array in arrays.items()}
-    wrong = [key for key in sorted({**wanted, **found}) if wanted.get(key) != found.get(key)]
-    if wrong:
-        phrases = [f"{key}: wanted {wanted.get(key, 'nothing')}, got {found.get(key, 'nothing')}" for key in wrong]
-        raise ValueError(f"the weights of the pretrained model {name!r} do not fit it ({'; '.join(phrases)}).")
-    for key, variable in variables.items():
-        variable.assign(arrays[key].astype(np.float32))
-    return model
+    return CNNF.from_preset(packaged(name))
 
 
 def load_model(path: str | os.PathLike[str]) -> CNNF:
-    """Loads a `.keras` file that `CNNF.save`, `bin/train.py` or `bin/import_reference.py` wrote.
+    """Loads a model from wherever it is.
 
     Args:
-      path: of the file; or "pretrained:NAME" for a model that comes with the package, see `load_pretrained`.
+      path: of a `.keras` file that `CNNF.save`, `bin/train.py` or `bin/import_reference.py` wrote; of a preset, a
+        folder; "hf://USER/MODEL[@REVISION]"; or "pretrained:NAME" for a model that comes with the package.
 
     Raises:
       FileNotFoundError: no such file.
-      ValueError: not a readable `.keras` file, or a model of another kind; for "pretrained:NAME" see `load_pretrained`.
+      ValueError: not a readable `.keras` file, or a model of another kind; for presets see `CNNF.from_preset`.
     """
-    name = os.fspath(path)
-    if name.startswith(PRETRAINED_PREFIX):
-        return load_pretrained(name.removeprefix(PRETRAINED_PREFIX))
+    preset, name = _as_preset(path), os.fspath(path)
+    inside = sorted(file.name for file in preset.glob("*.keras")) if isinstance(preset, pathlib.Path) else []
+    if inside:
+        raise ValueError(f"model {name!r} is a folder with {', '.join(inside)} in it; name the file.")
+    if preset is not None:
+        return CNNF.from_preset(preset)
     if not os.path.isfile(name):
-        what = "is a folder" if os.path.isdir(name) else "does not exist"
         raise FileNotFoundError(
-            f"model {name!r} {what}; wanted a .keras file, for example the best.keras in the workdir of bin/train.py, "
-            f"or {PRETRAINED_PREFIX}NAME."
+            f"model {name!r} does not exist; wanted a .keras file, for example the best.keras in the workdir of "
+            f"bin/train.py, the folder of a preset, {HUB_PREFIX}USER/MODEL, or {PRETRAINED_PREFIX}NAME."
         )
     try:
         if not zipfile.is_zipfile(name):
@@ -134,98 +70,25 @@ def load_model(path: str | os.PathLike[str]) -> CNNF:
     return model
 
 
+def class_names(path: str | os.PathLike[str]) -> list[str]:
+    """Those that come with the model that `load_model(path)` reads; none with a `.keras` file, or if nobody said."""
+    preset = _as_preset(path)
+    return [] if preset is None else preset_info(preset)["class_names"] or []
+
+
 def model_sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of the file with the weights that `load_model(path)` reads, in hexadecimal."""
+    preset = _as_preset(path)
+    if preset is not None:
+        return preset_info(preset)["files"][WEIGHTS]
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def _as_preset(path: str | os.PathLike[str]) -> str | pathlib.Path | None:
+    """What `CNNF.from_preset` takes, of what `load_model` takes; None for a file."""
     name = os.fspath(path)
     if name.startswith(PRETRAINED_PREFIX):
-        return pretrained_card(name.removeprefix(PRETRAINED_PREFIX))["weights"]["sha256"]
-    return hashlib.sha256(pathlib.Path(name).read_bytes()).hexdigest()
-
-
-def model_arguments(model: CNNF, *, name: str, network: Mapping[str, Any]) -> dict[str, Any]:
-    """What `CNNF.from_name` builds this model from, every default written out; goes into JSON.
-
-    Args:
-      model: built from `NETWORKS[name]`.
-      name: of its network.
-      network: arguments of the network's function; `num_classes` is added.
-    """
-    left_out = ("name", "trainable", "dtype", "network", "encoder")
-    options = {key: value for key, value in model.get_config().items() if key not in left_out}
-    return {"name": name, "network": dict(network) | {"num_classes": model.num_classes}} | options
-
-
-def write_weights(model: CNNF, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Writes the weights in float16, atomically.
-
-    Returns:
-      For the card: the `sha256` of the file, its `bytes`, the `dtype`, and `largest_rounding`: over all arrays, the
-      largest change of a weight relative to the largest weight of its array.
-
-    Raises:
-      ValueError: a weight that is not finite in float16.
-    """
-    halves, rounding = {}, 0.0
-    for key, variable in named_variables(model).items():
-        exact = np.asarray(variable.numpy(), np.float64)
-        with np.errstate(over="ignore"):
-            half = halves[key] = exact.astype(np.float16)
-        bad = int(np.sum(~np.isfinite(half)))
-        largest = float(np.max(np.abs(exact)))
-        if bad:
-            raise ValueError(
-                f"{bad} of the {half.size} weights {key!r} are not finite in float16, which ends at 65504; the largest "
-                f"magnitude is {largest:g}. Such a model cannot be packaged."
-            )
-        rounding = max(rounding, float(np.max(np.abs(exact - half))) / (largest or 1.0))
-    write_npz(path, halves, compress=True)
-    data = pathlib.Path(path).read_bytes()
-    return {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "bytes": len(data),
-        "dtype": "float16",
-        "largest_rounding": float(f"{rounding:.3g}"),
-    }
-
-
-def named_variables(model: CNNF) -> dict[str, Any]:
-    """Each weight under the names of the layers around it, such as "network/tap3/ada_relu3/bias".
-
-    Keras' own `variable.path` will not do: it is another one after a model was loaded from a file.
-    """
-    found: dict[str, Any] = {}
-
-    for part in ("encoder", "network"):
-        layer = getattr(model, part)
-        for path, leaf in [] if layer is None else named_leaves(layer, part):
-            for variable in leaf.weights:
-                key = f"{path}/{variable.name}"
-                if key in found:
-                    raise ValueError(
-                        f"two weights of the model have the name {key!r}; give its layers different names."
-                    )
-                found[key] = variable
-    return found if model.eta_logits is None else found | {model.eta_logits.name: model.eta_logits}
-
-
-def _read_weights(name: str, card: Card, folder: Folder) -> dict[str, np.ndarray]:
-    """The arrays of the weights file, once its checksum is right."""
-    path = _place(folder) / f"{name}.npz"
-    if not path.is_file():
-        raise FileNotFoundError(f"the weights of the pretrained model {name!r} are missing: wanted {path}. {_REMEDY}")
-    data = path.read_bytes()
-    digest, wanted = hashlib.sha256(data).hexdigest(), card["weights"]["sha256"]
-    if digest != wanted:
-        raise ValueError(
-            f"the weights of the pretrained model {name!r} are damaged: {path} has the sha256 {digest[:12]}..., the "
-            f"card says {wanted[:12]}... {_REMEDY}"
-        )
-    try:
-        return read_npz(io.BytesIO(data))
-    except ValueError as error:
-        raise ValueError(f"{path} is not a readable .npz file ({error}). {_REMEDY}") from error
-
-
-def _place(folder: Folder) -> Any:
-    """The folder, as a path or, inside of a zipped package, what behaves like one."""
-    return importlib.resources.files("cnnf_tf.zoo") / "weights" if folder is None else pathlib.Path(folder)
+        return packaged(name.removeprefix(PRETRAINED_PREFIX))
+    if name.startswith(HUB_PREFIX):
+        return name
+    return pathlib.Path(name) if os.path.isdir(name) else None

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from cnnf_tf import CNNF
 from cnnf_tf.utils import environment
-from cnnf_tf.zoo import load_model, load_pretrained, pretrained_names
+from cnnf_tf.zoo import load_model, preset_info, pretrained_names
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, run, run_forked
 
@@ -38,18 +39,19 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
 
     def test_from_a_run_to_a_model_and_its_page(self):
         folder, result = self.packaged()
-        files = [folder / "models/from_smoke.npz", folder / "models/from_smoke.json", folder / "pages/from_smoke.md"]
-        self.assertIn("\n".join(f"wrote {path}" for path in files), result.stdout)
-        self.assertCountEqual([path.name for path in (folder / "models").iterdir()], [path.name for path in files[:2]])
+        preset, page_file = folder / "models/from_smoke", folder / "pages/from_smoke.md"
+        self.assertIn(f"wrote {preset}\nwrote {page_file}", result.stdout)
+        self.assertEqual(list((folder / "models").iterdir()), [preset])
 
-        loaded = load_pretrained("from_smoke", folder=folder / "models")
+        loaded = CNNF.from_preset(preset)
+        info = preset_info(preset)
         for ours, theirs in zip(loaded.weights, load_model(folder / "run/best.keras").weights, strict=True):
             self.assertAllEqual(ours, theirs.numpy().astype(np.float16).astype(np.float32))
-        card = json.loads(files[1].read_text())
-        self.assertEqual(card["parameters"], loaded.count_params())
+        card = json.loads((preset / "card.json").read_text())
+        self.assertEqual((info["parameter_count"], info["weights"]["dtype"]), (loaded.count_params(), "float16"))
         self.assertEqual(card["metrics"]["clean"]["num_images"], 40)
         self.assertLen(card["metrics"]["clean"]["accuracy"]["average"], 2)
-        self.assertLen(card["data"].pop("class_names"), 10)
+        self.assertLen(info["class_names"], 10)
         self.assertEqual(card["data"], {"name": DATA, "split": "test[:40]"})
         self.assertEqual((card["limits"], card["measured"]["hardware"]), ("Only a test.", environment.hardware()))
         training = card["training"]
@@ -59,13 +61,14 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         self.assertEqual(training["commit"], environment.source_tree()["commit"])
         config = "python bin/train.py --config=configs/fashion_mnist_standard.py:smoke"
         self.assertEqual(training["command"], f"{config} --config.data.name={DATA} --workdir=runs/from_smoke")
-        page = files[2].read_text()
-        self.assertIn('cnnf_tf.load_pretrained("from_smoke")', page)
+        page = page_file.read_text()
+        self.assertIn('cnnf_tf.CNNF.from_preset("from_smoke")', page)
+        self.assertEqual((preset / "README.md").read_text(), page)
 
-        files[2].unlink()
+        page_file.unlink()
         arguments = ("--pages_only", f"--output={folder / 'models'}", f"--cards={folder / 'pages'}")
         self.assert_runs(run_forked("package_model", *arguments))
-        self.assertEqual(files[2].read_text(), page)
+        self.assertEqual(page_file.read_text(), page)
 
     def test_attack_on_a_plain_cnn_from_a_run_of_an_older_version(self):
         folder = self.folder()
@@ -77,7 +80,7 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         result = run_forked("package_model", *arguments)
         self.assert_runs(result)
         self.assertIn("measuring: PGD-40, full_unroll, readout last", result.stdout)
-        card = json.loads((folder / "models/from_smoke.json").read_text())
+        card = json.loads((folder / "models/from_smoke/card.json").read_text())
         self.assertEqual(card["metrics"]["robustness"]["num_images"], 3)
         training = card["training"]
         self.assertEqual((training["which"], training["commit"], training["hardware"]), ("last", "abc", None))
@@ -88,7 +91,7 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
 
     def test_refuses(self):
         folder, empty = self.packaged()[0], self.folder()
-        before = {path: path.read_bytes() for path in (folder / "models").iterdir()}
+        before = {path: path.read_bytes() for path in (folder / "models").glob("*/*")}
         encoder = self.folder()
         config = json.loads((folder / "run/config.json").read_text())
         (encoder / "run").mkdir()
@@ -107,23 +110,23 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
             ((*fresh, "--split=valid"), 1, "valid"),
             ((f"--run={empty}", *fresh[1:]), 1, "is not the workdir of a run: it has no config.json"),
             (self.arguments(encoder, "x") + ("--restoration",), 1, "whose h is the image"),
-            (("--pages_only", f"--output={empty / 'none'}"), 2, "--output wants a folder of cards"),
+            (("--pages_only", f"--output={empty / 'none'}"), 2, "--output wants a folder of presets"),
             ((*fresh[:2], f"--output={folder}/run/config.json/x"), 2, "--output wants a folder that can be written"),
         )
         (empty / "config.json").write_text(json.dumps(config))
         arguments = (f"--run={empty}", *fresh[1:])
         self.assert_refuses("package_model", (arguments, 1, "best.keras' does not exist; wanted a .keras file"))
-        self.assertEqual(before, {path: path.read_bytes() for path in (folder / "models").iterdir()})
+        self.assertEqual(before, {path: path.read_bytes() for path in (folder / "models").glob("*/*")})
         self.assertFalse((ROOT / "docs/models/from_smoke.md").exists())
 
     def test_overwrite(self):
         folder, other = self.packaged()[0], self.folder()
         shutil.copytree(folder / "run", other / "run")
         shutil.copytree(folder / "models", other / "models")
-        (other / "models/from_smoke.npz").write_bytes(b"damaged")
+        (other / "models/from_smoke/model.weights.npz").write_bytes(b"damaged")
         result = run_forked("package_model", *self.arguments(other), "--split=test[:3]", "--overwrite")
         self.assert_runs(result)
-        load_pretrained("from_smoke", folder=other / "models")
+        CNNF.from_preset(other / "models/from_smoke")
 
     def checkout(self):
         """A copy of the sources, with the packaged model as the only one, for all tests: its fork server costs most."""
@@ -131,8 +134,8 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         if root.exists():
             return root
         for name in ("bin", "cnnf_tf"):
-            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "weights"))
-        shutil.copytree(self.packaged()[0] / "models", root / "cnnf_tf/zoo/weights")
+            shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "fashion_mnist_*"))
+        shutil.copytree(self.packaged()[0] / "models", root / "cnnf_tf/zoo/presets", dirs_exist_ok=True)
         return root
 
     def run_in(self, root, binary, *arguments):
@@ -155,10 +158,11 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
 
     def test_record_of_corruptions_has_its_checksum(self):
         root = self.checkout()
-        arguments = ("--baseline=pretrained:from_smoke", "--num_images=3", "--corruptions=contrast", "--severities=1")
+        preset = self.packaged()[0] / "models/from_smoke"
+        arguments = (f"--baseline={preset}", "--num_images=3", "--corruptions=contrast", "--severities=1")
         self.assert_runs(self.run_in(root, "corruption_robustness", *arguments, "--iterations=1", "--output=out"))
         record = json.loads((root / "out/results.json").read_text())
-        digest = json.loads((root / "cnnf_tf/zoo/weights/from_smoke.json").read_text())["weights"]["sha256"]
+        digest = preset_info(preset)["files"]["model.weights.npz"]
         self.assertEqual(record["config"]["sha256"], {"model": digest, "baseline": digest})
 
     def test_unknown_name(self):
@@ -177,7 +181,10 @@ class PackageModelTest(binaries.BinaryTestCase, parameterized.TestCase):
         text = " ".join(run_forked(binary, "--help").stdout.split())
         known = ", ".join(pretrained_names()) or "none yet"
         for name in names:
-            self.assertRegex(text, rf"--{name}: [^;]*: a \.keras file, [^;]*; or pretrained:NAME, [^()]* \({known}\)\.")
+            self.assertRegex(
+                text,
+                rf"--{name}: [^;]*: a \.keras file, [^;]*; a folder [^;]*; or pretrained:NAME, [^()]* \({known}\)\.",
+            )
 
 
 if __name__ == "__main__":

@@ -271,22 +271,6 @@ class ErrorsTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, message):
             NETWORKS[name](**arguments)
 
-    def test_load_model(self):
-        folder = self.get_temp_dir()
-        with self.assertRaisesRegex(FileNotFoundError, "does not exist; wanted a .keras file"):
-            load_model(os.path.join(folder, "none.keras"))
-        with self.assertRaisesRegex(FileNotFoundError, "is a folder"):
-            load_model(folder)
-        broken = os.path.join(folder, "broken.keras")
-        with open(broken, "wb") as file:
-            file.write(b"not a zip")
-        with self.assertRaisesRegex(ValueError, "is not a readable .keras file"):
-            load_model(broken)
-        other = os.path.join(folder, "other.keras")
-        keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)]).save(other)
-        with self.assertRaisesRegex(ValueError, "holds a Sequential; wanted a CNNF"):
-            load_model(other)
-
 
 if __name__ == "__main__":
     tf.test.main()

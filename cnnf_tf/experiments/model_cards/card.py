@@ -1,17 +1,17 @@
 """Model cards: what a packaged model is, how it was trained, what it scores, and where it should not be trusted.
 
-A card is JSON, cnnf_tf/zoo/weights/NAME.json, with the keys
+A card is JSON, card.json of the preset, with the keys
 
-    format     1
-    name       of the model
-    model      arguments of `CNNF.from_name`, every default written out
-    parameters how many weights
-    weights    facts about the file NAME.npz, see `cnnf_tf.zoo.pretrained.write_weights`
-    data       name of the data set, its class names
-    training   config, seed, command, commit, versions, hardware, hours, ...; null where nobody recorded it
-    metrics    what `measure` found, on the packaged weights
-    measured   versions and hardware of the measurements
-    limits     where not to trust the model, in a person's words
+    name         of the model, and `preset`, what `CNNF.from_preset` is given
+    license      for the hub
+    description  the network, in words
+    data         name and split of the data set
+    training     config, seed, command, commit, versions, hardware, hours, ...; null where nobody recorded it
+    metrics      what `measure` found, on the packaged weights
+    measured     versions and hardware of the measurements
+    limits       where not to trust the model, in a person's words
+
+What the model is and has, class names among it, stands in config.json and metadata.json of the preset.
 
 After M. Mitchell et al., "Model cards for model reporting", FAT* 2019. `page.py` makes a page of it.
 """
@@ -30,9 +30,9 @@ from cnnf_tf.evaluation.robustness.attack_specs import baseline_suite
 from cnnf_tf.evaluation.robustness.report import RobustnessReport
 from cnnf_tf.evaluation.robustness.run import evaluate_robustness
 from cnnf_tf.models import CNNF
-from cnnf_tf.zoo.pretrained import Card
 
-FORMAT = 1
+LICENSE = "mit"
+"""Of the packaged models: that of the package."""
 FIRST_IMAGES = 500
 """So many of the first test images are attacked, and scored a second time by a test of the packaged file."""
 ATTACK_STEPS = 40
@@ -170,22 +170,20 @@ def public_command(command: str, *, name: str) -> str:
 def make_card(
     name: str,
     *,
-    model: Mapping[str, Any],
-    parameters: int,
-    weights: Mapping[str, Any],
     data: Mapping[str, Any],
     training: Mapping[str, Any],
     metrics: Mapping[str, Any] | None = None,
     measured: Mapping[str, Any] | None = None,
     limits: str = "",
-) -> Card:
+) -> dict[str, Any]:
     """Puts a card together; see the head of this module."""
+    network = training["config"]["model"]
+    options = ", ".join(f"{key} {value}" for key, value in sorted(network["network"].items()))
     return {
-        "format": FORMAT,
         "name": name,
-        "model": dict(model),
-        "parameters": parameters,
-        "weights": dict(weights),
+        "preset": name,
+        "license": LICENSE,
+        "description": f"Network `{network['name']}` ({options}).",
         "data": dict(data),
         "training": dict(training),
         "metrics": dict(metrics or {}),

@@ -1,37 +1,42 @@
-"""The page of a packaged model: its card, `card.py`, in Markdown by the template card.md.j2."""
+"""The page of a packaged model: the head that every preset has, and its card, `card.py`, by the template card.md.j2."""
 
 import json
 import os
 import pathlib
 import shlex
-import textwrap
+from collections.abc import Mapping
 from typing import Any
 
-from cnnf_tf.models.step_sizes import eta_text
+from cnnf_tf.models.presets.page import head, wrapped
 from cnnf_tf.utils.files import write_text
 from cnnf_tf.utils.intervals import wilson_interval
 from cnnf_tf.utils.templates import template
-from cnnf_tf.zoo.pretrained import Card, Folder, pretrained_card, pretrained_names
+from cnnf_tf.zoo import preset_info
 
 
-def write_pages(pages: str | os.PathLike[str], *, folder: Folder = None) -> list[pathlib.Path]:
-    """Writes NAME.md for every card, and returns the paths.
+def write_pages(pages: str | os.PathLike[str], *, folder: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """Writes the page of every preset in a folder, as its README.md and as NAME.md, and returns the latter's paths.
 
     Args:
-      pages: folder of the pages.
-      folder: of the cards; None for those of the package.
+      pages: folder of the pages NAME.md.
+      folder: of the presets.
     """
     paths = []
-    for name in pretrained_names(folder=folder):
-        paths.append(pathlib.Path(pages) / f"{name}.md")
-        write_text(paths[-1], model_page(pretrained_card(name, folder=folder)))
+    for preset in sorted(path.parent for path in pathlib.Path(folder).glob("[!.]*/metadata.json")):
+        page = model_page(preset_info(preset))
+        paths.append(pathlib.Path(pages) / f"{preset.name}.md")
+        write_text(preset / "README.md", page)
+        write_text(paths[-1], page)
     return paths
 
 
-def model_page(card: Card) -> str:
-    """The page; equal cards give equal pages."""
-    fill = textwrap.TextWrapper(120, break_long_words=False, break_on_hyphens=False).fill
-    filters: dict[str, Any] = {"wrapped": lambda text: fill(text) + "\n", "eta_text": eta_text}
+def model_page(info: Mapping[str, Any]) -> str:
+    """The page; equal presets give equal pages.
+
+    Args:
+      info: of `preset_info`, with a card of `card.make_card`.
+    """
+    card = info["card"]
 
     def command(binary: str, *arguments: str) -> str:
         words = ["python", f"bin/{binary}.py", f"--model=pretrained:{card['name']}"]
@@ -40,7 +45,7 @@ def model_page(card: Card) -> str:
                 words.append(f"--{flag}={card['data'][key]}")
         return shlex.join([*words, *arguments])
 
-    return template(pathlib.Path(__file__).with_name("card.md.j2"), **filters).render(
+    body = template(pathlib.Path(__file__).with_name("card.md.j2"), wrapped=wrapped).render(
         card=card,
         attacks=_attacks(card["metrics"].get("robustness") or {"scores": []}),
         restored=_restored(card["metrics"].get("restoration") or {}),
@@ -48,6 +53,7 @@ def model_page(card: Card) -> str:
         json=json.dumps,
         share=_share,
     )
+    return f"{head(info)}\n{body}"
 
 
 def _attacks(found: dict[str, Any]) -> dict[tuple[str, str], dict[str, str]]:

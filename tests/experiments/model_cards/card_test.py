@@ -117,10 +117,12 @@ class CardTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(model_card.public_command(command, name="new"), wanted)
 
     def test_card(self):
-        empty = dict.fromkeys(("model", "weights", "data", "training"), {})
-        card = model_card.make_card("new", parameters=3, **empty)
-        self.assertEqual((card["format"], card["name"], card["metrics"], card["limits"]), (1, "new", {}, None))
-        self.assertEqual(model_card.make_card("new", parameters=3, limits="No.", **empty)["limits"], "No.")
+        network = {"name": "fashion_cnn", "network": {"rule": "map", "encoder_blocks": 1}}
+        facts = {"data": {}, "training": {"config": {"model": network}}}
+        card = model_card.make_card("new", **facts)
+        self.assertEqual((card["license"], card["name"], card["metrics"], card["limits"]), ("mit", "new", {}, None))
+        self.assertEqual(card["description"], "Network `fashion_cnn` (encoder_blocks 1, rule map).")
+        self.assertEqual(model_card.make_card("new", limits="No.", **facts)["limits"], "No.")
 
 
 if __name__ == "__main__":

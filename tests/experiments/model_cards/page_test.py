@@ -1,23 +1,26 @@
 """The pages of packaged models."""
 
 import copy
-import json
 import pathlib
 
+import huggingface_hub
 import jinja2
 import tensorflow as tf
 
 from cnnf_tf.experiments.model_cards import card as model_card
 from cnnf_tf.experiments.model_cards import page as model_page
-from cnnf_tf.zoo import pretrained_card, pretrained_names
+from cnnf_tf.zoo import preset_info, pretrained_names
+from tests.models import fixtures_models
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent.parent
 
+_DATA = "fashion_mnist"
 _SCORE = {"attack": "PGD-40", "num_images": 200, "interval_95": [0, 1]}
 _METRICS = {
     "clean": {
         "num_images": 1000,
         "correct": {"last": [900, 910], "average": [900, 905]},
+        "accuracy": {"last": [0.9, 0.91], "average": [0.9, 0.905]},
         "cross_entropy": [0.1, 0.2],
     },
     "robustness": {
@@ -64,27 +67,28 @@ _SESSION = {
 }
 
 
-def card(metrics, sessions):
+def info(metrics, sessions, **changes):
+    """What `preset_info` says of a model, with its card."""
     config = {"seed": 4, "data": {"name": "fashion_mnist", "train_split": "train[:9]|x", "validation_split": "test"}}
+    config["model"] = {"name": "fashion_cnn", "network": {"rule": "map", "encoder_blocks": 0}}
     history = [{"epoch": 3, "step": 1200, "seconds": 1800.0}]
-    options = {"image_shape": [28, 28, 1], "iterations": 1, "eta": 0.1, "readout": "last"}
-    return model_card.make_card(
+    card = model_card.make_card(
         "new_one",
-        model={"name": "fashion_cnn", "network": {"encoder_blocks": 0, "num_classes": 2}} | options,
-        parameters=3_298_962,
-        weights={"bytes": 6_000_000, "dtype": "float16"},
-        data={"name": "fashion_mnist", "split": "test", "class_names": ["hat", "shoe"]},
+        data={"name": "fashion_mnist", "split": "test"},
         training=model_card.training_facts(config, history, sessions, name="new_one", which="best"),
         metrics=metrics,
         measured={"versions": {"keras": "3.1"}, "hardware": {"cpu": "CPU", "cores": 4, "gpus": ["H100"]}},
         limits="Not for shoes.",
     )
+    loop = {"image_shape": [28, 28, 1], "iterations": 1, "eta": 0.1, "learn_eta": False, "readout": "last"}
+    facts = {"class_names": ["hat", "shoe"], "num_classes": 2, "tolerance": None, "parameter_count": 3_298_962}
+    weights = {"bytes": 6_000_000, "dtype": "float16"}
+    return {"name": "new_one", "weights": weights, "dtype": "float32", "card": card, **loop, **facts, **changes}
 
 
 class ModelPageTest(tf.test.TestCase):
     def test_step_sizes(self):
-        learned = card(_METRICS, [_SESSION])
-        learned["model"] |= {"eta": {"h": 0.5, "*": 0.1}, "learn_eta": True}
+        learned = info(_METRICS, [_SESSION], eta={"h": 0.5, "*": 0.1}, learn_eta=True)
         self.assertIn("CNN-F, K = 1, eta learned from 0.5 (h), 0.1 (*), readout", model_page.model_page(learned))
 
     def assert_has(self, page, *lines):
@@ -92,14 +96,17 @@ class ModelPageTest(tf.test.TestCase):
             self.assertIn(line, page)
 
     def test_says_everything(self):
-        page = model_page.model_page(card(_METRICS, [_SESSION]))
+        page = model_page.model_page(info(_METRICS, [_SESSION]))
         self.assert_has(
             page,
             "# new_one\n",
-            'model = cnnf_tf.load_pretrained("new_one")',
+            'model = cnnf_tf.CNNF.from_preset("new_one")',
+            "`--model=pretrained:new_one`",
+            'license: "mit"\n',
+            "Network `fashion_cnn` (encoder_blocks 0, rule",
             "CNN-F, K = 1, eta = 0.1, readout `last`, for `fashion_mnist` (28 x 28 x 1, 2 classes)",
-            "3,298,962 parameters, 6.0 MB of float16",
-            "Labels:\n0 hat, 1 shoe.",
+            "3,298,962 parameters, 6.0 MB of\nfloat16, computed in float32.",
+            "Labels: 0 hat, 1 shoe.",
             "## Limits\n\nNot for shoes.\n",
             "| 0 (plain CNN) | 90.00 % [88.0, 91.7] | 90.00 % [88.0, 91.7] |",
             "| 1 | 91.00 % [89.1, 92.6] | 90.50 % [88.5, 92.2] |",
@@ -127,23 +134,22 @@ class ModelPageTest(tf.test.TestCase):
         self.assertEndsWith(page, "```\n")
 
     def test_leaves_out_what_was_not_measured_and_says_what_was_not_recorded(self):
-        without = card({"clean": _METRICS["clean"]}, [])
-        without["limits"] = None
+        without = info({"clean": _METRICS["clean"]}, [])
+        without["card"]["limits"] = None
         page = model_page.model_page(without)
         self.assertNotIn("## Robustness", page)
         self.assertNotIn("## Restoration", page)
         unknown = (f"| {row} | not recorded |" for row in ("command", "commit", "starts"))
         self.assert_has(page, "None were stated.", *unknown)
-        without["measured"], without["metrics"] = {}, {}
+        without["card"] |= {"measured": {}, "metrics": {}}
         self.assertNotIn("Measured", model_page.model_page(without))
 
     def test_plain_cnn_other_data_failed_checks_and_resumed_runs(self):
         metrics = copy.deepcopy(_METRICS)
         check = {"check": "the loss rises", "evidence": "it fell", "cause": "too large a step"}
         metrics["robustness"]["failed_checks"]["average"] = [check]
-        other = card(metrics, [_SESSION, _SESSION | {"commit": "b" * 40}])
-        other["model"]["iterations"] = 0
-        other["data"] |= {"name": "mnist", "split": "test[:1000]"}
+        other = info(metrics, [_SESSION, _SESSION | {"commit": "b" * 40}], iterations=0)
+        other["card"]["data"] |= {"name": "mnist", "split": "test[:1000]"}
         page = model_page.model_page(other)
         self.assert_has(
             page,
@@ -154,28 +160,35 @@ class ModelPageTest(tf.test.TestCase):
         )
         self.assertNotIn("Every check", page)
 
-    def test_writes_a_page_for_every_card(self):
+    def test_front_matter_is_what_the_hub_reads(self):
+        card = huggingface_hub.ModelCard(model_page.model_page(info(_METRICS, [_SESSION])))
+        self.assertEqual((card.data.license, card.data.library_name, card.data.datasets), ("mit", "cnnf_tf", [_DATA]))
+        self.assertEqual((card.data.model_name, card.data.metrics), ("new_one", ["accuracy"]))
+        (result,) = card.data.eval_results
+        self.assertEqual((result.dataset_name, result.dataset_split, result.metric_type), (_DATA, "test", "accuracy"))
+        self.assertEqual(result.metric_value, 0.91)
+        self.assertStartsWith(card.text.lstrip(), "# new_one\n")
+
+    def test_writes_a_page_for_every_preset(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         self.assertEqual(model_page.write_pages(folder / "pages", folder=folder), [])
-        (folder / "new_one.json").write_text(json.dumps(card(_METRICS, []) | {"weights": {"sha256": ""}}))
-        with self.assertRaises(jinja2.UndefinedError):  # a card without its facts is no reason for half a page
+        model, preset = fixtures_models.smaller_model(), folder / "new_one"
+        model.save_to_preset(preset, card={"name": "new_one"})
+        with self.assertRaises((jinja2.UndefinedError, KeyError)):  # a card without its facts: no half a page
             model_page.write_pages(folder / "pages", folder=folder)
-        whole = card(_METRICS, [])
-        whole["weights"]["sha256"] = ""
-        (folder / "new_one.json").write_text(json.dumps(whole))
+        model.save_to_preset(preset, card=info(_METRICS, [])["card"], overwrite=True)
         (path,) = model_page.write_pages(folder / "pages", folder=folder)
         self.assertEqual(path, folder / "pages" / "new_one.md")
-        self.assertEqual(path.read_text(), model_page.model_page(whole))
+        self.assertEqual(path.read_text(), model_page.model_page(preset_info(preset)))
+        self.assertEqual(path.read_text(), (preset / "README.md").read_text())
 
     def test_pages_of_the_package_are_up_to_date(self):
         for name in pretrained_names():
-            with self.subTest(name):
-                path = ROOT / "docs" / "models" / f"{name}.md"
-                self.assertEqual(
-                    path.read_text(encoding="utf-8"),
-                    model_page.model_page(pretrained_card(name)),
-                    "run `python bin/package_model.py --pages_only`",
-                )
+            page = model_page.model_page(preset_info(name))
+            for path in (f"docs/models/{name}.md", f"cnnf_tf/zoo/presets/{name}/README.md"):
+                with self.subTest(path):
+                    found = (ROOT / path).read_text(encoding="utf-8")
+                    self.assertEqual(found, page, "run `python bin/package_model.py --pages_only`")
 
 
 if __name__ == "__main__":

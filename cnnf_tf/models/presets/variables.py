@@ -1,0 +1,147 @@
+"""The weights of a model as arrays by name, and back."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnnf_tf.layers.composite import FeedbackComposite
+from cnnf_tf.layers.wrapper import KerasWrapper
+
+_AUTOMATIC = re.compile(r"^variable_\d+$")
+"""What Keras calls a weight that was given no name: a number that counts those of the process."""
+
+
+def named_variables(model: Any) -> dict[str, Any]:
+    """Each weight under the names of the layers around it, such as "network/tap3/ada_relu3/bias".
+
+    Keras' own `variable.path` will not do: it is another one after a model was loaded from a file. Of equal names the
+    second is numbered, "network/fc/kernel_2", in the order of the layers. A layer at several places has its
+    weights once. Learned step sizes are "eta_logits"; batch-norm statistics are weights, states of random seeds are
+    not.
+
+    Raises:
+      ValueError: weights outside of encoder, network and step sizes, or a layer that keeps more than weights.
+    """
+    found: dict[str, Any] = {}
+    for path, layer in _walk_model(model):
+        if hasattr(layer, "save_assets"):
+            raise ValueError(
+                f"the layer {path!r} ({type(layer).__name__}) keeps a vocabulary or the like beside its weights, which "
+                "a preset has no place for."
+            )
+        inside = {id(variable) for _, child in _below(layer, path) for variable in child.weights}
+        for variable in layer.weights:
+            if id(variable) not in inside:
+                _add(found, f"{path}/{_AUTOMATIC.sub('variable', variable.name)}", variable)
+    if model.eta_logits is not None:
+        found[model.eta_logits.name] = model.eta_logits
+    known = {id(variable) for variable in found.values()}
+    rest = [variable.path for variable in model.weights if id(variable) not in known]
+    if rest:
+        raise ValueError(f"a preset holds the weights of encoder, network and step sizes; the model has also {rest}.")
+    return found
+
+
+def exact_arrays(model: Any) -> dict[str, np.ndarray]:
+    """The weights by name, every bit of them; bfloat16, which NumPy's files do not know, as float32.
+
+    Raises:
+      ValueError: weights that are not finite.
+    """
+    arrays = {}
+    for key, variable in named_variables(model).items():
+        array = np.asarray(keras.ops.convert_to_numpy(variable))
+        arrays[key] = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    check_finite(arrays)
+    return arrays
+
+
+def halved(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
+    """The arrays with floats in float16, and the largest rounding, relative to the largest number of its array.
+
+    Raises:
+      ValueError: numbers that float16 cannot hold.
+    """
+    halves, rounding = dict(arrays), 0.0
+    for key, array in arrays.items():
+        if not np.issubdtype(array.dtype, np.floating) or not array.size:
+            continue
+        exact: np.ndarray = array.astype(np.float64)
+        with np.errstate(over="ignore"):
+            half = halves[key] = exact.astype(np.float16)
+        bad, largest = int(np.sum(~np.isfinite(half))), float(np.max(np.abs(exact)))
+        if bad:
+            raise ValueError(
+                f"{bad} of the {half.size} weights {key!r} are not finite in float16, which ends at 65504; the largest "
+                f"magnitude is {largest:g}. Save them without dtype='float16'."
+            )
+        rounding = max(rounding, float(np.max(np.abs(exact - half))) / (largest or 1.0))
+    return halves, float(f"{rounding:.3g}")
+
+
+def check_finite(arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError for a NaN or an infinity, or for what is no number."""
+    for key, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"the weights {key!r} are no numbers but {array.dtype}.")
+        bad = array.size - int(np.sum(np.isfinite(array)))
+        if bad:
+            raise ValueError(f"{bad} of the {array.size} weights {key!r} are not finite.")
+
+
+def check_fit(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError unless the arrays have the names, the shapes and the kind of numbers of the model's weights."""
+    wanted = {key: _form(variable.shape, variable.dtype) for key, variable in named_variables(model).items()}
+    found = {key: _form(array.shape, array.dtype) for key, array in arrays.items()}
+    wrong = [key for key in sorted({**wanted, **found}) if wanted.get(key) != found.get(key)]
+    if wrong:
+        phrases = [f"{key}: wanted {wanted.get(key, 'nothing')}, got {found.get(key, 'nothing')}" for key in wrong[:5]]
+        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise ValueError(f"the weights do not fit the model ({'; '.join(phrases)}{more}).")
+
+
+def assign(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Gives the model the weights of arrays that fit it, in its own dtypes."""
+    for key, variable in named_variables(model).items():
+        variable.assign(keras.ops.cast(arrays[key], variable.dtype))
+    for _, layer in _walk_model(model):
+        if hasattr(layer, "finalize_state"):  # `keras.layers.Normalization` keeps what it makes of its weights
+            layer.finalize_state()
+
+
+def _form(shape: Any, dtype: Any) -> str:
+    """Shape and kind of numbers for people: "(3, 3, 1, 16)", or "(4,) of integers"."""
+    name = str(dtype)
+    return f"{tuple(shape)}" + ("" if "float" in name else " of booleans" if "bool" in name else " of integers")
+
+
+def _add(found: dict[str, Any], name: str, variable: Any) -> None:
+    key, count = name, 1
+    while found.get(key, variable) is not variable:
+        count += 1
+        key = f"{name}_{count}"
+    found[key] = variable
+
+
+def _walk_model(model: Any) -> Iterator[tuple[str, Any]]:
+    for part in ("encoder", "network"):
+        if getattr(model, part) is not None:
+            yield from _walk(getattr(model, part), part)
+
+
+def _walk(layer: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """A layer and all inside, each with its path."""
+    yield path, layer
+    for name, child in _below(layer, path):
+        yield from _walk(child, name)
+
+
+def _below(layer: Any, path: str) -> list[tuple[str, Any]]:
+    """The layers right inside, with their paths; what wraps a layer of Keras has its path."""
+    if isinstance(layer, KerasWrapper):
+        return [(path, layer.layer)]
+    inside = layer.children() if isinstance(layer, FeedbackComposite) else layer._flatten_layers(False, False)  # noqa: SLF001
+    return [(f"{path}/{child.name}", child) for child in inside]
