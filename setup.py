@@ -144,6 +144,8 @@ DEV = [
     "build>=1.0",
     "import-linter>=2.3",
     "mypy>=1.11",
+    # Reads requirements, for `make lock`.
+    "packaging>=24.0",
     "pytest>=8.0",
     "pytest-xdist>=3.7",
     RUFF,

@@ -4,7 +4,7 @@ The requirements are read from setup.py without running pip, so this needs the s
 
     python -m tests.packaging_test --write-lock
 
-writes requirements_lock.txt from the packages of the running interpreter; `make lock` does so in .venv.
+writes requirements_lock.txt from packages of the running interpreter; `make lock` does so in .venv.
 """
 
 import importlib.metadata
@@ -191,12 +191,26 @@ def _numbers(version: str) -> list[int]:
 
 
 def _write_lock() -> None:
-    skipped = {"cnnf-tf", "pip", "torch", "uv"}
-    versions = {
-        normalized(distribution.metadata["Name"]): distribution.version
-        for distribution in importlib.metadata.distributions()
-    }
-    lines = [f"{name}=={version}\n" for name, version in sorted(versions.items()) if name not in skipped]
+    """Locks what the package and `dev` need, whatever else is installed beside it."""
+    from packaging.requirements import Requirement  # pytest brings it along
+
+    versions: dict[str, str] = {}
+    wanted = [Requirement("cnnf-tf[dev]")]
+    while wanted:
+        requirement = wanted.pop()
+        distribution = importlib.metadata.distribution(requirement.name)
+        key = normalized(requirement.name) + ",".join(sorted(requirement.extras))
+        if key not in versions:
+            versions[key] = f"{normalized(requirement.name)}=={distribution.version}\n"
+            below = map(Requirement, distribution.requires or ())
+            extras = requirement.extras or {""}
+            wanted += [
+                needed
+                for needed in below
+                if not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in extras)
+            ]
+    locked = {line for line in versions.values() if not line.startswith("cnnf-tf==")}
+    lines = sorted(locked, key=lambda line: line.partition("=="))
     header = LOCK_HEADER.format(python=".".join(map(str, sys.version_info[:2])))
     (ROOT / "requirements_lock.txt").write_text(header + "".join(lines), encoding="utf-8")
     print(f"requirements_lock.txt: {len(lines)} packages.")
