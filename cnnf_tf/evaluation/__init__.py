@@ -1,6 +1,10 @@
-"""Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples."""
+"""Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples, activations."""
 
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_job
+from cnnf_tf.evaluation.activations.names import list_activations
+from cnnf_tf.evaluation.activations.recording import Recording, activations
+from cnnf_tf.evaluation.activations.store import ActivationFile, open_activations, read_activations
+from cnnf_tf.evaluation.activations.writing import write_activations
 from cnnf_tf.evaluation.corruption_report import corruption_figure, corruption_table
 from cnnf_tf.evaluation.corruptions import (
     CorruptionAccuracy,
@@ -48,6 +52,7 @@ from cnnf_tf.utils.intervals import wilson_interval
 
 __all__ = [
     "RESTORED",
+    "ActivationFile",
     "BatchRunner",
     "CorruptionAccuracy",
     "CorruptionError",
@@ -57,12 +62,14 @@ __all__ = [
     "PassAccuracy",
     "Picture",
     "Quality",
+    "Recording",
     "RobustnessEvaluation",
     "RestorationQuality",
     "RobustnessReport",
     "Score",
     "Separation",
     "AttackSpec",
+    "activations",
     "adaptive_suite",
     "auroc",
     "baseline_suite",
@@ -81,10 +88,13 @@ __all__ = [
     "generative_model",
     "image_qualities",
     "image_scores",
+    "list_activations",
     "mean_corruption_error",
     "median_filter",
+    "open_activations",
     "pass_job",
     "picture_grid",
+    "read_activations",
     "reconstruction_figure",
     "render_through",
     "restoration_figure",
@@ -98,4 +108,5 @@ __all__ = [
     "self_consistency_table",
     "separation",
     "wilson_interval",
+    "write_activations",
 ]

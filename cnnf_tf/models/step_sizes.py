@@ -120,7 +120,7 @@ def _numbers(network: FeedbackComposite, eta: float | dict[str, float]) -> dict[
 def _deciding(network: FeedbackComposite, eta: dict[str, float]) -> dict[str, str]:
     """The pattern that decides for each place."""
     names = places(network)
-    found = {name: next((pattern for pattern in eta if _matches(name, pattern)), None) for name in names}
+    found = {name: next((pattern for pattern in eta if matches(name, pattern)), None) for name in names}
     open_ = [name for name, pattern in found.items() if pattern is None]
     if open_:
         raise ValueError(
@@ -136,5 +136,6 @@ def _deciding(network: FeedbackComposite, eta: dict[str, float]) -> dict[str, st
     return {name: pattern for name, pattern in found.items() if pattern is not None}
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
+    """Whether a path, or the bare name at its end, fits a pattern as in file names."""
     return any(fnmatch.fnmatchcase(part, pattern) for part in (name, name.rpartition("/")[2]))
