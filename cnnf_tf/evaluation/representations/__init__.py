@@ -17,7 +17,8 @@ from cnnf_tf.evaluation.representations.decoding import Decoding, decodability, 
 from cnnf_tf.evaluation.representations.dimensionality import Dimensionality, dimensionality, participation_ratio
 from cnnf_tf.evaluation.representations.estimates import Estimate, estimate_table, mean_over_images, share_of_images
 from cnnf_tf.evaluation.representations.figures import Curves, curves_figure, similarity_figure
-from cnnf_tf.evaluation.representations.report import ANALYSES, Finding
+from cnnf_tf.evaluation.representations.files import check_same_images, file_activations
+from cnnf_tf.evaluation.representations.report import ANALYSES, Finding, analyse
 from cnnf_tf.evaluation.representations.rsa import compare_dissimilarities, dissimilarities, rsa
 from cnnf_tf.evaluation.representations.similarity import Similarity
 from cnnf_tf.evaluation.representations.study import Study
@@ -33,10 +34,12 @@ __all__ = [
     "Finding",
     "Similarity",
     "Study",
+    "analyse",
     "arrival",
     "arrival_difference",
     "arrival_passes",
     "challenge_images",
+    "check_same_images",
     "cka",
     "compare_dissimilarities",
     "curves_figure",
@@ -45,6 +48,7 @@ __all__ = [
     "dimensionality",
     "dissimilarities",
     "estimate_table",
+    "file_activations",
     "linear_cka",
     "mean_over_images",
     "participation_ratio",

@@ -100,7 +100,7 @@ def share_of_images(successes: Any) -> Estimate:
 
 
 def estimate_table(heading: str, rows: Mapping[str, Estimate], *, digits: int = 3) -> str:
-    """A table: a row for each name, a column for each pass, each cell a number and its interval.
+    """A table: a row for each name, a column for each pass, and the interval of the last pass.
 
     Args:
       heading: of the first column.
@@ -108,9 +108,9 @@ def estimate_table(heading: str, rows: Mapping[str, Estimate], *, digits: int = 
       digits: behind the point.
     """
     columns = max(len(row.value) for row in rows.values())
-    table = [(heading, *(f"pass {index}" for index in range(columns)))]
+    table = [(heading, *(f"pass {index}" for index in range(columns)), "95 % of the last")]
     for name, row in rows.items():
-        values = zip(row.value, row.low, row.high, strict=True)
-        cells = [f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]" for value, low, high in values]
-        table.append((name, *cells, *[""] * (columns - len(cells))))
+        cells = [f"{value:.{digits}f}" for value in (*row.value, row.low[-1], row.high[-1])]
+        empty = [""] * (columns - len(row.value))
+        table.append((name, *cells[:-2], *empty, f"[{cells[-2]}, {cells[-1]}]"))
     return aligned(table)

@@ -1,12 +1,28 @@
 """What every analysis asks of activations: one row for each image, finite, and not all the same."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
 Activations: TypeAlias = Mapping[str, np.ndarray]
 """By name, activations over time, `[passes, images, ...]`; pass 0 is the plain CNN. Read one at a time."""
+
+
+class LazyMapping(Mapping[str, np.ndarray]):
+    """Calls a function for each value that is asked for, and keeps none."""
+
+    def __init__(self, functions: Mapping[str, Callable[[], np.ndarray]]):
+        self._functions = functions
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._functions[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
 
 
 def image_features(name: str, values: Any, *, least: int = 2) -> np.ndarray:
@@ -65,17 +81,3 @@ def class_labels(labels: Any, images: int) -> np.ndarray:
             f"labels: wanted {images} integers >= 0, one for each image, got {array.dtype} {array.shape}: {array}."
         )
     return array.astype(np.int64)
-
-
-def same_images(first: Sequence[Any], second: Sequence[Any], what: str) -> None:
-    """Raises ValueError, which says `what` is compared, unless both are the same image ids (or labels) in one order."""
-    one, other = np.asarray(first), np.asarray(second)
-    if one.shape != other.shape:
-        raise ValueError(f"{what}: wanted the same images, got {len(one)} and {len(other)}.")
-    different = np.flatnonzero(one != other)
-    if len(different):
-        place = int(different[0])
-        raise ValueError(
-            f"{what}: wanted the same images in the same order, but {len(different)} of {len(one)} differ, the first "
-            f"at place {place}: {one[place]} and {other[place]}."
-        )

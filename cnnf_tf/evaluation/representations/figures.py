@@ -1,5 +1,6 @@
 """One figure for each analysis, written as PNG; equal results are equal files."""
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,16 +37,17 @@ def curves_figure(
 
     Args:
       path: file to write.
-      panels: at least one; names are coloured from the first to the last, and explained once, below.
+      panels: at least one. The names of the first are explained, below.
       title: heading of the figure.
-      models: by name the model; the names of each model have a dash of their own, and a colour for each place.
+      models: by name the model. Each model has its dash; its names have colours from dark to light, in order. So have
+        names that are of no model, such as those of differences between two.
     """
     figure = new_figure(max(5.5, 4.2 * len(panels)), 4.2)
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     style = _styles(list(dict.fromkeys(name for panel in panels for name in panel.rows)), models)
     for axis, panel in zip(axes, panels, strict=True):
         _draw_curves(axis, panel, style)
-    _legend(figure, axes)
+    _legend(figure, axes[0])
     figure.suptitle(title, fontsize=10)
     save_png(figure, path)
 
@@ -67,26 +69,24 @@ def similarity_figure(
       title: heading of the figure.
       models: as for `curves_figure`.
       pairs: names of two models to compare, pass by pass, by what to call them.
-      rdms: pictures below, by what to call them, `[images, images]`; the first six are drawn.
+      rdms: pictures below, by what to call them, `[images, images]`; six at most are drawn, the last ones.
     """
     names = similarity.names()
     panels = [Curves("likeness of each pass with pass 0", {name: similarity.with_first_pass(name) for name in names})]
     if pairs:
         both = {text: similarity.between(*pair) for text, pair in pairs.items()}
         panels.append(Curves("likeness of the two models", both))
-    shown = dict(list((rdms or {}).items())[:_MOST_RDMS])
-    heights = [4.6, 2.4] if shown else [4.6]
+    shown = dict(list((rdms or {}).items())[-_MOST_RDMS:])
+    heights = [4.6, 2.5] if shown else [4.6]
     width = 5.4 + 4.0 * len(panels)
     figure = new_figure(width, sum(heights))
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     axes = parts[0].subplots(1, 1 + len(panels), width_ratios=[1.25, *[1] * len(panels)])
     _draw_matrix(parts[0], axes[0], similarity)
-    style = _styles(names, models)
-    for text, pair in (pairs or {}).items():
-        style[text] = {**style[pair[0]], "linestyle": "-"}
+    style = _styles([*names, *(pairs or {})], models)
     for axis, panel in zip(axes[1:], panels, strict=True):
         _draw_curves(axis, panel, style)
-    _legend(parts[0], axes[1:2])
+    _legend(parts[0], axes[1])
     if shown:
         _draw_rdms(parts[1], shown)
     figure.suptitle(title, fontsize=10)
@@ -94,17 +94,18 @@ def similarity_figure(
 
 
 def _styles(names: Sequence[str], models: Mapping[str, str] | None) -> dict[str, dict[str, Any]]:
-    """Colours from dark to light, from the first to the last name of each model; a dash for each model."""
+    """See `curves_figure`."""
     import matplotlib
 
-    models = models or dict.fromkeys(names, "")
-    colours = matplotlib.colormaps["viridis"]
-    styles = {}
-    for number, model in enumerate(dict.fromkeys(models[name] for name in names)):
-        own = [name for name in names if models[name] == model]
+    colours, styles = matplotlib.colormaps["viridis"], {}
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault((models or {}).get(name, ""), []).append(name)
+    dashes = itertools.cycle(_STYLES)
+    for model, own in groups.items():
+        dash = next(dashes) if model else "-"
         for place, name in enumerate(own):
-            colour = colours(0.9 * place / max(1, len(own) - 1))
-            styles[name] = {"color": colour, "linestyle": _STYLES[number % len(_STYLES)]}
+            styles[name] = {"color": colours(0.9 * place / max(1, len(own) - 1)), "linestyle": dash}
     return styles
 
 
@@ -145,11 +146,12 @@ def _draw_matrix(figure: Any, axis: Any, similarity: Similarity) -> None:
     axis.set_xticks(centres, similarity.names(), rotation=45, ha="right", rotation_mode="anchor")
     axis.set_yticks(centres, similarity.names())
     axis.tick_params(labelsize=7, length=0)
-    axis.set_title("every pass with every other (from the left, from above)", fontsize=9)
+    axis.set_title("every pass with every other, pass 0 left and above", fontsize=9)
     figure.colorbar(image, ax=axis, shrink=0.8).ax.tick_params(labelsize=7)
 
 
 def _draw_rdms(figure: Any, rdms: Mapping[str, np.ndarray]) -> None:
+    figure.suptitle("RDMs, the images sorted by class where they have one; dark: alike", fontsize=9)
     axes = figure.subplots(1, len(rdms), squeeze=False)[0]
     for axis, (name, rdm) in zip(axes, rdms.items(), strict=True):
         above = rdm[np.triu_indices(len(rdm), 1)]
@@ -160,9 +162,7 @@ def _draw_rdms(figure: Any, rdms: Mapping[str, np.ndarray]) -> None:
         axis.set_yticks([])
 
 
-def _legend(figure: Any, axes: Sequence[Any]) -> None:
-    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    columns = max(1, min(len(handles), 110 // (6 + max(map(len, handles), default=1))))
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=8, frameon=False
-    )
+def _legend(figure: Any, axis: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    columns = max(1, min(len(labels), 110 // (6 + max(map(len, labels), default=1))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)

@@ -1,20 +1,22 @@
 """The analyses of a study: numbers, table and figure of each. Another one is a function more in `ANALYSES`."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cnnf_tf.evaluation.representations.arrival import arrival, arrival_difference, challenge_images
 from cnnf_tf.evaluation.representations.cka import cka
-from cnnf_tf.evaluation.representations.decoding import chance, decodability
+from cnnf_tf.evaluation.representations.decoding import chance, check_folds, decodability
 from cnnf_tf.evaluation.representations.dimensionality import dimensionality
 from cnnf_tf.evaluation.representations.estimates import LEAST_IMAGES, Estimate, estimate_table
 from cnnf_tf.evaluation.representations.figures import Curves, curves_figure, similarity_figure
 from cnnf_tf.evaluation.representations.rsa import dissimilarities, rsa
 from cnnf_tf.evaluation.representations.similarity import Similarity
 from cnnf_tf.evaluation.representations.study import Study
+from cnnf_tf.utils import environment
+from cnnf_tf.utils.validation import integer, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _decoding(study: Study) -> Finding:
         if found:
             accuracy = {name: row.accuracy for name, row in found.items()}
             tables.append(estimate_table(head, accuracy))
-            tables.append(estimate_table(f"{head}, less pass 0", {name: row.gain for name, row in found.items()}))
+            tables.append(estimate_table("less pass 0", {name: row.gain for name, row in found.items()}))
             panels.append(Curves(f"{head}, {study.folds} folds", accuracy, label="share of images read correctly"))
     return Finding(numbers, "\n\n".join(tables), _curves(study, panels, "linear decoding"))
 
@@ -129,6 +131,41 @@ def _curves(study: Study, panels: Sequence[Curves], what: str) -> Callable[..., 
         curves_figure(path, panels, title=f"{title}: {what}", models=study.models)
 
     return draw
+
+
+def analyse(study: Study, analyses: Sequence[str]) -> Iterator[tuple[str, Finding]]:
+    """Makes analyses one after the other; what can be wrong with the study is looked for before the first.
+
+    Args:
+      study: what to analyse.
+      analyses: of `ANALYSES`.
+
+    Yields:
+      The name of each, and what it found.
+
+    Raises:
+      ValueError: an unknown analysis; too few images for intervals; no labels, or too few images of a class, where they
+        are decoded; matrices of all pairs of images that do not fit into memory; whatever an analysis raises.
+    """
+    for name in analyses:
+        one_of("analysis", name, ANALYSES)
+    if not study.activations or not all(study.activations.values()):
+        raise ValueError("a study wants activations of at least one name for each model.")
+    first = {model: np.shape(next(iter(each.values()))) for model, each in study.activations.items()}
+    if any(len(shape) < 3 for shape in first.values()):
+        raise ValueError(f"a study wants activations [passes, images, ...], got {first}.")
+    images = next(iter(first.values()))[1]
+    items = sum(len(study.activations[model]) * shape[0] for model, shape in first.items())
+    integer("images", images, least=LEAST_IMAGES, note=" for an interval")
+    if {"decoding", "arrival"} & set(analyses):
+        check_folds(study.labels, study.folds)
+    need, free = 3 * 8 * items * images**2, environment.free_memory()
+    if need > free and set(analyses) - {"decoding", "arrival"}:
+        raise ValueError(
+            f"{items} passes of {images} images want matrices of {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
+            "free; take fewer images or fewer layers."
+        )
+    return ((name, ANALYSES[name](study)) for name in analyses)
 
 
 ANALYSES: Mapping[str, Callable[[Study], Finding]] = {

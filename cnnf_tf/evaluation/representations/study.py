@@ -2,13 +2,12 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from cnnf_tf.evaluation.representations.decoding import check_folds, decode
-from cnnf_tf.evaluation.representations.features import Activations
+from cnnf_tf.evaluation.representations.features import Activations, LazyMapping
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ class Study:
     @functools.cached_property
     def flat(self) -> Activations:
         """All activations, by what they are called here; each is read when it is asked for."""
-        return _Read(
+        return LazyMapping(
             {
                 self.text(model, name): functools.partial(activations.__getitem__, name)
                 for model, activations in self.activations.items()
@@ -101,22 +100,6 @@ class Study:
 
     def _decode(self, text: str, values: np.ndarray, *, transfer: bool = False) -> np.ndarray:
         return decode(values, self.labels, transfer=transfer, folds=self.folds, seed=self.seed, name=text)
-
-
-class _Read(Mapping):
-    """Calls a function for each value that is asked for, and keeps none."""
-
-    def __init__(self, functions: Mapping[str, Callable[[], Any]]):
-        self._functions = functions
-
-    def __getitem__(self, name: str) -> Any:
-        return self._functions[name]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._functions)
-
-    def __len__(self) -> int:
-        return len(self._functions)
 
 
 def _argmax(text: str, logits: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -117,7 +117,7 @@ class DecodabilityTest(tf.test.TestCase):
     def test_table(self):
         rows = {"a": representations.share_of_images(np.eye(2, 20) > 0), "b": representations.share_of_images([[True]])}
         lines = representations.estimate_table("what", rows, digits=2).splitlines()
-        self.assertEqual(lines[0].split(), ["what", "pass", "0", "pass", "1"])
+        self.assertEqual(lines[0].split(), ["what", "pass", "0", "pass", "1", "95", "%", "of", "the", "last"])
         self.assertEqual(lines[2].split(), ["b", "1.00", "[0.21,", "1.00]"])
 
 
