@@ -58,6 +58,9 @@ def scores(model, number):
 
 SCORED = {}
 EVALUATIONS = {
+    "activations": lambda model, number: evaluation.activations(
+        model, dataset(5 + number), "*.*", reduce=(None, "sparse:3")[number]
+    ),
     "passes": lambda model, number: evaluation.evaluate_passes(model, dataset(5 + number), iterations=2),
     "corruptions": lambda model, number: evaluation.evaluate_corruptions(
         model, dataset(5 + number), ("contrast", "shot_noise")[: 1 + number], (1 + number,), iterations=2, seed=number

@@ -23,6 +23,7 @@ from cnnf_tf.models.step_sizes import FEATURES, matches
 KINDS = {"f": "features", "z": "latents", "g": "signals"}
 ENCODER = "encoder"
 """What the paths of an encoder's layers begin with."""
+_MOST = 40  # names in an error
 
 
 class Place(NamedTuple):
@@ -100,8 +101,8 @@ def select(found: Sequence[Activation], layers: str | Sequence[str]) -> list[Act
     Raises:
       ValueError: no pattern, or one that matches nothing.
     """
-    patterns = [layers] if isinstance(layers, str) else list(layers)
-    if not patterns or not all(isinstance(pattern, str) for pattern in patterns):
+    patterns = [layers] if isinstance(layers, str) else layers
+    if not isinstance(patterns, Sequence) or not patterns or not all(isinstance(each, str) for each in patterns):
         raise ValueError(f'layers must be a pattern such as "conv*.f", or a list of such, got {layers!r}.')
     chosen: set[str] = set()
     for pattern in patterns:
@@ -146,8 +147,10 @@ def _fits(activation: Activation, pattern: str) -> bool:
 def _nothing(found: Sequence[Activation], pattern: str) -> str:
     """The error of a pattern that matches nothing."""
     names = [activation.name for activation in found]
-    close = difflib.get_close_matches(pattern, [*names, *{name.rpartition("/")[2] for name in names}], n=8, cutoff=0.5)
-    listed = f"close to it are {', '.join(close)}" if close else f"there are {', '.join(names)}"
+    known = dict.fromkeys([*names, *(name.rpartition("/")[2] for name in names)])
+    close = difflib.get_close_matches(pattern, known, n=6, cutoff=0.5)
+    more = "" if len(names) <= _MOST else f", ... ({len(names)} in all)"
+    listed = f"close to it are {', '.join(close)}" if close else f"there are {', '.join(names[:_MOST])}{more}"
     return (
         f"layers: {pattern!r} matches nothing; wanted the path of a layer, or its bare name, as in file names (*, ?, "
         f"[ab]), and after a dot a kind, f (features), z (latents, of rectifiers and max pools) or g (signals), or "

@@ -44,7 +44,7 @@ def record(
         found |= {name: [tap] for name, tap in zip(below.up, taps, strict=True)}
 
     # The logits are recorded too, in the network's own dtype: they are what goes down at last.
-    view = View(model.network, iter([*(place.name for place in network), ""]), {*names, ".f"})
+    view: Any = View(model.network, iter([*(place.name for place in network), ""]), {*names, ".f"})
     start = model.feedback_start
     trajectory = unroll(view, features, iterations=iterations, eta=model.step_sizes(), feedback_start=start)
     found |= {f"{h.name}.f": trajectory.features, f"{h.name}.g": list(trajectory.reconstructions)}
@@ -61,55 +61,56 @@ def record(
     return {name: tf.stack([reduced(value) for value in found[name]], axis=1) for name in names}
 
 
-class View(FeedbackLayer):
+class View:
     """A layer as it is, which records what it puts out, its latents, and the signal that comes down to it.
+
+    No layer of Keras, which would note on the layer inside that it has it.
 
     Args:
       layer: of the network.
       places: names of the places inside of the layer, and at last of its own, in the order of `list_places`.
       names: what to record.
+
+    Attributes:
+      up: names of what `pass_up` records, in order; `down` those of `pass_down`.
     """
 
     def __init__(self, layer: FeedbackLayer, places: Iterator[str], names: Collection[str]):
-        super().__init__(name=layer.name, dtype=layer.dtype_policy)
+        self.name, self.merges, self.has_latents = layer.name, layer.merges, layer.has_latents
         views = [View(child, places, names) for child in inside(layer)]
         place = next(places)
-        self.merges, self.has_latents = layer.merges, layer.has_latents
-        self._inner = _Inside(layer, views) if views else layer
+        self._inner: Any = _Inside(layer, views) if views else layer
+        self._is_open = bool(views)
         self._records = {kind: f"{place}.{kind}" in names for kind in "fzg"}
-        self._open = bool(views)
-        self.up = [name for view in views for name in view.up]
-        self.up += [f"{place}.{kind}" for kind in "fz" if self._records[kind]]
-        self.down = [name for view in views for name in view.down]
-        self.down += [f"{place}.g"] if self._records["g"] else []
-        self.built = True
+        own = {kind: [f"{place}.{kind}"] * recorded for kind, recorded in self._records.items()}
+        self.up: list[str] = [*(name for view in views for name in view.up), *own["f"], *own["z"]]
+        self.down: list[str] = [*(name for view in views for name in view.down), *own["g"]]
 
     def pass_up(
         self, features: Tensor, signal: Any = None, *, eta: Any = 0.0, training: bool = False
     ) -> tuple[Tensor, Any, list[Tensor]]:
-        """As the layer; the taps are what `up` names."""
-        output, latent, inside_ = self._inner.pass_up(features, signal, eta=eta, training=training)
-        taps = list(inside_) if self._open else []
-        taps += [output] if self._records["f"] else []
+        """As that of the layer; the taps are what `up` names."""
+        output, latent, taps = self._inner.pass_up(features, signal, eta=eta, training=training)
+        taps = [*(taps if self._is_open else []), *([output] if self._records["f"] else [])]
         if self._records["z"]:
             taps.append(latent[0] if isinstance(latent, tuple) else latent)  # beside it the shape of the features
         return output, latent, taps
 
     def pass_down(self, signal: Tensor, latent: Any = None) -> tuple[Tensor, Any, list[Tensor]]:
-        """As the layer; the taps are what `down` names."""
-        below, signals, inside_ = self._inner.pass_down(signal, latent)
-        return below, signals, [*(inside_ if self._open else []), *([signal] if self._records["g"] else [])]
+        """As that of the layer; the taps are what `down` names."""
+        below, signals, taps = self._inner.pass_down(signal, latent)
+        return below, signals, [*(taps if self._is_open else []), *([signal] if self._records["g"] else [])]
 
 
 class _Inside(FeedbackComposite):
     """A composite with views of its children."""
 
-    def __init__(self, layer: FeedbackComposite, views: Sequence[View]):
+    def __init__(self, layer: Any, views: Sequence[Any]):
         super().__init__(name=layer.name, dtype=layer.dtype_policy)
         self._views, self._sources = list(views), layer.sources()
         self.built = True
 
-    def children(self) -> list[FeedbackLayer]:
+    def children(self) -> list[Any]:
         return list(self._views)
 
     def sources(self) -> Sources:

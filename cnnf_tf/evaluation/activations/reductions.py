@@ -72,7 +72,7 @@ class Projections:
         for name, value in values.items():
             pca = self._fitted.setdefault(name, IncrementalPCA(self._reduction.size))
             rows = [*self._waiting.pop(name, []), self._rows(name, value)]
-            if sum(map(len, rows)) >= self._reduction.size:
+            if hasattr(pca, "components_") or sum(map(len, rows)) >= self._reduction.size:
                 pca.partial_fit(np.concatenate(rows).astype(np.float64))
             else:  # too few to begin with
                 self._waiting[name] = rows
