@@ -38,10 +38,7 @@ def decode(
       ValueError: features that are not finite or the same for all images, labels that do not go with them or are all
         of one class, or a class with fewer images than there are folds.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     passes = [(f"{name}, pass {index}", one) for _, index, one in every_pass({name: features})]
     class_labels(labels, len(passes[0][1]))
@@ -54,10 +51,40 @@ def decode(
         read.append(np.empty(len(rows), np.int64))
         for fold, (training, held_out) in enumerate(splits):
             if index == 0 or not transfer:
-                decoder = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-6, max_iter=10_000))
-                decoders[fold] = decoder.fit(rows[training], classes[training])
+                decoders[fold] = fit_decoder(rows[training], classes[training])
             read[-1][held_out] = decoders[fold].predict(rows[held_out])
     return np.stack(read)
+
+
+def fit_decoder(rows: np.ndarray, classes: np.ndarray) -> Any:
+    """The decoder that is fitted to some images.
+
+    Args:
+      rows: float64 `[images, features]`.
+      classes: class ids, `[images]`.
+
+    Returns:
+      A pipeline of scikit-learn, whose `predict` takes `[any number of images, features]`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    scaler = StandardScaler().fit(rows)
+    scaled = scaler.transform(rows)
+    decoder = LogisticRegression(tol=1e-5, max_iter=10_000)
+    with threadpool_limits(1):  # many small products: threads would wait for each other
+        if scaled.shape[1] <= len(scaled):
+            return make_pipeline(scaler, decoder.fit(scaled, classes))
+        # The best weights are a sum of these images, so that as many coordinates as there are images do.
+        squares, directions = np.linalg.eigh(scaled @ scaled.T)
+        kept = squares > 1e-12 * squares[-1]
+        lengths, directions = np.sqrt(squares[kept]), directions[:, kept]
+        decoder.fit(directions * lengths, classes)
+        decoder.coef_ = (decoder.coef_ / lengths) @ directions.T @ scaled
+        decoder.n_features_in_ = scaled.shape[1]
+    return make_pipeline(scaler, decoder)
 
 
 def check_folds(labels: Any, folds: int) -> np.ndarray:

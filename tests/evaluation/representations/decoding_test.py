@@ -4,9 +4,11 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 from scipy import optimize, special
+from sklearn import linear_model, preprocessing
 from sklearn.model_selection import StratifiedKFold
 
 from cnnf_tf.evaluation import representations
+from cnnf_tf.evaluation.representations import decoding
 from cnnf_tf.utils.intervals import wilson_interval
 
 RNG = np.random.default_rng(0)
@@ -52,6 +54,15 @@ class DecodeTest(tf.test.TestCase, parameterized.TestCase):
                 wanted[index, held_out] = reference_decoder(fitted[training], LABELS[training], rows[held_out])
         self.assertAllEqual(found, wanted)
         self.assertBetween(np.mean(found == LABELS), 0.4, 0.95)
+
+    def test_more_features_than_images(self):
+        """The fit over sums of images is that over features."""
+        rows, classes = RNG.normal(size=(60, 90)) + np.eye(3, 90)[LABELS % 3], LABELS
+        scaler = preprocessing.StandardScaler().fit(rows[:40])
+        direct = linear_model.LogisticRegression(tol=1e-8, max_iter=1000).fit(scaler.transform(rows[:40]), classes[:40])
+        found = decoding.fit_decoder(rows[:40], classes[:40])
+        wanted = direct.decision_function(scaler.transform(rows))
+        self.assertAllClose(found.decision_function(rows), wanted, atol=0.01 * np.abs(wanted).max())
 
     def test_a_code_that_moves(self):
         """Pass 1 holds the classes as well as pass 0 does, elsewhere."""
