@@ -81,7 +81,7 @@ class Output:
 @contextlib.contextmanager
 def writing_to(flag: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns an OSError raised inside into a UsageError that says that nothing can be written to the flag's path."""
-    what = "file" if pathlib.Path(path).suffix in (".keras", ".md", ".png") else "folder"
+    what = "file" if pathlib.Path(path).suffix in (".keras", ".md", ".nc", ".png") else "folder"
     try:
         yield
     except OSError as error:

@@ -65,6 +65,8 @@ SLOW = (
     "bin/predict_test.py",
     "bin/report_test.py",
     "bin/attack_test.py",
+    "bin/activations_test.py",
+    "evaluation/activations/recording_test.py",
     "bin/batches_test.py",
     "evaluation/parts_test.py",
     "examples/tour_test.py",

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.networks import leaves
-from cnnf_tf.utils.environment import free_memory
+from cnnf_tf.utils.environment import bytes_text, free_memory
 
 
 def check_memory(model: CNNF, batch_size: int, *, iterations: int, gradients: bool) -> None:
@@ -30,8 +30,8 @@ def check_memory(model: CNNF, batch_size: int, *, iterations: int, gradients: bo
     if needed > free and not tf.config.list_physical_devices("GPU"):
         fits = max(1, math.floor(0.8 * batch_size * free / needed))
         raise ValueError(
-            f"{batch_size:,} images at once, as in a batch of that size, take about {_gib(needed)} of memory, and "
-            f"{_gib(free)} are free; give a batch size of at most {fits:,}."
+            f"{batch_size:,} images at once, as in a batch of that size, take about {bytes_text(needed)} of memory, "
+            f"and {bytes_text(free)} are free; give a batch size of at most {fits:,}."
         )
 
 
@@ -45,7 +45,3 @@ def feature_bytes(model: CNNF) -> int:
             if shape:
                 total += size * math.prod(side or 1 for side in leaf.output_shape_for(tuple(shape))[1:])
     return total
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.3g} GiB"

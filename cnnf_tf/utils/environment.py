@@ -62,6 +62,14 @@ def free_memory() -> int:
     return free
 
 
+def bytes_text(count: float) -> str:
+    """Such as "1.5 GiB"."""
+    units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while count >= 1000 and len(units) > 1:
+        count, units = count / 1024, units[1:]
+    return f"{count:.3g} {units[0]}"
+
+
 def source_tree(root: str | os.PathLike[str] | None = None) -> dict[str, Any]:
     """The commit of the checkout that this code runs from.
 

@@ -16,6 +16,7 @@ from tests.bin.binaries import DATA, ROOT, run_forked
 
 # Flags that name what is written, with the ending where it is a file.
 OUTPUTS = {
+    "activations": {"output": ".nc"},
     "attack": {"output": ""},
     "benchmark": {"output": ""},
     "convert": {"output": ".keras"},
@@ -38,6 +39,7 @@ OUTPUTS = {
 }
 # Further arguments of the binaries that run a model on data.
 MODEL_ON_DATA = {
+    "activations": ("--layers=fc", "--output=OUT.nc"),
     "attack": ("--epsilon=0.1", "--output=OUT"),
     "corruption_robustness": ("--baseline=MODEL", "--output=OUT"),
     "evaluate": ("--output=OUT",),
@@ -49,6 +51,7 @@ MODEL_ON_DATA = {
 }
 # Flags that number feedback passes.
 ITERATIONS = {
+    "activations": "iterations",
     "attack": "iterations",
     "benchmark": "iterations",
     "convert": "iterations",
@@ -161,7 +164,7 @@ class ChecksTest(binaries.BinaryTestCase, parameterized.TestCase):
     def test_data_of_another_kind_than_the_model(self, binary):
         message = "--model wants images 40x40x3 .* but those of --dataset=.* are 28x28x1"
         self.refused(binary, *self.on_data(binary, self.wide), message=message)
-        if binary != "restore":  # which asks for no label
+        if binary not in ("activations", "restore"):  # which compare no label with the model's
             three = f"--dataset=image_folder:{self.models / 'three'}"
             self.refused(binary, *self.on_data(binary, self.model, three), message="10 classes against 3")
 

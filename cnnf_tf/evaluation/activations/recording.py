@@ -1,6 +1,7 @@
 """Activations of images over the passes of the loop: all at once, or batch by batch."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from cnnf_tf.evaluation.activations.store import Batch
 from cnnf_tf.models import CNNF
 from cnnf_tf.models.keras_training import seen_images
 from cnnf_tf.models.unroll import check_iterations
+from cnnf_tf.utils.environment import bytes_text, free_memory
 from cnnf_tf.utils.traces import traced
 from cnnf_tf.utils.validation import positive_int
 
@@ -112,11 +114,10 @@ class Recording:
           ValueError: fewer numbers for an image than "pca:N" or "sparse:N" are to leave.
         """
         found = {}
-        for activation in list_activations(self.model, image_shape):
-            if activation.name in self.names:
-                if None not in activation.shape:
-                    self.reduction.check(activation.name, int(np.prod(activation.shape)))
-                found[activation.name] = (self.iterations + 1, *self.reduction.shape(activation.shape))
+        for activation in self._listed(image_shape):
+            if None not in activation.shape:
+                self.reduction.check(activation.name, math.prod(activation.shape))
+            found[activation.name] = (self.iterations + 1, *self.reduction.shape(activation.shape))
         return found
 
     def stream(
@@ -144,7 +145,7 @@ class Recording:
           ValueError: as `activations`; fewer labels or ids than images; for "pca:N" an iterator that is used up when
             the images have been gone through once.
         """
-        batches = _Batches(images, labels, positive_int("batch_size", batch_size))
+        batches = _Batches(images, labels, positive_int("batch_size", batch_size), self._check_memory)
         if self.reduction.kind == "pca":
             if isinstance(images, Iterator):
                 raise ValueError(
@@ -182,16 +183,43 @@ class Recording:
         if not seen:
             raise ValueError("there is no image to record activations of; wanted at least one.")
 
+    def _listed(self, image_shape: Sequence[int] | None) -> list[Activation]:
+        return [found for found in list_activations(self.model, image_shape) if found.name in self.names]
+
+    def _check_memory(self, images: Any) -> None:
+        """Raises ValueError where what is recorded of a batch cannot fit into memory; the system would end the process.
+
+        That is twice its size: as tensors, and as arrays.
+        """
+        if np.ndim(images) != 4:
+            return  # the model says so
+        shapes = [found.shape for found in self._listed(images.shape[1:])]
+        if self.reduction.kind == "mean":
+            shapes = [self.reduction.shape(shape) for shape in shapes]
+        needed = 8 * (self.iterations + 1) * len(images) * sum(map(math.prod, shapes))
+        free = free_memory()
+        if needed > free:
+            raise ValueError(
+                f"what is recorded of {len(images)} images takes about {bytes_text(needed)} of memory, and "
+                f"{bytes_text(free)} are free; smaller batches, fewer layers or passes take less."
+            )
+
 
 class _Batches:
     """Batches of images, and of labels or None, as often as they are wanted."""
 
-    def __init__(self, images: Any, labels: Any, batch_size: int):
-        self._images, self._labels, self._size = images, labels, batch_size
+    def __init__(self, images: Any, labels: Any, batch_size: int, check: Callable[[Any], None]):
+        self._images, self._labels, self._size, self._check = images, labels, batch_size, check
         if labels is not None and not (hasattr(images, "shape") and np.shape(labels)[:1] == tuple(images.shape[:1])):
             raise ValueError("labels: wanted one for each image of an array; a data set has its own labels in it.")
 
     def __iter__(self) -> Iterator[tuple[Any, np.ndarray | None]]:
+        for number, (images, labels) in enumerate(self._pairs()):
+            if not number:
+                self._check(images)
+            yield images, labels
+
+    def _pairs(self) -> Iterator[tuple[Any, np.ndarray | None]]:
         if hasattr(self._images, "shape"):
             for first in range(0, len(self._images), self._size):
                 part = slice(first, first + self._size)

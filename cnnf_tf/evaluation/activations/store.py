@@ -27,6 +27,7 @@ DTYPES = ("float32", "float16")
 """Of the numbers in a file."""
 _FORMAT = "cnnf_tf activations 1"
 _CHUNK_BYTES, _CHUNK_IMAGES = 2**18, 32  # few images in each, as the last one takes the room of a full one
+_DAMAGE = (OSError, KeyError, RuntimeError, AttributeError, TypeError)  # what h5py raises on bytes that were changed
 _AXES = {1: ("unit",), 3: ("height", "width", "channel")}
 
 
@@ -92,7 +93,7 @@ class ActivationFile:
             self.labels = self._file["class"][:] if "class" in self._file else None
             self.image_ids: list[str] = self._file["image_id"].asstr()[:].tolist()
             self.iterations = len(self._file["pass"]) - 1
-        except (OSError, KeyError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{self.path} is damaged: {error}.") from error
         self.names = list(self._variables)
         self.class_names: list[str] | None = attributes.pop("class_names", None)
@@ -124,7 +125,7 @@ class ActivationFile:
         variable = self._variable(name)
         try:
             return variable[:, images].astype(np.float32, copy=False)
-        except (OSError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"{self.path} is damaged: {name!r} cannot be read ({error}).") from error
 
     def shape(self, name: str) -> tuple[int, ...]:
@@ -134,7 +135,13 @@ class ActivationFile:
     def details(self, name: str) -> dict[str, Any]:
         """The attributes of a variable: `kind`, `layer`, `reduce`; raises KeyError for an unknown name."""
         hidden = ("DIMENSION_LIST", "coordinates", "long_name")
-        attributes = self._variable(name).attrs.items()
+        variable = self._variable(name)
+        try:
+            attributes = list(variable.attrs.items())
+        except _DAMAGE as error:
+            raise ValueError(
+                f"{self.path} is damaged: {name!r} has attributes that cannot be read ({error})."
+            ) from error
         return {key: _plain(value) for key, value in attributes if key not in hidden and not key.startswith("_")}
 
     def close(self) -> None:
@@ -187,7 +194,8 @@ def write_batches(
     one_of("dtype", dtype, DTYPES)
     h5netcdf = need_h5netcdf()
     with atomic_path(path) as temporary:
-        with h5netcdf.File(temporary, "w", track_order=True) as file:
+        # From version 1.10 on HDF5 has checksums for its own tables too; without, a chunk may be lost without a word.
+        with h5netcdf.File(temporary, "w", track_order=True, libver="v110") as file:
             writer = _Writer(file, dtype, details or {})
             for batch in batches:
                 writer.add(batch)
@@ -258,7 +266,7 @@ class _Writer:
         new = slice(self.images, self.images + count)
         self._file.resize_dimension("image", new.stop)
         self._file["image"][new] = np.arange(new.start, new.stop)
-        self._file["image_id"][new] = np.array(list(batch.image_ids), dtype=object)
+        self._file["image_id"][new] = np.array([_text(name) for name in batch.image_ids], dtype=object)
         if batch.labels is not None:
             self._file["class"][new] = np.asarray(batch.labels)
         for name, value in batch.values.items():
@@ -298,7 +306,8 @@ class _Writer:
                 variable.attrs[key] = _attribute(value)
 
     def _variable(self, name: str, dimensions: tuple[str, ...], dtype: Any, what: str) -> Any:
-        variable = self._file.create_variable(name, dimensions, dtype=dtype)
+        # Texts take no checksum.
+        variable = self._file.create_variable(name, dimensions, dtype=dtype, fletcher32=isinstance(dtype, str))
         variable.attrs["description"] = what
         return variable
 
@@ -315,11 +324,16 @@ def _attribute(value: Any) -> Any:
     """What an attribute can hold."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (str, int, float, np.number)):
+    if isinstance(value, (int, float, np.number)):
         return value
     if isinstance(value, (list, tuple)) and value and all(isinstance(entry, str) for entry in value):
-        return list(value)
-    return json.dumps(value)
+        return [_text(entry) for entry in value]
+    return _text(value if isinstance(value, str) else json.dumps(value))
+
+
+def _text(text: str) -> str:
+    """What Unicode can hold of a text; bytes in the name of a file that are none are told by their numbers."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from cnnf_tf.evaluation.activations import store
 from cnnf_tf.evaluation.activations.names import KINDS
 from cnnf_tf.evaluation.activations.recording import Progress, Recording
 from cnnf_tf.models import CNNF
+from cnnf_tf.utils.environment import bytes_text
 from cnnf_tf.version import __version__
 
 
@@ -85,11 +86,3 @@ def check_room(path: str | os.PathLike[str], needed: int) -> None:
             f"{os.fspath(path)!r} would take about {bytes_text(needed)}, and {bytes_text(free)} are free on that disk; "
             'fewer layers, images or passes take less, as do reduce="mean", "pca:N" or "sparse:N", and float16.'
         )
-
-
-def bytes_text(count: float) -> str:
-    """Such as "1.5 GiB"."""
-    units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
-    while count >= 1000 and len(units) > 1:
-        count, units = count / 1024, units[1:]
-    return f"{count:.3g} {units[0]}"

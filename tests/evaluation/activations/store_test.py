@@ -1,5 +1,6 @@
 """Files of activations: what is written comes back, in xarray and h5py too; damage and other files are told."""
 
+import contextlib
 import pathlib
 import sys
 from unittest import mock
@@ -80,6 +81,12 @@ class StoreTest(parameterized.TestCase, tf.test.TestCase):
         with h5py.File(path) as found:
             self.assertAllEqual(found["tap.relu.f"], wanted["tap/relu.f"])
 
+    def test_names_of_files_that_are_no_unicode(self):
+        path = self.path()
+        store.write_batches(path, [Batch({"a.f": np.zeros((1, 2, 3))}, None, ["\udcff.png", "bêche.png"])])
+        with store.open_activations(path) as found:
+            self.assertEqual(found.image_ids, [r"\udcff.png", "bêche.png"])
+
     def test_without_labels(self):
         path, _ = self.written(labelled=False)
         with store.open_activations(path) as found:
@@ -145,6 +152,12 @@ class StoreTest(parameterized.TestCase, tf.test.TestCase):
     def test_damage_inside(self):
         path, wanted = self.written()
         content = path.read_bytes()
+        for place in range(7, len(content), len(content) // 97):  # wherever it is, it is no other error
+            path.write_bytes(content[:place] + b"\xa5" + content[place + 1 :])
+            with contextlib.suppress(ValueError), store.open_activations(path) as found:
+                self.assertAllEqual(found.labels, [0, 1, 0, 1, 0, 1, 0])
+                for name in found.names:
+                    self.assertAllEqual(found[name], wanted[name])
         place = content.index(wanted["fc.f"][1, :4].tobytes()[:16])
         path.write_bytes(content[:place] + b"damage" + content[place + 6 :])
         with store.open_activations(path) as found, self.assertRaisesRegex(ValueError, "damaged: 'fc.f' cannot be"):
