@@ -33,7 +33,7 @@ from absl import flags
 import cnnf_tf
 
 _NAMES = ("rsa", "cka", "decoding", "arrival", "dimensionality")
-_ACTIVATIONS = flags.DEFINE_list("activations", [], "One or two files of bin/activations.py.")
+_ACTIVATIONS = flags.DEFINE_list("activations", None, "One or two files of bin/activations.py.")
 _LAYERS = flags.DEFINE_list(
     "layers", ["*.f"], "What to read of them: patterns of names, such as *relu*.f,h.g; without a kind, f."
 )
