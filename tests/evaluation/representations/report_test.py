@@ -86,6 +86,12 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, message):
             representations.analyse(study(**options), analyses)
 
+    @parameterized.parameters(*representations.ANALYSES)
+    def test_constant_features(self, name):
+        activations = {"one": {"a": np.stack([features(0)[0], np.ones((60, 5))])}}
+        with self.assertRaisesRegex(ValueError, "a, pass 1: the features are constant, the same for all 60 images"):
+            list(representations.analyse(study(activations=activations), [name]))
+
     def test_no_labels(self):
         for name in ("rsa", "cka", "dimensionality"):
             ((_, found),) = representations.analyse(study(labels=None), [name])
