@@ -2,18 +2,18 @@
 
 Example:
   python bin/activations.py --model=pretrained:fashion_mnist_restore \\
-      --num_images=500 --iterations=5 --layers='*relu*.f,fc.f' --output=runs/a.nc
+      --num_images=500 --iterations=5 --layers='*relu*,fc*' --output=runs/a.nc
   python bin/representations.py --activations=runs/a.nc --output=runs/a
   python bin/representations.py --activations=runs/a.nc,runs/b.nc \\
       --layers='*relu*.f' --analyses=rsa,cka --output=runs/a_and_b
-  python bin/representations.py --activations=runs/a.nc --logits=fc.f \\
+  python bin/representations.py --activations=runs/a.nc --logits=fc3.f \\
       --analyses=decoding,arrival --output=runs/when
 
 Prints a table for each analysis and writes representations.json, with all numbers and their 95 % intervals, and a PNG
 for each analysis into --output. Two files are two models on the same images, and are also compared with each other.
 
-  rsa             do passes, layers and models find the same images alike? RDMs and their rank correlations
-  cka             are their features the same up to rotation and scale? linear CKA
+  rsa             do passes, layers and models find the same images alike?
+  cka             are their features the same up to a rotation and a scale?
   decoding        what can a linear decoder read, pass by pass? cross-validated
   arrival         from which pass on is each image read correctly?
   dimensionality  how many dimensions do they fill? participation ratio
@@ -44,7 +44,7 @@ _COMPARISON = flags.DEFINE_enum("comparison", "spearman", ["spearman", "pearson"
 _DEBIASED = flags.DEFINE_bool("debiased", True, "CKA by the debiased estimator; else the plain one.")
 _FOLDS = flags.DEFINE_integer("folds", 5, "Folds of the cross-validation of decoders.", lower_bound=2)
 _LOGITS = flags.DEFINE_string(
-    "logits", None, "The name of the network's own scores of the classes, such as fc.f: read as they are, undecoded."
+    "logits", None, "The name of the network's own scores of the classes, such as fc3.f: read as they are, undecoded."
 )
 _RESAMPLES = flags.DEFINE_integer("resamples", 200, "Resamples of the bootstrap over images.", lower_bound=20)
 _SEED = _app.define_seed("folds and bootstrap")

@@ -42,10 +42,11 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
             found = dict(representations.analyse(which, [name]))[name]
             json.dumps(found.numbers, allow_nan=False)
             self.assertIn("pass 2", found.table)
-            for path in (folder / "1.png", folder / "2.png"):
-                found.draw(path, title="$a_b$")
-            self.assertEqual((folder / "1.png").read_bytes()[:4], b"\x89PNG")
-            self.assertEqual((folder / "1.png").read_bytes(), (folder / "2.png").read_bytes())
+        pictures = [folder / "1.png", folder / "2.png"]
+        for path in pictures:
+            found.draw(path, title="$a_b$")
+        self.assertEqual(pictures[0].read_bytes()[:4], b"\x89PNG")
+        self.assertEqual(*(path.read_bytes() for path in pictures))
 
     def test_two_models_are_compared_by_name(self):
         both = study()
@@ -93,9 +94,10 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
             list(representations.analyse(study(activations=activations), [name]))
 
     def test_no_labels(self):
-        for name in ("rsa", "cka", "dimensionality"):
-            ((_, found),) = representations.analyse(study(labels=None), [name])
-            found.draw(pathlib.Path(self.create_tempdir().full_path, "x.png"), title="")
+        names = ["rsa", "cka", "dimensionality"]
+        found = dict(representations.analyse(study(labels=None), names))
+        self.assertEqual(list(found), names)
+        found["rsa"].draw(pathlib.Path(self.create_tempdir().full_path, "x.png"), title="")
 
 
 class FilesTest(tf.test.TestCase, parameterized.TestCase):
