@@ -63,6 +63,8 @@ INSTALL_REQUIRES = [
     # TensorFlow Probability imports it but does not declare it. Each tf-keras 2.N requires TensorFlow 2.N, so that pip
     # picks the pair by itself.
     "tf-keras>=2.20,<2.22",
+    # One thread for the decoders of cnnf_tf.evaluation.representations; scikit-learn needs it too.
+    "threadpoolctl>=3.1",
     "tqdm>=4.66",
     # Tells this package when Keras is imported; TensorFlow needs it too.
     "wrapt>=1.16",

@@ -1,5 +1,6 @@
 """Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples, activations."""
 
+from cnnf_tf.evaluation import representations
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_job
 from cnnf_tf.evaluation.activations.names import list_activations
 from cnnf_tf.evaluation.activations.recording import Recording, activations
@@ -99,6 +100,7 @@ __all__ = [
     "read_activations",
     "reconstruction_figure",
     "render_through",
+    "representations",
     "restoration_figure",
     "restoration_job",
     "restore",

@@ -29,6 +29,7 @@ OUTPUTS = {
     "leaderboard": {"output": ".md"},
     "out_of_distribution": {"output": ""},
     "package_model": {"output": "", "cards": ""},
+    "representations": {"output": ""},
     "restore": {"output": ""},
     "sample": {"output": ""},
     "screening": {"output": "", "weights": ""},
