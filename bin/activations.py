@@ -72,7 +72,7 @@ def main() -> None:
         _app.need_extra("--output", "h5netcdf", "activations")
 
     _app.start_tensorflow()
-    from cnnf_tf.evaluation.activations import store, writing
+    from cnnf_tf.evaluation.recordings import store, writing
     from cnnf_tf.utils.environment import bytes_text
 
     model = cnnf_tf.load_model(_MODEL.value)

@@ -2,10 +2,6 @@
 
 from cnnf_tf.evaluation import representations
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_job
-from cnnf_tf.evaluation.activations.names import list_activations
-from cnnf_tf.evaluation.activations.recording import Recording, activations
-from cnnf_tf.evaluation.activations.store import ActivationFile, open_activations, read_activations
-from cnnf_tf.evaluation.activations.writing import write_activations
 from cnnf_tf.evaluation.brain_score import BrainScoreModel
 from cnnf_tf.evaluation.corruption_report import corruption_figure, corruption_table
 from cnnf_tf.evaluation.corruptions import (
@@ -25,6 +21,10 @@ from cnnf_tf.evaluation.out_of_distribution import (
     scores_of,
     separation,
 )
+from cnnf_tf.evaluation.recordings.names import list_activations
+from cnnf_tf.evaluation.recordings.recording import Recording, activations
+from cnnf_tf.evaluation.recordings.store import ActivationFile, open_activations, read_activations
+from cnnf_tf.evaluation.recordings.writing import write_activations
 from cnnf_tf.evaluation.restoration.quality import (
     RESTORED,
     Quality,

@@ -16,8 +16,8 @@ import numpy as np
 
 from cnnf_tf.attacks import predictor
 from cnnf_tf.data.image_files import read_image
-from cnnf_tf.evaluation.activations.names import list_activations, select
-from cnnf_tf.evaluation.activations.recording import activations
+from cnnf_tf.evaluation.recordings.names import list_activations, select
+from cnnf_tf.evaluation.recordings.recording import activations
 from cnnf_tf.models import CNNF
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.traces import described, traced

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from cnnf_tf.evaluation.activations.store import Batch, write_batches
+from cnnf_tf.evaluation.recordings.store import Batch, write_batches
 from tests.bin import binaries
 from tests.bin.binaries import PNG, run, run_forked
 

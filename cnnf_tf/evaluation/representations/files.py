@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cnnf_tf.evaluation.activations.names import KINDS
-from cnnf_tf.evaluation.activations.store import ActivationFile
+from cnnf_tf.evaluation.recordings.names import KINDS
+from cnnf_tf.evaluation.recordings.store import ActivationFile
 from cnnf_tf.evaluation.representations.features import Activations, LazyMapping
 from cnnf_tf.models.step_sizes import matches
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf.evaluation import representations
-from cnnf_tf.evaluation.activations.store import Batch, open_activations, write_batches
+from cnnf_tf.evaluation.recordings.store import Batch, open_activations, write_batches
 
 LABELS = np.tile([0, 1, 2], 20)
 

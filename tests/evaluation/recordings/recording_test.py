@@ -13,7 +13,7 @@ from sklearn.random_projection import SparseRandomProjection
 
 from cnnf_tf import CNNF, layers
 from cnnf_tf.evaluation import Recording, activations, list_activations, open_activations, write_activations
-from cnnf_tf.evaluation.activations.probes import record
+from cnnf_tf.evaluation.recordings.probes import record
 from cnnf_tf.models import feedback_pass, first_pass, step
 from cnnf_tf.utils.dtypes import dtype_policy
 from tests.models import fixtures_keras, fixtures_models

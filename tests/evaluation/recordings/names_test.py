@@ -5,7 +5,7 @@ from absl.testing import parameterized
 
 from cnnf_tf import CNNF, layers
 from cnnf_tf.evaluation import list_activations
-from cnnf_tf.evaluation.activations.names import select
+from cnnf_tf.evaluation.recordings.names import select
 from tests.models import fixtures_models
 
 WIDE = {"name": "wide_resnet", "image_shape": (32, 32, 3), "network": {"depth": 10, "widen_factor": 1}}

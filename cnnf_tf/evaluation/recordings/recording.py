@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.evaluation.activations.names import Activation, list_activations, select
-from cnnf_tf.evaluation.activations.probes import record
-from cnnf_tf.evaluation.activations.reductions import Projections, Reduction
-from cnnf_tf.evaluation.activations.store import Batch
+from cnnf_tf.evaluation.recordings.names import Activation, list_activations, select
+from cnnf_tf.evaluation.recordings.probes import record
+from cnnf_tf.evaluation.recordings.reductions import Projections, Reduction
+from cnnf_tf.evaluation.recordings.store import Batch
 from cnnf_tf.models import CNNF
 from cnnf_tf.models.keras_training import seen_images
 from cnnf_tf.models.unroll import check_iterations

@@ -11,8 +11,8 @@ import tensorflow as tf
 import xarray
 from absl.testing import parameterized
 
-from cnnf_tf.evaluation.activations import store
-from cnnf_tf.evaluation.activations.store import Batch
+from cnnf_tf.evaluation.recordings import store
+from cnnf_tf.evaluation.recordings.store import Batch
 
 NAMES = ("tap/relu.f", "relu@2.z", "fc.f")
 CLASS_NAMES = ("boot", "bêche")

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cnnf_tf.evaluation.activations.names import inside, list_places
+from cnnf_tf.evaluation.recordings.names import inside, list_places
 from cnnf_tf.layers import FeedbackComposite, FeedbackLayer
 from cnnf_tf.layers.base import Tensor, at_least_float32
 from cnnf_tf.layers.composite import Sources

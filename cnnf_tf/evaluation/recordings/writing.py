@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cnnf_tf.evaluation.activations import store
-from cnnf_tf.evaluation.activations.names import KINDS
-from cnnf_tf.evaluation.activations.recording import Progress, Recording
+from cnnf_tf.evaluation.recordings import store
+from cnnf_tf.evaluation.recordings.names import KINDS
+from cnnf_tf.evaluation.recordings.recording import Progress, Recording
 from cnnf_tf.models import CNNF
 from cnnf_tf.utils.environment import bytes_text
 from cnnf_tf.version import __version__
