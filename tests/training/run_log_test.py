@@ -120,15 +120,16 @@ class RunLogTest(parameterized.TestCase, tf.test.TestCase):
         first, second = mock.Mock(spec=MetricsLogger), mock.Mock(spec=MetricsLogger)
         first.scalars.side_effect = lambda step, values, group: values.clear()
         first.pictures.side_effect = lambda step, images: images.pop("image")
-        watch = RunLog(self.folder, done=0, total_steps=40, batch_size=8, shown=False, trackers=[first, second])
-        watch.step(20, REPORT, 0.1)
-        second.scalars.assert_called_once_with(20, REPORT | {"learning_rate": 0.1}, "train")
+        trackers = [first, second]
         validation = {"accuracy": 0.5}
-        watch.stop_clock(20)
-        watch.evaluation(20, 1, REPORT, validation)
-        second.scalars.assert_called_with(20, {"accuracy": 0.5}, "validation")
-        self.assertEqual(validation, {"accuracy": 0.5})
-        watch.pictures(20, fixtures_models.model(iterations=0), fixtures_models.images(2), None)
+        with RunLog(self.folder, done=0, total_steps=40, batch_size=8, shown=False, trackers=trackers) as watch:
+            watch.step(20, REPORT, 0.1)
+            second.scalars.assert_called_once_with(20, REPORT | {"learning_rate": 0.1}, "train")
+            watch.stop_clock(20)
+            watch.evaluation(20, 1, REPORT, validation)
+            second.scalars.assert_called_with(20, {"accuracy": 0.5}, "validation")
+            self.assertEqual(validation, {"accuracy": 0.5})
+            watch.pictures(20, fixtures_models.model(iterations=0), fixtures_models.images(2), None)
         _, images = second.pictures.call_args.args
         self.assertEqual(set(images), {"image", "reconstruction/iteration_1"})
         with self.assertRaisesRegex(ValueError, "read-only"):
