@@ -51,7 +51,8 @@ def save_preset(
     Raises:
       FileExistsError: a folder with a preset in it, without `overwrite`; or with anything else.
       ValueError: weights that are not finite (in float16), or a model that nobody could load: with a Lambda layer, a
-        layer that is not registered with Keras, or one that keeps more than weights; bad `class_names` or `tolerance`.
+        layer that is not registered with Keras, or one that keeps more than weights (seen on an image that both must
+        predict alike); bad `class_names`, `tolerance` or `card`.
     """
     target = pathlib.Path(folder)
     _check_folder(target, overwrite)
@@ -63,12 +64,14 @@ def save_preset(
         "class_names": _checked_names(class_names, model.num_classes),
         "tolerance": None if tolerance is None else number("tolerance", tolerance),
     }
-    arrays, rounding = variables.exact_arrays(model), 0.0
-    if dtype == "float16":
-        arrays, rounding = variables.halved(arrays)
+    exact = variables.exact_arrays(model)
+    arrays, rounding = variables.halved(exact) if dtype == "float16" else (exact, 0.0)
     try:
         config = json.dumps(_without(keras.saving.serialize_keras_object(model), _LEFT_OUT), indent=2) + "\n"
-        variables.check_fit(reading.build(json.loads(config)), arrays)
+        loaded = reading.build(json.loads(config))
+        variables.check_fit(loaded, exact)
+        variables.assign(loaded, exact)
+        variables.check_alike(model, loaded)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the model cannot be saved as a preset, for nobody could load it: {error}") from error
 

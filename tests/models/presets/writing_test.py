@@ -40,6 +40,47 @@ class Unnamed(kl.Layer):
         return features * self.scale
 
 
+@keras.saving.register_keras_serializable("test")
+class Block(kl.Layer):
+    """A layer that makes others, whose names Keras numbers through the process."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.first, self.norm = kl.Conv2D(3, 3, padding="same"), kl.BatchNormalization()
+        self.rest = [kl.Conv2D(3, 1), keras.Sequential([kl.Conv2D(3, 1)])]
+
+    def build(self, shape):
+        for layer in (self.first, self.norm, *self.rest):
+            layer.build(shape)
+
+    def call(self, features):
+        features = self.norm(self.first(features))
+        for layer in self.rest:
+            features = layer(features)
+        return features
+
+
+def with_blocks():
+    """Two of those below h."""
+    images = keras.Input((8, 8, 3))
+    below = kl.TimeDistributed(kl.Dense(3))(Block(name="b")(Block(name="a")(images)))
+    top = kl.Flatten()(kl.ReLU(name="start")(below))
+    return CNNF.from_keras(fixtures_keras.disturbed(keras.Model(images, kl.Dense(3)(top))), start="start")
+
+
+@keras.saving.register_keras_serializable("test")
+class Shift(kl.Layer):
+    """A layer with state that is no weight."""
+
+    by = 0.0
+
+    def save_own_variables(self, store):
+        store["by"] = np.float32(self.by)
+
+    def call(self, features):
+        return features + self.by
+
+
 def with_equal_names():
     """Two layers of one name, a layer that stands twice, and weights without a name."""
     twice = layers.FeedbackDense(4, name="a")
@@ -58,6 +99,7 @@ MODELS = {
     "converted, used twice": lambda: CNNF.from_keras(fixtures_keras.NETWORKS["shared"]()),
     "wrapped encoder": with_wrapped_encoder,
     "equal names": with_equal_names,
+    "blocks": with_blocks,
     "any size": lambda: CNNF.from_keras(fixtures_keras.residual(None)),
 }
 
@@ -212,6 +254,28 @@ class WritingTest(tf.test.TestCase, parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, r"step sizes; the model has also \['.*more'\]"):
             More(fixtures_models.smaller_network(), image_shape=(8, 8, 1)).save_to_preset(self.folder)
         self.assertEmpty(list(self.place.iterdir()))
+
+    def test_names_of_layers_that_a_layer_makes(self):
+        found = [name for name in variables.named_variables(with_blocks()) if "kernel" in name]
+        for name in ("conv2d", "conv2d_1", "sequential/conv2d"):
+            self.assertLen([path for path in found if path.endswith(f"/b/{name}/kernel")], 1, found)
+
+    @parameterized.parameters(None, "float16")
+    def test_state_that_is_no_weight(self, dtype):
+        shift, norm = Shift(name="s"), kl.Normalization(name="n")
+        norm.build((None, 4, 4, 1))
+        network = [layers.FeedbackKerasLayer(layer) for layer in (shift, norm)]
+        network += [layers.FeedbackFlatten(), layers.FeedbackDense(3, name="fc")]
+        model = CNNF(layers.FeedbackSequential(network), image_shape=(4, 4, 1))
+        model.save_to_preset(self.place / "before", dtype=dtype)
+        shift.by = 1.0
+        with self.assertRaisesRegex(ValueError, r"predicts something else .*: network/n \(Norm.*network/s \(Shift\)"):
+            model.save_to_preset(self.folder, dtype=dtype)
+        shift.by = 0.0
+        norm.adapt_mean.assign([0.5])
+        with self.assertRaisesRegex(ValueError, "call finalize_state of a Normalization"):
+            model.save_to_preset(self.folder, dtype=dtype)
+        self.assertEqual([path.name for path in self.place.iterdir()], ["before"])
 
     def test_bad_arguments(self):
         model = fixtures_models.smaller_model()
