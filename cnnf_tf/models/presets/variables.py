@@ -133,6 +133,13 @@ def assign(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
             layer.finalize_state()
 
 
+def with_own_steps(model: Any, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays with the step sizes that the model starts from, if it learns any, in place of learned ones."""
+    kept = {key: array for key, array in arrays.items() if key != "eta_logits"}
+    steps = model.eta_logits
+    return kept if steps is None else kept | {steps.name: np.asarray(keras.ops.convert_to_numpy(steps))}
+
+
 def check_alike(model: Any, loaded: Any) -> None:
     """Raises ValueError where a model with all weights of another does not predict its very bytes of some images.
 
@@ -156,8 +163,9 @@ def check_alike(model: Any, loaded: Any) -> None:
                 if any(getattr(type(place.layer), name) is not getattr(keras.layers.Layer, name) for name in kept)
             )
             raise ValueError(
-                "with all its weights it predicts something else than the model. A layer keeps state that is no weight, "
-                f"or made it of weights that changed since (call finalize_state of a Normalization): {', '.join(own) or 'none says so'}."
+                "with all its weights it predicts something else than the model. A layer keeps state that is no "
+                "weight, or that it made of weights that changed since (call finalize_state of a Normalization): "
+                f"{', '.join(own) or 'none says so'}."
             )
         return
 
