@@ -39,8 +39,8 @@ _UNSAFE = {
     "machine. Build the model with the layers of that program",
     "vocabulary file": "names a vocabulary outside of it (a {layer} layer), which is not read: it could be any file of "
     "this machine. Give the layer a list",
-    "": "holds Python code (a {layer} layer), which is not run: code of a preset could do anything to this machine. Make "
-    "a registered Keras layer of it",
+    "": "holds Python code (a {layer} layer), which is not run: code of a preset could do anything to this machine. "
+    "Make a registered Keras layer of it",
 }
 """By a part of what Keras says: what is not done unless it is told to trust, why, and what helps."""
 _METADATA: dict[str, Any] = {
@@ -164,7 +164,9 @@ def build(config: dict[str, Any]) -> Any:
     except Exception as error:  # noqa: BLE001 - layers check their arguments in their own ways
         text = str(error)
         if "safe_mode" in text:
-            layer = (re.findall(r"<class '[^']*?(\w+)'> could not be deserialized", text) or ["Lambda"])[-1]
+            layer = (re.findall(r"(?:serialization of a `|<class '[\w.]*?)(\w+)(?:`|'> could not be)", text) or ["?"])[
+                -1
+            ]
             unsafe = next(told for part, told in _UNSAFE.items() if part in text)
             raise ValueError(
                 f"its config.json {unsafe.format(layer=layer)}; or, if you trust its makers, call "

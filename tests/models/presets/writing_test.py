@@ -1,8 +1,10 @@
 """Presets, written: every kind of model comes back as it was, and a folder is there whole or not at all."""
 
+import contextlib
 import hashlib
 import json
 import pathlib
+import shutil
 from unittest import mock
 
 import huggingface_hub
@@ -287,10 +289,46 @@ class WritingTest(tf.test.TestCase, parameterized.TestCase):
             ({"dtype": "int8"}, "dtype must be 'float16', or None for every bit; got 'int8'"),
             ({"card": {"x": object()}}, "card must go into JSON as an object"),
             ({"card": "mit"}, "card must go into JSON as an object"),
+            ({"class_names": ["a", "b", "\ud800"]}, "class_names must be 3 strings"),
+            ({"card": {"limits": "\ud800"}}, "card must go into JSON as an object"),
+            ({"card": {"data": "cifar10"}}, r"card\['data'\] must be {'name': ..., 'split': ...}, got 'cifar10'"),
+            ({"card": {"data": None}}, r"card\['data'\] must be .*, got None"),
+            ({"card": {"data": {"name": 1}}}, r"card\['data'\]\['name'\] must be a string, got 1"),
+            ({"card": {"license": ["mit"]}}, r"card\['license'\] must be a string"),
+            ({"card": {"metrics": 0.5}}, r"card\['metrics'\] must be an object, got 0.5"),
+            ({"card": {"metrics": {"clean": []}}}, r"card\['metrics'\]\['clean'\] must be {'accuracy'"),
+            ({"card": {"front_matter": ["x"]}}, r"card\['front_matter'\] must be an object"),
+            *(
+                ({"card": {"metrics": {"clean": {"accuracy": bad}}}}, r"\['accuracy'\] must be {'last': \[...\]")
+                for bad in (0.5, {"last": 0.5}, {"last": []}, {"last": ["x"]})
+            ),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 model.save_to_preset(self.folder, **facts)
         self.assertEmpty(list(self.place.iterdir()))
+
+    def test_page_of_odd_cards(self):
+        model = fixtures_models.smaller_model()  # K = 2
+
+        def page(card):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            model.save_to_preset(self.folder, card=card)
+            return huggingface_hub.ModelCard((self.folder / "README.md").read_text()).data.to_dict()
+
+        data = {"name": "mnist", "split": "test"}
+        for scores, wanted in (([0.1, 0.2, 0.3, 0.4], (0.3, 2)), ([0.1, 0.2], (0.2, 1))):
+            clean = {"accuracy": {"last": scores}}
+            (index,) = page({"data": data, "metrics": {"clean": clean}})["model-index"]
+            (metric,) = index["results"][0]["metrics"]
+            self.assertEqual((metric["value"], metric["name"]), (wanted[0], f"accuracy, K = {wanted[1]}"))
+            for some in ({}, {"name": "mnist"}, {"split": "test"}):
+                self.assertNotIn("model-index", page({"data": some, "metrics": {"clean": clean}}))
+        self.assertNotIn("metrics", page({"data": data, "metrics": {"clean": {"accuracy": {"average": [1]}}}}))
+        self.assertNotIn("metrics", page({"metrics": {"clean": {}}}))
+        odd = {"a: b\n": "\x85\x7f\u2028\t😀", "on": [True], "#": 1}
+        found = page({"front_matter": odd | {2: "x"}})
+        self.assertEqual({key: found[key] for key in odd}, odd)
+        self.assertEqual(found["2"], "x")
 
     def test_only_presets_are_overwritten(self):
         model = fixtures_models.smaller_model()
@@ -322,6 +360,12 @@ class WritingTest(tf.test.TestCase, parameterized.TestCase):
             model.save_to_preset(self.folder, overwrite=True)
         self.assertEqual([path.name for path in self.place.iterdir()], ["tiny"])
         self.assertEqual(self.contents(), before)
+
+    def test_the_current_folder_stays(self):
+        self.folder.mkdir()
+        with contextlib.chdir(self.folder), self.assertRaisesRegex(FileExistsError, "'.' is the current folder"):
+            fixtures_models.smaller_model().save_to_preset(".")
+        self.assertEqual([path.name for path in self.place.iterdir()], ["tiny"])
 
     def test_a_move_that_fails_leaves_what_was_there(self):
         model = fixtures_models.smaller_model()
