@@ -348,7 +348,7 @@ class CNNF(KerasTraining):
             keeps the dtype policy that it was saved with, whatever the global one is.
 
         Raises:
-          ValueError: no such preset, or a name that is a folder here, too; one that is damaged, newer than this version,
+          ValueError: no such preset, or a name that a folder has, too; one that is damaged, newer than this version,
             or no CNNF; one that wants code of its author to run; weights that do not fit or are not finite. Nothing is
             built before the files are checked.
           ImportError, FileNotFoundError, PermissionError, ConnectionError: "hf://..." without the extra `hub`; no such
