@@ -12,9 +12,11 @@ from typing import Any
 from cnnf_tf.models.step_sizes import eta_text
 
 _TEXT = ("a string", lambda value: isinstance(value, str))
+_TEXT_OR_NONE = ("a string", lambda value: value is None or isinstance(value, str))
 _OBJECT = ("an object", lambda value: isinstance(value, dict))
 _FORMS: dict[tuple[str, ...], tuple[str, Callable[[Any], bool]]] = {
-    **{(key,): _TEXT for key in ("name", "preset", "description", "license", "limits")},
+    **{(key,): _TEXT for key in ("name", "preset")},
+    **{(key,): _TEXT_OR_NONE for key in ("description", "license", "limits")},
     ("front_matter",): _OBJECT,
     ("data",): ("{'name': ..., 'split': ...}", lambda value: isinstance(value, dict)),
     ("data", "name"): _TEXT,

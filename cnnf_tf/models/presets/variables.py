@@ -1,6 +1,7 @@
 """The weights of a model as arrays by name, and back."""
 
 import collections
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -210,11 +211,22 @@ def _below(place: _Place) -> list[_Place]:
     composite = isinstance(layer, FeedbackComposite)
     inside = layer.children() if composite else layer._flatten_layers(False, False)  # noqa: SLF001
     ours = composite and type(layer).__module__.startswith("cnnf_tf.")
-    if named and (ours or type(layer) in (Functional, keras.Sequential)):
-        return [_Place(f"{path}/{child.name}", child, True) for child in inside]
+    named = named and (ours or type(layer) in (Functional, keras.Sequential))
     found, counts = [], collections.Counter[str]()
     for child in inside:
+        if named and _keeps_name(child):
+            found.append(_Place(f"{path}/{child.name}", child, True))
+            continue
         name = _WORD.sub("_", type(child).__name__).lower()
         found.append(_Place(f"{path}/{name}_{counts[name]}".removesuffix("_0"), child, False))
         counts[name] += 1
     return found
+
+
+def _keeps_name(layer: Any) -> bool:
+    """Whether its configuration has its name; that of a user's class without `get_config` only has what it was given."""
+    if type(layer).__module__.startswith(("cnnf_tf.", "keras.")):
+        return True
+    with contextlib.suppress(NotImplementedError):  # such a layer cannot be saved at all
+        return layer.get_config().get("name") == layer.name
+    return False
