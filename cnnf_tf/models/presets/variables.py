@@ -224,7 +224,7 @@ def _below(place: _Place) -> list[_Place]:
 
 
 def _keeps_name(layer: Any) -> bool:
-    """Whether its configuration has its name; that of a user's class without `get_config` only has what it was given."""
+    """Whether its configuration has its name; that of a class without `name` or `kwargs` in its `__init__` has not."""
     if type(layer).__module__.startswith(("cnnf_tf.", "keras.")):
         return True
     with contextlib.suppress(NotImplementedError):  # such a layer cannot be saved at all

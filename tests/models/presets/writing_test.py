@@ -46,8 +46,8 @@ class Unnamed(kl.Layer):
 class Block(kl.Layer):
     """A layer that makes others, whose names Keras numbers through the process."""
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, **options):  # not `kwargs`: Keras looks for that word, and else leaves the name out of a config
+        super().__init__(**options)
         self.first, self.norm = kl.Conv2D(3, 3, padding="same"), kl.BatchNormalization()
         self.rest = [kl.Conv2D(3, 1), keras.Sequential([kl.Conv2D(3, 1)])]
 
@@ -62,10 +62,18 @@ class Block(kl.Layer):
         return features
 
 
-def with_blocks():
-    """Some of those below h, of which Keras forgets the names that it gave."""
+@keras.saving.register_keras_serializable("test")
+class NamedBlock(Block):
+    """One that keeps its own name."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+
+
+def with_blocks(kind=NamedBlock):
+    """Some of those below h."""
     images = keras.Input((8, 8, 3))
-    below = kl.TimeDistributed(kl.Dense(3))(Block(name="b")(Block()(Block()(images))))
+    below = kl.TimeDistributed(kl.Dense(3))(NamedBlock(name="b")(kind()(kind()(images))))
     top = kl.Flatten()(kl.ReLU(name="start")(below))
     return CNNF.from_keras(fixtures_keras.disturbed(keras.Model(images, kl.Dense(3)(top))), start="start")
 
@@ -258,10 +266,15 @@ class WritingTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEmpty(list(self.place.iterdir()))
 
     def test_names_of_layers_that_a_layer_makes(self):
-        found = [name for name in variables.named_variables(with_blocks()) if "kernel" in name]
+        model = with_blocks(Block)
+        found = [name for name in variables.named_variables(model) if "kernel" in name]
         for block in ("b", "block", "block_1"):
             for name in ("conv2d", "conv2d_1", "sequential/conv2d"):
                 self.assertLen([path for path in found if path.endswith(f"/{block}/{name}/kernel")], 1, found)
+        model.save_to_preset(self.folder)
+        loaded, images = CNNF.from_preset(self.folder), images_for(model)
+        self.assertAllEqual(loaded(images), model(images))
+        self.assertEqual(list(variables.named_variables(loaded)), list(variables.named_variables(model)))
 
     @parameterized.parameters(None, "float16")
     def test_state_that_is_no_weight(self, dtype):
