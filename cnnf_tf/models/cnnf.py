@@ -340,14 +340,17 @@ class CNNF(KerasTraining):
         """A model that `save_to_preset` wrote, uncompiled; see docs/presets.md.
 
         Args:
-          preset: a name of `CNNF.presets`; a folder; or "hf://USER/MODEL[@REVISION]" of the Hugging Face hub.
+          preset: a name of `CNNF.presets`, or "pretrained:NAME" with one; a folder; or "hf://USER/MODEL[@REVISION]" of
+            the Hugging Face hub.
           load_weights: whether it gets the weights of the preset, or random ones.
-          **options: of `CNNF`, in place of those of the preset; such as `iterations=5`. Each layer keeps the dtype
-            policy that it was saved with, whatever the global one is.
+          **options: of `CNNF`, in place of those of the preset; such as `iterations=5`. `eta=...` and `learn_eta=False`
+            drop step sizes that it learned; `learn_eta=True` starts from its `eta` where it learned none. Each layer
+            keeps the dtype policy that it was saved with, whatever the global one is.
 
         Raises:
-          ValueError: no such preset; one that is damaged, newer than this version, or no CNNF; one that wants code of
-            its author to run; weights that do not fit or are not finite. Nothing is built before the files are checked.
+          ValueError: no such preset, or a name that a folder has, too; one that is damaged, newer than this version,
+            or no CNNF; one that wants code of its author to run; weights that do not fit or are not finite. Nothing is
+            built before the files are checked.
           ImportError, FileNotFoundError, PermissionError, ConnectionError: "hf://..." without the extra `hub`; no such
             repository or revision; a gated one; no network.
         """

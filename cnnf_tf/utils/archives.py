@@ -11,8 +11,8 @@ import numpy as np
 
 from cnnf_tf.utils.files import atomic_path
 
-# Whatever zipfile and NumPy raise on a file with any of its bytes changed.
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# Whatever zipfile and NumPy raise on a file with any of its bytes changed; MemoryError where it claims a huge array.
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, Any], *, compress: bool = False) -> None:

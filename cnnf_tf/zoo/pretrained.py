@@ -14,10 +14,7 @@ import keras
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.presets import packaged_names, preset_info
 from cnnf_tf.models.presets.hub import PREFIX as HUB_PREFIX
-from cnnf_tf.models.presets.reading import WEIGHTS, packaged
-
-PRETRAINED_PREFIX = "pretrained:"
-"""Before the name of a model that comes with the package, in place of a path."""
+from cnnf_tf.models.presets.reading import PRETRAINED_PREFIX, WEIGHTS, packaged
 
 
 def pretrained_names() -> list[str]:
@@ -31,7 +28,7 @@ def load_pretrained(name: str) -> CNNF:
     Raises:
       ValueError: no such name, or damaged files.
     """
-    return CNNF.from_preset(packaged(name))
+    return CNNF.from_preset(PRETRAINED_PREFIX + packaged(name))
 
 
 def load_model(path: str | os.PathLike[str]) -> CNNF:
@@ -87,8 +84,6 @@ def model_sha256(path: str | os.PathLike[str]) -> str:
 def _as_preset(path: str | os.PathLike[str]) -> str | pathlib.Path | None:
     """What `CNNF.from_preset` takes, of what `load_model` takes; None for a file."""
     name = os.fspath(path)
-    if name.startswith(PRETRAINED_PREFIX):
-        return packaged(name.removeprefix(PRETRAINED_PREFIX))
-    if name.startswith(HUB_PREFIX):
+    if name.startswith((PRETRAINED_PREFIX, HUB_PREFIX)):
         return name
     return pathlib.Path(name) if os.path.isdir(name) else None

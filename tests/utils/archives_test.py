@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import zipfile
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +29,14 @@ class ArchivesTest(tf.test.TestCase):
                 read_npz(io.BytesIO(damaged))
         with self.assertRaises(ValueError):
             read_npz(self.folder)
+
+    def test_an_array_that_claims_to_be_huge_is_damaged(self):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**16,)})
+        with zipfile.ZipFile(self.folder / "a.npz", "w") as archive:
+            archive.writestr("x.npy", header.getvalue())
+        with self.assertRaises(ValueError):
+            read_npz(self.folder / "a.npz")
 
 
 if __name__ == "__main__":

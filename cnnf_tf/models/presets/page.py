@@ -4,11 +4,49 @@ Of packaged models bin/package_model.py makes the same page with their scores an
 """
 
 import json
+import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnnf_tf.models.step_sizes import eta_text
+
+_TEXT = ("a string", lambda value: isinstance(value, str))
+_TEXT_OR_NONE = ("a string", lambda value: value is None or isinstance(value, str))
+_OBJECT = ("an object", lambda value: isinstance(value, dict))
+_FORMS: dict[tuple[str, ...], tuple[str, Callable[[Any], bool]]] = {
+    **{(key,): _TEXT for key in ("name", "preset")},
+    **{(key,): _TEXT_OR_NONE for key in ("description", "license", "limits")},
+    ("front_matter",): _OBJECT,
+    ("data",): ("{'name': ..., 'split': ...}", lambda value: isinstance(value, dict)),
+    ("data", "name"): _TEXT,
+    ("data", "split"): _TEXT,
+    ("metrics",): _OBJECT,
+    ("metrics", "clean"): ("{'accuracy': ...}, as of evaluation.evaluate_passes(...).to_dict()", _OBJECT[1]),
+    ("metrics", "clean", "accuracy"): (
+        "{'last': [...], 'average': [...]}, of each pass",
+        lambda value: isinstance(value, dict) and all(map(_is_scores, value.values())),
+    ),
+}
+"""What is read of a card, where it is there: how it looks, and whether it does."""
+
+
+def check_card(card: Mapping[str, Any]) -> None:
+    """Raises ValueError where what the page reads of a card, as it comes from JSON, has another form."""
+    for keys, (form, fits) in _FORMS.items():
+        found: Any = card
+        for key in keys:
+            found = found.get(key, _MISSING) if found is not _MISSING else found
+        if found is not _MISSING and not fits(found):
+            place = "".join(f"[{key!r}]" for key in keys)
+            raise ValueError(f"card{place} must be {form}, got {found!r}.")
+
+
+_MISSING = object()
+
+
+def _is_scores(value: Any) -> bool:
+    return isinstance(value, list) and value != [] and all(type(score) in (int, float) for score in value)
 
 
 def wrapped(text: str) -> str:
@@ -43,9 +81,11 @@ def front_matter(info: Mapping[str, Any]) -> dict[str, Any]:
         "tags": ["cnnf", "keras", "recurrent-feedback", "image-classification"],
         "datasets": [data["name"]] if "name" in data else None,
     }
-    if clean:
+    scores = (clean or {}).get("accuracy", {}).get(info["readout"])
+    if scores:
         found["metrics"] = ["accuracy"]
-        found["model-index"] = [{"name": info["name"], "results": [_result(info, data, clean)]}]
+        if {"name", "split"} <= data.keys():
+            found["model-index"] = [{"name": info["name"], "results": [_result(info, data, scores)]}]
     return {key: value for key, value in (found | card.get("front_matter", {})).items() if value is not None}
 
 
@@ -67,8 +107,7 @@ def head(info: Mapping[str, Any]) -> str:
     )
     if info["tolerance"] is not None:
         text += f" The adaptive loop may stop an image that moves less than {info['tolerance']:g}."
-    # JSON is YAML, too.
-    front = [f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in front_matter(info).items()]
+    front = [f"{_yaml(str(key))}: {_yaml(value)}\n" for key, value in front_matter(info).items()]
     parts = (
         f"---\n{''.join(front)}---\n",
         f"# {name}\n",
@@ -79,13 +118,19 @@ def head(info: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _result(info: Mapping[str, Any], data: Mapping[str, Any], clean: Mapping[str, Any]) -> dict[str, Any]:
-    """The accuracy of the last pass, as the hub's `model-index` has it."""
-    score = clean["accuracy"][info["readout"]][-1]
+def _yaml(value: Any) -> str:
+    """JSON is YAML, too, but for characters that YAML wants escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _result(info: Mapping[str, Any], data: Mapping[str, Any], scores: Sequence[float]) -> dict[str, Any]:
+    """The accuracy of pass K, or of the last one that was measured, as the hub's `model-index` has it."""
+    iterations = min(info["iterations"], len(scores) - 1)
     return {
         "task": {"type": "image-classification"},
         "dataset": {"type": data["name"], "name": data["name"], "split": data["split"]},
-        "metrics": [{"type": "accuracy", "value": score, "name": f"accuracy, K = {info['iterations']}"}],
+        "metrics": [{"type": "accuracy", "value": scores[iterations], "name": f"accuracy, K = {iterations}"}],
     }
 
 

@@ -1,12 +1,15 @@
 """Presets, found and checked: nothing is built of one that is damaged, foreign or newer than this code."""
 
+import contextlib
 import difflib
 import hashlib
 import importlib.resources
 import io
 import json
+import math
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -25,10 +28,21 @@ CHECKED = (CONFIG, WEIGHTS, CARD)
 """Those whose SHA-256 is in metadata.json. A page may be edited."""
 PACKAGED = importlib.resources.files("cnnf_tf") / "zoo" / "presets"
 """The presets of the package, a folder each."""
+PRETRAINED_PREFIX = "pretrained:"
+"""Before the name of a preset of the package, where a folder could have the same name."""
 _PARTS = ("network", "encoder", "dtype")
 """What options cannot replace; the dtype policies are those of the layers."""
 
 
+_UNSAFE = {
+    "SavedModel": "names a program outside of it (a {layer} layer), which is not run: it could do anything to this "
+    "machine. Build the model with the layers of that program",
+    "vocabulary file": "names a vocabulary outside of it (a {layer} layer), which is not read: it could be any file of "
+    "this machine. Give the layer a list",
+    "": "holds Python code (a {layer} layer), which is not run: code of a preset could do anything to this machine. "
+    "Make a registered Keras layer of it",
+}
+"""By a part of what Keras says: what is not done unless it is told to trust, why, and what helps."""
 _METADATA: dict[str, Any] = {
     **{"cnnf_tf_version": str, "parameter_count": int, "num_classes": int, "weights": dict, "files": dict},
     **{"class_names": (list, type(None)), "tolerance": (int, float, type(None))},
@@ -64,7 +78,7 @@ class PackagedPresets:
 
     def __get__(self, instance: Any, owner: Any = None) -> dict[str, dict[str, Any]]:
         del instance, owner
-        found = {name: preset_info(name) for name in packaged_names()}
+        found = {name: preset_info(PRETRAINED_PREFIX + name) for name in packaged_names()}
         return {
             name: {"metadata": {"description": summary(info), "params": info["parameter_count"]}}
             for name, info in found.items()
@@ -118,14 +132,28 @@ def load_preset(cls: Any, preset: str | os.PathLike[str], *, load_weights: bool 
     unknown = [name for name in options if name not in allowed]
     if unknown:
         raise ValueError(f"from_preset can replace {', '.join(allowed)} of the model, got {', '.join(unknown)}.")
+    if "eta" in options:
+        options = {"learn_eta": False} | options
     try:
         model = build(found.config | {"config": found.config["config"] | options})
+    except ValueError as error:
+        if options and _can_be_built(found.config):
+            given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+            raise ValueError(
+                f"the preset {os.fspath(preset)!r} cannot be had with {given}: {_reason(error.__cause__)}"
+            ) from error
+        raise _wrong(preset, f"cannot be loaded: {error}") from error
+    try:
+        if found.metadata["num_classes"] != model.num_classes:
+            told = found.metadata["num_classes"]
+            raise ValueError(f"its {METADATA} says {told} classes, its model has {model.num_classes}")
         if load_weights:
-            variables.check_fit(model, found.arrays)
+            keep = "eta" not in options and model.learn_eta == found.config["config"].get("learn_eta")
+            arrays = found.arrays if keep else variables.with_own_steps(model, found.arrays)
+            variables.check_fit(model, arrays)
+            variables.assign(model, arrays)
     except ValueError as error:
         raise _wrong(preset, f"cannot be loaded: {error}") from error
-    if load_weights:
-        variables.assign(model, found.arrays)
     return model
 
 
@@ -134,17 +162,31 @@ def build(config: dict[str, Any]) -> Any:
     try:
         return keras.saving.deserialize_keras_object(config, safe_mode=True)
     except Exception as error:  # noqa: BLE001 - layers check their arguments in their own ways
-        if "safe_mode" in str(error):
+        text = str(error)
+        if "safe_mode" in text:
+            layer = (re.findall(r"(?:serialization of a `|<class '[\w.]*?)(\w+)(?:`|'> could not be)", text) or ["?"])[
+                -1
+            ]
+            unsafe = next(told for part, told in _UNSAFE.items() if part in text)
             raise ValueError(
-                "its config.json holds Python code (a Lambda layer), which is not run: code of a preset could do "
-                "anything to this machine. Make a registered Keras layer of it; or, if you trust its makers, call "
+                f"its config.json {unsafe.format(layer=layer)}; or, if you trust its makers, call "
                 "keras.config.enable_unsafe_deserialization() first."
             ) from error
-        # Keras wraps an error once for each layer around, with the whole configuration each time.
-        reason = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config:")[0]
         raise ValueError(
-            f"its config.json does not describe a model of this version of cnnf_tf and Keras: {reason}"
+            f"its config.json does not describe a model of this version of cnnf_tf and Keras: {_reason(error)}"
         ) from error
+
+
+def _reason(error: Any) -> str:
+    """Keras wraps an error once for each layer around, with the whole configuration each time."""
+    return str(error).rpartition("Exception encountered: ")[2].partition(" Full object config:")[0]
+
+
+def _can_be_built(config: dict[str, Any]) -> bool:
+    with contextlib.suppress(ValueError):
+        build(config)
+        return True
+    return False
 
 
 def read(preset: str | os.PathLike[str], cls: Any = None, *, weights: bool = True) -> Preset:
@@ -177,6 +219,13 @@ def read(preset: str | os.PathLike[str], cls: Any = None, *, weights: bool = Tru
             f"is of the format {metadata.get('format')!r}, written by cnnf_tf {metadata['cnnf_tf_version']}; this "
             f"version reads formats up to {FORMAT}: install a newer cnnf_tf",
         )
+    names, tolerance = metadata["class_names"], metadata["tolerance"]
+    if names is not None and (
+        len(names) != metadata["num_classes"] or not all(isinstance(name, str) for name in names)
+    ):
+        raise _wrong(preset, f"has a {METADATA} whose class_names are not {metadata['num_classes']} strings: {names!r}")
+    if tolerance is not None and not 0 <= tolerance < math.inf:
+        raise _wrong(preset, f"has a {METADATA} whose tolerance is {tolerance!r}; wanted a number >= 0")
     files = metadata["files"]
     strange = sorted(file for file in files if file not in CHECKED)
     if strange or not {CONFIG, WEIGHTS} <= files.keys():
@@ -215,7 +264,14 @@ def _locate(preset: Any, files: Sequence[str]) -> tuple[Any, bool]:
     if isinstance(preset, str):
         if preset.startswith(hub.PREFIX):
             return hub.download(preset, files), True
+        if preset.startswith(PRETRAINED_PREFIX):
+            return PACKAGED / packaged(preset.removeprefix(PRETRAINED_PREFIX)), True
         if preset in packaged_names():
+            if os.path.isdir(preset):
+                raise ValueError(
+                    f"{preset!r} is a folder here and the name of a preset of the package; say "
+                    f"{os.path.join(os.curdir, preset)!r} or {PRETRAINED_PREFIX + preset!r}."
+                )
             return PACKAGED / preset, True
     elif not isinstance(preset, os.PathLike):
         raise ValueError(f"a preset is a name, a folder or {hub.PREFIX}USER/MODEL[@REVISION], got {preset!r}.")
@@ -274,6 +330,11 @@ def _refuse_foreign(preset: Any, config: dict[str, Any], cls: Any) -> None:
     advice = "A CNN of Keras becomes one by CNNF.from_keras"
     if registered.startswith("keras_hub>"):
         advice = "keras_hub.models reads it; its CNNs become one by CNNF.from_keras"
+    elif registered and known is None and "network" in (config.get("config") or ()):
+        advice = (
+            f"No class of that name is registered: if it is made of {wanted.__name__}, import its module first "
+            f"(where it was saved, {config.get('module') or 'the main program'})"
+        )
     elif not registered and "class_name" not in config:
         library = "transformers" if "model_type" in config else "timm" if "architecture" in config else ""
         held = f"a model of {library}" if library else "nothing that Keras serialised"
@@ -282,6 +343,8 @@ def _refuse_foreign(preset: Any, config: dict[str, Any], cls: Any) -> None:
 
 def _name(preset: str | os.PathLike[str]) -> str:
     text = os.fspath(preset)
+    if isinstance(preset, str) and text.startswith(PRETRAINED_PREFIX):
+        return text.removeprefix(PRETRAINED_PREFIX)
     if text.startswith(hub.PREFIX):
         return text.removeprefix(hub.PREFIX).partition("@")[0].rpartition("/")[2]
     return pathlib.Path(text).resolve().name
@@ -289,6 +352,6 @@ def _name(preset: str | os.PathLike[str]) -> str:
 
 def _wrong(preset: Any, what: str) -> PresetError:
     remedy = ""
-    if isinstance(preset, str) and preset in packaged_names():
+    if isinstance(preset, str) and preset.removeprefix(PRETRAINED_PREFIX) in packaged_names():
         remedy = " Install cnnf_tf again (in a checkout: `git checkout -- cnnf_tf/zoo/presets`)."
     return PresetError(f"the preset {os.fspath(preset)!r} {what.removesuffix('.')}.{remedy}")

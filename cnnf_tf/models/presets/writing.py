@@ -49,26 +49,29 @@ def save_preset(
       overwrite: whether a preset in the folder is replaced.
 
     Raises:
-      FileExistsError: a folder with a preset in it, without `overwrite`; or with anything else.
+      FileExistsError: a folder with a preset in it, without `overwrite`; or with anything else; or the current one.
       ValueError: weights that are not finite (in float16), or a model that nobody could load: with a Lambda layer, a
-        layer that is not registered with Keras, or one that keeps more than weights; bad `class_names` or `tolerance`.
+        layer that is not registered with Keras, or one that keeps more than weights (seen on an image that both must
+        predict alike); bad `class_names`, `tolerance` or `card`.
     """
     target = pathlib.Path(folder)
     _check_folder(target, overwrite)
     if dtype not in (None, "float16"):
         raise ValueError(f"dtype must be 'float16', or None for every bit; got {dtype!r}.")
-    _check_card(card)
+    card = _checked_card(card)
     told = {
         "num_classes": model.num_classes,
         "class_names": _checked_names(class_names, model.num_classes),
         "tolerance": None if tolerance is None else number("tolerance", tolerance),
     }
-    arrays, rounding = variables.exact_arrays(model), 0.0
-    if dtype == "float16":
-        arrays, rounding = variables.halved(arrays)
+    exact = variables.exact_arrays(model)
+    arrays, rounding = variables.halved(exact) if dtype == "float16" else (exact, 0.0)
     try:
         config = json.dumps(_without(keras.saving.serialize_keras_object(model), _LEFT_OUT), indent=2) + "\n"
-        variables.check_fit(reading.build(json.loads(config)), arrays)
+        loaded = reading.build(json.loads(config))
+        variables.check_fit(loaded, exact)
+        variables.assign(loaded, exact)
+        variables.check_alike(model, loaded)
     except (TypeError, ValueError) as error:
         raise ValueError(f"the model cannot be saved as a preset, for nobody could load it: {error}") from error
 
@@ -92,9 +95,7 @@ def save_preset(
             "files": {name: hashlib.sha256(contents[name]).hexdigest() for name in reading.CHECKED if name in contents},
         }
         write_json(temporary / reading.METADATA, metadata)
-        info = reading.info_of(
-            reading.Preset(target.resolve().name, metadata, json.loads(config), dict(card or {}), {})
-        )
+        info = reading.info_of(reading.Preset(target.resolve().name, metadata, json.loads(config), card, {}))
         write_text(temporary / reading.PAGE, page.head(info))
 
 
@@ -111,26 +112,40 @@ def _check_folder(target: pathlib.Path, overwrite: bool) -> None:
             f"the folder {os.fspath(target)!r} holds what is no part of a preset, {', '.join((others or found)[:5])}; "
             "name another one."
         )
+    if target.resolve() == pathlib.Path.cwd():
+        raise FileExistsError(
+            f"{os.fspath(target)!r} is the current folder, which a preset cannot take the place of; name one in it."
+        )
     if found and not overwrite:
         raise FileExistsError(f"there is a preset in {os.fspath(target)!r}; overwrite=True replaces it.")
 
 
-def _check_card(card: Any) -> None:
+def _checked_card(card: Any) -> dict[str, Any]:
+    """The card as it will come from its file."""
     try:
         if card is not None and not isinstance(card, Mapping):
             raise TypeError(f"a {type(card).__name__} is no mapping")
-        json.dumps(card)
-    except (TypeError, ValueError) as error:
+        text = json.dumps(dict(card or {}), ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"card must go into JSON as an object: {error}.") from error
+    found = json.loads(text)
+    page.check_card(found)
+    return found
 
 
 def _checked_names(class_names: Sequence[str] | None, count: int) -> list[str] | None:
     if class_names is None:
         return None
     names = list(class_names)
-    if isinstance(class_names, str) or len(names) != count or not all(isinstance(name, str) for name in names):
+    if isinstance(class_names, str) or len(names) != count or not all(map(_is_text, names)):
         raise ValueError(f"class_names must be {count} strings, one for each class, got {class_names!r}.")
     return names
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a string that a file can hold; half of a surrogate pair is not."""
+    return isinstance(value, str) and value == value.encode(errors="ignore").decode()
 
 
 def _without(config: Any, keys: Sequence[str]) -> Any:

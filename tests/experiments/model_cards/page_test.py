@@ -102,7 +102,7 @@ class ModelPageTest(tf.test.TestCase):
             "# new_one\n",
             'model = cnnf_tf.CNNF.from_preset("new_one")',
             "`--model=pretrained:new_one`",
-            'license: "mit"\n',
+            '"license": "mit"\n',
             "Network `fashion_cnn` (encoder_blocks 0, rule",
             "CNN-F, K = 1, eta = 0.1, readout `last`, for `fashion_mnist` (28 x 28 x 1, 2 classes)",
             "3,298,962 parameters, 6.0 MB of\nfloat16, computed in float32.",

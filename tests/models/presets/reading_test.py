@@ -1,5 +1,6 @@
 """Presets, read: what comes back, and what is refused before anything is built."""
 
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -85,11 +86,39 @@ class ReadingTest(tf.test.TestCase, parameterized.TestCase):
         for options, message in (
             ({"dtype": "float16"}, "can replace bgr, eta, .* of the model, got dtype"),
             ({"network": None, "epochs": 1}, "got network, epochs"),
-            ({"iterations": -1}, "iterations must be"),
-            ({"learn_eta": True}, r"weights do not fit the model \(eta_logits: wanted \(3,\), got nothing\)"),
+            ({"iterations": -1}, "the preset '.*tiny' cannot be had with iterations=-1: iterations must be"),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 CNNF.from_preset(self.folder, **options)
+
+    def test_step_sizes_in_place_of_learned_ones(self):
+        loaded = CNNF.from_preset(self.folder, learn_eta=True)
+        self.assertAllClose(list(loaded.reported_eta().values()), [0.1] * 3)
+        model = fixtures_models.smaller_model(learn_eta=True)
+        model.eta_logits.assign(np.zeros(model.eta_logits.shape))
+        model.save_to_preset(self.folder.parent / "learned")
+        for options, wanted in (
+            ({}, 0.5),
+            ({"iterations": 1, "learn_eta": True}, 0.5),
+            ({"eta": 0.25}, 0.25),
+            ({"learn_eta": False}, 0.1),
+            ({"eta": 0.25, "learn_eta": True}, 0.25),
+        ):
+            loaded = CNNF.from_preset(self.folder.parent / "learned", **options)
+            found = loaded.reported_eta()
+            for value in found.values() if isinstance(found, dict) else [found]:
+                self.assertAllClose(value, wanted)
+            self.assertAllEqual(loaded.network.weights[0], model.network.weights[0])
+
+    def test_a_folder_of_the_name_of_a_packaged_preset(self):
+        name = "fashion_mnist_standard_cnn"
+        self.folder.rename(self.folder.parent / name)
+        with contextlib.chdir(self.folder.parent):
+            with self.assertRaisesRegex(ValueError, f"say './{name}' or 'pretrained:{name}'"):
+                preset_info(name)
+            self.assertEqual(preset_info(f"./{name}")["num_classes"], 3)
+            self.assertEqual(preset_info(f"pretrained:{name}")["num_classes"], 10)
+            self.assertIn(name, CNNF.presets)
 
     @parameterized.parameters("mixed_bfloat16", "float64")
     def test_global_dtype_policy_does_not_matter_and_stays(self, policy):
@@ -136,6 +165,8 @@ class ReadingTest(tf.test.TestCase, parameterized.TestCase):
             ({"format": "1"}, "of the format '1'"),
             ({"files": None}, "has a metadata.json that is damaged or not of cnnf_tf"),
             ({"class_names": "abc"}, "metadata.json that is damaged"),
+            ({"class_names": ["a", "b"]}, "class_names are not 3 strings: .'a', 'b'."),
+            ({"tolerance": float("nan")}, "tolerance is nan; wanted a number >= 0"),
             ({"files": whole["files"] | {"../../secret": "0"}}, r"lists the files \['../../secret', .*; wanted config"),
             ({"files": {WEIGHTS: "0"}}, "lists the files"),
             ({"files": whole["files"] | {WEIGHTS: None}}, f"is damaged: its {WEIGHTS}"),
@@ -143,6 +174,9 @@ class ReadingTest(tf.test.TestCase, parameterized.TestCase):
             self.metadata(**changes)
             self.assert_refused(message)
             self.metadata(**whole)
+        self.metadata(num_classes=4, class_names=None)
+        with self.assertRaisesRegex(ValueError, "its metadata.json says 4 classes, its model has 3"):
+            CNNF.from_preset(self.folder)
         for text in ("{", "[]", "\xff", "[" * 100_000):
             (self.folder / "metadata.json").write_text(text, encoding="latin-1")
             self.assert_refused("has a metadata.json that is no JSON of a preset")
@@ -180,6 +214,9 @@ class ReadingTest(tf.test.TestCase, parameterized.TestCase):
             (self.folder / "metadata.json").write_text('{"keras_version": "3.9.0", "keras_hub_version": "0.32.0"}')
             self.assert_refused(f"is foreign: its config.json .*({message})")
             (self.folder / "metadata.json").write_text(metadata)
+        unknown = {"registered_name": "mine>Own", "module": "mine.models", "config": {"network": {}}}
+        self.rewrite("config.json", json.dumps(unknown).encode())
+        self.assert_refused(r"holds a mine>Own; .* import its module first \(where it was saved, mine.models\)")
         with self.assertRaisesRegex(ValueError, "holds a cnnf_tf>CNNF; wanted a SpecialCNNF"):
             SpecialCNNF.from_preset(self.source)
         model = self.model
@@ -202,6 +239,10 @@ class ReadingTest(tf.test.TestCase, parameterized.TestCase):
             self.assert_refused(message)
         self.rewrite(WEIGHTS, b"no zip")
         self.assert_refused(f"cannot be used, its {WEIGHTS}")
+        np.savez(self.folder / "x.npz", **(arrays | {bias: np.array([0, 1e300, 0])}))
+        self.rewrite(WEIGHTS, (self.folder / "x.npz").read_bytes())
+        with self.assertRaisesRegex(ValueError, f"the weights '{bias}', in float64, are not finite in float32"):
+            CNNF.from_preset(self.folder)
         less = {key: value for key, value in arrays.items() if key != bias}
         for changed_arrays, message in (
             (less, rf"{bias}: wanted \(3,\), got nothing"),
@@ -230,6 +271,14 @@ class ReadingTest(tf.test.TestCase, parameterized.TestCase):
         self.rewrite("config.json", json.dumps(config).encode())
         with self.assertRaisesRegex(ValueError, "Python code .a Lambda layer., which is not run"):
             CNNF.from_preset(self.folder)
+        for layer, options, message in (
+            ("TFSMLayer", {"filepath": "x", "name": "x"}, r"a program outside of it \(a TFSMLayer layer\)"),
+            ("StringLookup", {"vocabulary": "x.txt"}, r"a vocabulary outside of it \(a StringLookup layer\)"),
+        ):
+            code["layer"] = {"module": "keras.layers", "class_name": layer, "config": options, "registered_name": None}
+            self.rewrite("config.json", json.dumps(config).encode())
+            with self.assertRaisesRegex(ValueError, message):
+                CNNF.from_preset(self.folder)
         config["config"]["network"]["config"]["layers"][0] = {
             "module": "os",
             "class_name": "system",

@@ -1,8 +1,10 @@
 """Presets, written: every kind of model comes back as it was, and a folder is there whole or not at all."""
 
+import contextlib
 import hashlib
 import json
 import pathlib
+import shutil
 from unittest import mock
 
 import huggingface_hub
@@ -40,6 +42,55 @@ class Unnamed(kl.Layer):
         return features * self.scale
 
 
+@keras.saving.register_keras_serializable("test")
+class Block(kl.Layer):
+    """A layer that makes others, whose names Keras numbers through the process."""
+
+    def __init__(self, **options):  # not `kwargs`: Keras looks for that word, and else leaves the name out of a config
+        super().__init__(**options)
+        self.first, self.norm = kl.Conv2D(3, 3, padding="same"), kl.BatchNormalization()
+        self.rest = [kl.Conv2D(3, 1), keras.Sequential([kl.Conv2D(3, 1)])]
+
+    def build(self, shape):
+        for layer in (self.first, self.norm, *self.rest):
+            layer.build(shape)
+
+    def call(self, features):
+        features = self.norm(self.first(features))
+        for layer in self.rest:
+            features = layer(features)
+        return features
+
+
+@keras.saving.register_keras_serializable("test")
+class NamedBlock(Block):
+    """One that keeps its own name."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+
+
+def with_blocks(kind=NamedBlock):
+    """Some of those below h."""
+    images = keras.Input((8, 8, 3))
+    below = kl.TimeDistributed(kl.Dense(3))(NamedBlock(name="b")(kind()(kind()(images))))
+    top = kl.Flatten()(kl.ReLU(name="start")(below))
+    return CNNF.from_keras(fixtures_keras.disturbed(keras.Model(images, kl.Dense(3)(top))), start="start")
+
+
+@keras.saving.register_keras_serializable("test")
+class Shift(kl.Layer):
+    """A layer with state that is no weight."""
+
+    by = 0.0
+
+    def save_own_variables(self, store):
+        store["by"] = np.float32(self.by)
+
+    def call(self, features):
+        return features + self.by
+
+
 def with_equal_names():
     """Two layers of one name, a layer that stands twice, and weights without a name."""
     twice = layers.FeedbackDense(4, name="a")
@@ -58,6 +109,7 @@ MODELS = {
     "converted, used twice": lambda: CNNF.from_keras(fixtures_keras.NETWORKS["shared"]()),
     "wrapped encoder": with_wrapped_encoder,
     "equal names": with_equal_names,
+    "blocks": with_blocks,
     "any size": lambda: CNNF.from_keras(fixtures_keras.residual(None)),
 }
 
@@ -213,6 +265,34 @@ class WritingTest(tf.test.TestCase, parameterized.TestCase):
             More(fixtures_models.smaller_network(), image_shape=(8, 8, 1)).save_to_preset(self.folder)
         self.assertEmpty(list(self.place.iterdir()))
 
+    def test_names_of_layers_that_a_layer_makes(self):
+        model = with_blocks(Block)
+        found = [name for name in variables.named_variables(model) if "kernel" in name]
+        for block in ("b", "block", "block_1"):
+            for name in ("conv2d", "conv2d_1", "sequential/conv2d"):
+                self.assertLen([path for path in found if path.endswith(f"/{block}/{name}/kernel")], 1, found)
+        model.save_to_preset(self.folder)
+        loaded, images = CNNF.from_preset(self.folder), images_for(model)
+        self.assertAllEqual(loaded(images), model(images))
+        self.assertEqual(list(variables.named_variables(loaded)), list(variables.named_variables(model)))
+
+    @parameterized.parameters(None, "float16")
+    def test_state_that_is_no_weight(self, dtype):
+        shift, norm = Shift(name="s"), kl.Normalization(name="n")
+        norm.build((None, 4, 4, 1))
+        network = [layers.FeedbackKerasLayer(layer) for layer in (shift, norm)]
+        network += [layers.FeedbackFlatten(), layers.FeedbackDense(3, name="fc")]
+        model = CNNF(layers.FeedbackSequential(network), image_shape=(4, 4, 1))
+        model.save_to_preset(self.place / "before", dtype=dtype)
+        shift.by = 1.0
+        with self.assertRaisesRegex(ValueError, r"predicts something else .*: network/n \(Norm.*network/s \(Shift\)"):
+            model.save_to_preset(self.folder, dtype=dtype)
+        shift.by = 0.0
+        norm.adapt_mean.assign([0.5])
+        with self.assertRaisesRegex(ValueError, "call finalize_state of a Normalization"):
+            model.save_to_preset(self.folder, dtype=dtype)
+        self.assertEqual([path.name for path in self.place.iterdir()], ["before"])
+
     def test_bad_arguments(self):
         model = fixtures_models.smaller_model()
         for facts, message in (
@@ -223,10 +303,46 @@ class WritingTest(tf.test.TestCase, parameterized.TestCase):
             ({"dtype": "int8"}, "dtype must be 'float16', or None for every bit; got 'int8'"),
             ({"card": {"x": object()}}, "card must go into JSON as an object"),
             ({"card": "mit"}, "card must go into JSON as an object"),
+            ({"class_names": ["a", "b", "\ud800"]}, "class_names must be 3 strings"),
+            ({"card": {"limits": "\ud800"}}, "card must go into JSON as an object"),
+            ({"card": {"data": "cifar10"}}, r"card\['data'\] must be {'name': ..., 'split': ...}, got 'cifar10'"),
+            ({"card": {"data": None}}, r"card\['data'\] must be .*, got None"),
+            ({"card": {"data": {"name": 1}}}, r"card\['data'\]\['name'\] must be a string, got 1"),
+            ({"card": {"license": ["mit"]}}, r"card\['license'\] must be a string"),
+            ({"card": {"metrics": 0.5}}, r"card\['metrics'\] must be an object, got 0.5"),
+            ({"card": {"metrics": {"clean": []}}}, r"card\['metrics'\]\['clean'\] must be {'accuracy'"),
+            ({"card": {"front_matter": ["x"]}}, r"card\['front_matter'\] must be an object"),
+            *(
+                ({"card": {"metrics": {"clean": {"accuracy": bad}}}}, r"\['accuracy'\] must be {'last': \[...\]")
+                for bad in (0.5, {"last": 0.5}, {"last": []}, {"last": ["x"]})
+            ),
         ):
             with self.assertRaisesRegex(ValueError, message):
                 model.save_to_preset(self.folder, **facts)
         self.assertEmpty(list(self.place.iterdir()))
+
+    def test_page_of_odd_cards(self):
+        model = fixtures_models.smaller_model()  # K = 2
+
+        def page(card):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            model.save_to_preset(self.folder, card=card)
+            return huggingface_hub.ModelCard((self.folder / "README.md").read_text()).data.to_dict()
+
+        data = {"name": "mnist", "split": "test"}
+        for scores, wanted in (([0.1, 0.2, 0.3, 0.4], (0.3, 2)), ([0.1, 0.2], (0.2, 1))):
+            clean = {"accuracy": {"last": scores}}
+            (index,) = page({"data": data, "metrics": {"clean": clean}})["model-index"]
+            (metric,) = index["results"][0]["metrics"]
+            self.assertEqual((metric["value"], metric["name"]), (wanted[0], f"accuracy, K = {wanted[1]}"))
+            for some in ({}, {"name": "mnist"}, {"split": "test"}):
+                self.assertNotIn("model-index", page({"data": some, "metrics": {"clean": clean}}))
+        self.assertNotIn("metrics", page({"data": data, "metrics": {"clean": {"accuracy": {"average": [1]}}}}))
+        self.assertNotIn("metrics", page({"metrics": {"clean": {}}}))
+        odd = {"a: b\n": "\x85\x7f\u2028\t😀", "on": [True], "#": 1}
+        found = page({"front_matter": odd | {2: "x"}})
+        self.assertEqual({key: found[key] for key in odd}, odd)
+        self.assertEqual(found["2"], "x")
 
     def test_only_presets_are_overwritten(self):
         model = fixtures_models.smaller_model()
@@ -258,6 +374,12 @@ class WritingTest(tf.test.TestCase, parameterized.TestCase):
             model.save_to_preset(self.folder, overwrite=True)
         self.assertEqual([path.name for path in self.place.iterdir()], ["tiny"])
         self.assertEqual(self.contents(), before)
+
+    def test_the_current_folder_stays(self):
+        self.folder.mkdir()
+        with contextlib.chdir(self.folder), self.assertRaisesRegex(FileExistsError, "'.' is the current folder"):
+            fixtures_models.smaller_model().save_to_preset(".")
+        self.assertEqual([path.name for path in self.place.iterdir()], ["tiny"])
 
     def test_a_move_that_fails_leaves_what_was_there(self):
         model = fixtures_models.smaller_model()
