@@ -92,8 +92,13 @@ def share_of_images(successes: Any) -> Estimate:
 
     Returns:
       Of the shape `[...]`.
+
+    Raises:
+      ValueError: no image, or values that are no truth values.
     """
-    array = np.asarray(successes, bool)
+    array = np.asarray(successes)
+    if array.dtype != bool or not array.ndim or not array.shape[-1]:
+        raise ValueError(f"wanted truth values [..., images] of at least 1 image, got {array.dtype} {array.shape}.")
     count = array.shape[-1]
     found = [(hits / count, *wilson_interval(hits, count)) for hits in array.sum(-1).ravel().tolist()]
     return Estimate(*(np.reshape(column, array.shape[:-1]) for column in zip(*found, strict=True)))

@@ -83,7 +83,7 @@ def _decoding(study: Study) -> Finding:
 
 
 def _arrival(study: Study) -> Finding:
-    read = study.predictions
+    read = {name: study.predictions[name][: study.shared_passes(name)] for name in study.flat}
     hard = {name: challenge_images([read[one] for one in study.compared(name)], study.labels) for name in read}
     found = {name: arrival(read[name], study.labels, hard[name]) for name in read}
     differences = {

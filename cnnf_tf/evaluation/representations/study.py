@@ -67,6 +67,10 @@ class Study:
         """What is called so here, and what it is compared with."""
         return next((pair for pair in self.pairs.values() if text in pair), (text,))
 
+    def shared_passes(self, text: str) -> int:
+        """How many passes all that `text` is compared with have, and itself."""
+        return min(len(self.predictions[each]) for each in self.compared(text))
+
     @property
     def sampling(self) -> dict[str, int]:
         """Arguments of whatever has intervals."""

@@ -32,6 +32,8 @@ class DissimilaritiesTest(tf.test.TestCase, parameterized.TestCase):
         ([[1], [2]], "2 of 2 images have features that are constant"),
         ([1, 2, 3], r"\[images, ...\] of at least 2 images, got shape \(3,\)"),
         ([[1, 2]], "at least 2 images"),
+        ([[1, 2j], [1, 3]], "real numbers or truth values, got complex128"),
+        ([["1", "2"], ["1", "3"]], "real numbers or truth values, got <U1"),
     )
     def test_bad_features(self, features, message):
         with self.assertRaisesRegex(ValueError, f"features: .*{message}"):
