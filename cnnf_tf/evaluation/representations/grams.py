@@ -75,6 +75,11 @@ class Grams:
         """tr K, `[items]`; see `hsic`."""
         return self._diagonals @ draws.astype(np.float64)
 
+    def squared_traces(self, draws: np.ndarray) -> np.ndarray:
+        """(tr K)^2, `[items]`, without pairs of two draws of one image; see `hsic`."""
+        w: np.ndarray = draws.astype(np.float64)
+        return self.traces(w) ** 2 - self._diagonals**2 @ (w**2 - w)
+
     def spectra(self) -> np.ndarray:
         """The eigenvalues of each K, from the largest, `[items, images]`; rounding leaves none below 0."""
         whole = zip(self._pairs, map(np.diag, self._diagonals), strict=True)

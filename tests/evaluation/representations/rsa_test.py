@@ -57,12 +57,23 @@ class CompareTest(tf.test.TestCase, parameterized.TestCase):
             found = representations.compare_dissimilarities(*rdms, comparison=comparison)
             self.assertAlmostEqual(found, reference(*above).statistic, places=12)
 
+    @parameterized.parameters("correlation", "cosine")
+    def test_ties_of_latents(self, metric):
+        """Zeros and ones have many pairs that are equally unlike but for the last bit."""
+        latents = (RNG.random((2, 40, 30)) < 0.5).astype(np.float32)
+        rdms = [representations.dissimilarities(each, metric=metric) for each in latents]
+        above = [np.round(distance.pdist(each.astype(np.float64), metric), 9) for each in latents]
+        wanted = stats.spearmanr(*above).statistic
+        self.assertLess(abs(representations.compare_dissimilarities(*rdms) - wanted), 1e-9)
+        found = representations.rsa({"a.z": latents}, metric=metric, resamples=2)
+        self.assertLess(abs(found.matrix.value[0, 1] - wanted), 1e-9)
+
     def test_bad_rdms(self):
         rdm = representations.dissimilarities(FEATURES[0])
         for other in (rdm[:4, :4], rdm[0], rdm[:2, :2]):
             with self.assertRaisesRegex(ValueError, r"two RDMs \[images, images\] of at least 3 images, got"):
                 representations.compare_dissimilarities(rdm, other)
-        for other in (np.ones_like(rdm), np.full_like(rdm, np.nan)):
+        for other in (np.ones_like(rdm), 0 * rdm, 1 + 1e-15 * rdm, np.full_like(rdm, np.nan)):
             with self.assertRaisesRegex(ValueError, "not all equally unlike"):
                 representations.compare_dissimilarities(rdm, other)
 
