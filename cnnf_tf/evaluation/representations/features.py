@@ -45,7 +45,10 @@ def image_features(name: str, values: Any, *, least: int = 2) -> np.ndarray:
     if not np.isfinite(rows).all():
         raise ValueError(f"{name}: wanted finite features; {np.sum(~np.isfinite(rows))} of {rows.size} are not.")
     if (rows == rows[0]).all():
-        raise ValueError(f"{name}: the features are constant, the same for all {len(rows)} images; nothing varies.")
+        raise ValueError(
+            f"{name}: the features are constant, the same for all {len(rows)} images; nothing varies: "
+            "leave it out with --layers."
+        )
     return rows
 
 

@@ -45,7 +45,8 @@ def dissimilarities(features: Any, *, metric: str = "correlation", name: str = "
         what = "constant" if metric == "correlation" else "all 0"
         raise ValueError(
             f"{name}: {empty.sum()} of {len(rows)} images have features that are {what}, the first is image "
-            f"{int(np.argmax(empty))}; the {metric} distance is not defined for them, the euclidean one is."
+            f"{int(np.argmax(empty))}; the {metric} distance is not defined for them, the euclidean one is: leave it out "
+            "with --layers, or take --metric=euclidean."
         )
     found = pairwise_distances(rows, metric="euclidean" if metric == "euclidean" else "cosine")
     return (found + found.T) / 2  # some builds of BLAS differ by a rounding above and below the diagonal
