@@ -35,7 +35,7 @@ import cnnf_tf
 _NAMES = ("rsa", "cka", "decoding", "arrival", "dimensionality")
 _ACTIVATIONS = flags.DEFINE_list("activations", None, "One or two files of bin/activations.py.")
 _LAYERS = flags.DEFINE_list(
-    "layers", ["*.f"], "What to read of them: patterns of names, such as *relu*.f,h.g; without a kind, f."
+    "layers", ["*.f"], "What to read of them: names with patterns, as bin/activations.py has them."
 )
 _ANALYSES = flags.DEFINE_list("analyses", list(_NAMES), f"Which to make, of {', '.join(_NAMES)}.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "Only the first so many images; 0: all.", lower_bound=0)
@@ -57,7 +57,9 @@ def main() -> None:
     if not 1 <= len(paths) <= 2:
         raise _app.UsageError(f"--activations wants one file, or two to compare, got {len(paths)}.")
     if len({pathlib.Path(path).resolve() for path in paths}) < len(paths):
-        raise _app.UsageError(f"--activations wants two different files to compare, got {' and '.join(paths)}: one file.")
+        raise _app.UsageError(
+            f"--activations wants two different files to compare, got {' and '.join(paths)}: one file."
+        )
     if not analyses or not set(analyses) <= set(_NAMES):
         raise _app.UsageError(f"--analyses wants some of {', '.join(_NAMES)}, got {','.join(analyses)!r}.")
     output = _app.Output("output", str(_OUTPUT.value))
@@ -100,11 +102,12 @@ def _study(files: Mapping[str, Any]) -> Any:
     if logits and not any(logits in each for each in chosen.values()):
         there = ", ".join(dict.fromkeys(name for each in chosen.values() for name in each))
         raise _app.UsageError(f"--logits wants one of what --layers chooses, {there}; got {logits!r}.")
-    labels = next(iter(files.values())).labels
+    labels, class_names = (getattr(next(iter(files.values())), name) for name in ("labels", "class_names"))
     return representations.Study(
         activations=chosen,
         labels=labels if labels is None else labels[: _NUM_IMAGES.value or None],
         logits=logits,
+        num_classes=len(class_names) if class_names else None,
         **_settings(),
     )
 

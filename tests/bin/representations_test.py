@@ -73,8 +73,13 @@ class RepresentationsTest(binaries.BinaryTestCase):
             ((f"--activations={good}", output, "--analyses=tsne"), 2, "--analyses wants some of rsa, cka, .*'tsne'"),
             ((f"--activations={good},{good},{good}", output), 2, "one file, or two to compare, got 3"),
             ((f"--activations={good},{good}", output), 2, "two different files to compare"),
-            ((f"--activations={good},{self.place}/../{self.place.name}/a.nc", output), 2, "two different files .*one file"),
+            (
+                (f"--activations={good},{self.place}/../{self.place.name}/a.nc", output),
+                2,
+                "two different files .*one file",
+            ),
             ((f"--activations={good}", "--logits=fc", output), 2, "--logits wants one of .* a.f, fc.f; got 'fc'"),
+            ((f"--activations={good}", "--logits=a.f", output), 1, "a.f: wanted .* of 3 classes, got shape .2, 30, 9"),
             (
                 (f"--activations={good}", "--layers=b*", output),
                 1,
@@ -83,7 +88,11 @@ class RepresentationsTest(binaries.BinaryTestCase):
             ((f"--activations={self.place}/none.nc", *few), 1, "none.nc' does not exist"),
             ((f"--activations={other}", *few), 1, "other.nc is damaged, or no NetCDF-4 file"),
             ((f"--activations={good},{self.file('b.nc', ids='train')}", *few), 1, "30 of 30 differ, .*test.0.*train.0"),
-            ((f"--activations={self.file('e.nc', labels=None)}", output), 1, "labels are wanted here"),
+            (
+                (f"--activations={self.file('e.nc', labels=None)}", output),
+                1,
+                "labels are wanted here.* or --analyses=rsa,cka",
+            ),
             ((f"--activations={self.file('h.nc', spoil=np.nan)}", *few), 1, "a.f, pass 1: wanted finite features"),
         )
         self.assertFalse((self.place / "new").exists())

@@ -20,6 +20,8 @@ from cnnf_tf.utils.validation import integer, positive_int
 LEAST_IMAGES = 10
 """Fewer images are not worth an interval: among their resamples are some of one or two different images."""
 
+NO_INTERVAL = "; no interval where a resample had too few different images"
+
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
@@ -117,5 +119,6 @@ def estimate_table(heading: str, rows: Mapping[str, Estimate], *, digits: int = 
     for name, row in rows.items():
         cells = [f"{value:.{digits}f}" for value in (*row.value, row.low[-1], row.high[-1])]
         empty = [""] * (columns - len(row.value))
-        table.append((name, *cells[:-2], *empty, f"[{cells[-2]}, {cells[-1]}]"))
+        interval = "none: too few images" if np.isnan(row.low[-1]) else f"[{cells[-2]}, {cells[-1]}]"
+        table.append((name, *cells[:-2], *empty, interval))
     return aligned(table)

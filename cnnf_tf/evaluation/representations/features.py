@@ -34,7 +34,8 @@ def image_features(name: str, values: Any, *, least: int = 2) -> np.ndarray:
       least: fewest images that will do.
 
     Raises:
-      ValueError: too few images, no feature, no real numbers, values that are not finite, or the same ones for every image.
+      ValueError: too few images, no feature, no real numbers, values that are not finite, or the same ones for every
+        image.
     """
     array = np.asarray(values)
     if array.ndim < 2 or len(array) < least or not array.size:

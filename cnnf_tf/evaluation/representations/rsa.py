@@ -45,8 +45,8 @@ def dissimilarities(features: Any, *, metric: str = "correlation", name: str = "
         what = "constant" if metric == "correlation" else "all 0"
         raise ValueError(
             f"{name}: {empty.sum()} of {len(rows)} images have features that are {what}, the first is image "
-            f"{int(np.argmax(empty))}; the {metric} distance is not defined for them, the euclidean one is: leave it out "
-            "with --layers, or take --metric=euclidean."
+            f"{int(np.argmax(empty))}; the {metric} distance is not defined for them, the euclidean one is: leave it "
+            "out with --layers, or take --metric=euclidean."
         )
     found = pairwise_distances(rows, metric="euclidean" if metric == "euclidean" else "cosine")
     return (found + found.T) / 2  # some builds of BLAS differ by a rounding above and below the diagonal
@@ -58,8 +58,8 @@ def compare_dissimilarities(first: Any, second: Any, *, comparison: str = "spear
     Args:
       first: `[images, images]`, at least 3 images; only what is above the diagonal is looked at.
       second: likewise.
-      comparison: "spearman", over ranks, of which ties share their mean (what differs by less than 1e-12 of the largest is
-        a tie); or "pearson".
+      comparison: "spearman", over ranks, of which ties share their mean (pairs that differ by less than 1e-12
+        of the largest value tie); or "pearson".
 
     Returns:
       A correlation in [-1, 1].
@@ -128,15 +128,15 @@ class _Comparison:
         values = self._values
         if self._ranks:
             values = np.stack([_mean_ranks(ranks, weights) for ranks in self._ranks])
-        counted = (values - (values @ weights)[:, np.newaxis] / weights.sum()) * np.sqrt(weights)
-        lengths = np.linalg.norm(counted, axis=1, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
+            counted = (values - (values @ weights)[:, np.newaxis] / weights.sum()) * np.sqrt(weights)
+            lengths = np.linalg.norm(counted, axis=1, keepdims=True)
             unit = counted / lengths
         return np.clip(unit @ unit.T, -1, 1)
 
 
 def _rounded(vector: np.ndarray) -> np.ndarray:
-    """In units of its largest value, to 12 digits: pairs of images that are equally unlike tie, whatever was rounded."""
+    """In units of its largest value, to 12 digits, so that pairs of images that are equally unlike tie."""
     return np.round(vector / (np.abs(vector).max() or 1.0), 12)
 
 

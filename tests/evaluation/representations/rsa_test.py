@@ -106,6 +106,10 @@ class RsaTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(np.diagonal(found.matrix.value), np.ones(5))
         self.assertAllEqual(found.matrix.value, found.matrix.value.T)
 
+        for ask in (lambda: found.with_first_pass("c"), lambda: found.between("a", "c")):
+            with self.assertRaisesRegex(KeyError, "there is no 'c' here; there are a, b"):
+                ask()
+
     def test_bad_activations(self):
         for activations, message in (
             ({}, "no activations to analyse"),
