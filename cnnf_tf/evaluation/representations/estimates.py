@@ -21,6 +21,7 @@ LEAST_IMAGES = 10
 """Fewer images are not worth an interval: among their resamples are some of one or two different images."""
 
 NO_INTERVAL = "; no interval where a resample had too few different images"
+"""For the heading of a figure."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import pathlib
 import types
 import warnings
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -124,6 +125,13 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
         found = dict(representations.analyse(study(activations=logits, folds=21), ["arrival", "decoding"]))
         self.assertIn("pass 2", found["arrival"].table)
         found["decoding"].draw(pathlib.Path(self.create_tempdir().full_path, "x.png"), title="")
+
+    def test_decoding_is_drawn_beside_chance_in_one_range(self):
+        found = dict(representations.analyse(study(), ["decoding"]))["decoding"]
+        with mock.patch.object(report, "curves_figure") as drawn:
+            found.draw("x.png", title="")
+        self.assertAllClose([panel.level for panel in drawn.call_args.args[1]], 2 * [1 / 3])
+        self.assertTrue(drawn.call_args.kwargs["one_range"])
 
     def test_integers_of_numpy(self):
         numbers = {"folds": np.int64(2), "resamples": np.int32(20), "seed": np.int64(1)}
