@@ -38,7 +38,7 @@ _TRACKER = flags.DEFINE_list(
     "tracker",
     ["tensorboard"],
     "Where scalars, pictures and files go beside the workdir: tensorboard, mlflow, wandb (the last two are extras), or "
-    "a class of yours as MODULE:CLASS; several with commas between them; `none` for none.",
+    "a class of yours as MODULE:CLASS; several with commas between them; `none`, or nothing, for none.",
 )
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and stop.")
 
@@ -49,11 +49,13 @@ def main() -> None:
         print(_CONFIG.value)
         return
     _app.require(_WORKDIR)
+    trackers = [] if _TRACKER.value == ["none"] else _TRACKER.value
+    if "none" in trackers:
+        raise _app.UsageError(f"--tracker: none cannot stand beside others; got {','.join(trackers)!r}.")
 
     _app.start_tensorflow()
     import tensorflow as tf
 
-    trackers = [] if _TRACKER.value == ["none"] else _TRACKER.value
     try:
         cnnf_tf.training.find_trackers(trackers)
     except ValueError as error:

@@ -5,8 +5,10 @@ recordings there. Its layers are `LAYER-tN` here: what LAYER computes in pass N,
 their time steps. Its images are those of `preprocess`; `docs/neuroscience.md` tells how to score.
 """
 
+import functools
 import hashlib
 import importlib
+import json
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -17,7 +19,7 @@ import numpy as np
 from cnnf_tf.attacks import predictor
 from cnnf_tf.data.image_files import read_image
 from cnnf_tf.evaluation.recordings.names import list_activations, select
-from cnnf_tf.evaluation.recordings.recording import activations
+from cnnf_tf.evaluation.recordings.probes import record
 from cnnf_tf.models import CNNF
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.traces import described, traced
@@ -75,10 +77,15 @@ class BrainScoreModel:
         self._extractor = _brain_score("model_helpers.activations.core").ActivationsExtractorHelper(
             get_activations=self.get_activations,
             preprocessing=self.preprocess,
-            identifier=f"{identifier}-{_digest(model)}",
+            identifier=f"{identifier}-{_digest(model, self.iterations)}",
             batch_size=positive_int("batch_size", batch_size),
         )
         self._extractor.insert_attrs(self)
+        self._known = list_activations(model, self._image_shape)
+        self._parse = functools.cache(self._parsed)
+        self._recorder = functools.cache(lambda names: traced(record, model, self.iterations, names, False))
+        predict: Any = predictor(model, iterations=self.iterations)
+        self._predict = traced(predict.function, *predict.settings)
 
     @property
     def identifier(self) -> str:
@@ -90,7 +97,7 @@ class BrainScoreModel:
 
     def layers(self, pattern: str = "*.f") -> list[str]:
         """`LAYER-tN` for the layers that a pattern of `Recording` fits and all passes, bottom to top."""
-        chosen = select(list_activations(self.model), pattern)
+        chosen = select(self._known, pattern)
         return [f"{each.name}-t{number}" for each in chosen for number in range(self.iterations + 1)]
 
     def preprocess(self, paths: Sequence[Any]) -> np.ndarray:
@@ -125,18 +132,15 @@ class BrainScoreModel:
         """
         pixels = np.clip(np.moveaxis(np.asarray(images, np.float32), 1, -1), 0, 1)[..., : self._image_shape[2]]
         wanted = {name: self._parse(name) for name in layer_names if name != LOGITS}
-        found = {}
-        if wanted:
-            chosen = sorted({layer for layer, _ in wanted.values()})
-            found = activations(self.model, pixels, chosen, iterations=self.iterations, batch_size=len(pixels))
+        chosen = tuple(sorted({layer for layer, _ in wanted.values()}))
+        found = {name: value.numpy() for name, value in self._recorder(chosen)(pixels).items()} if chosen else {}
         result = OrderedDict()
         for name in layer_names:
             if name == LOGITS:
-                predict: Any = predictor(self.model, iterations=self.iterations)
-                result[name] = traced(predict.function, *predict.settings)(pixels).numpy()
+                result[name] = self._predict(pixels).numpy()
             else:
                 layer, number = wanted[name]
-                value = found[layer][number]
+                value = found[layer][:, min(number, found[layer].shape[1] - 1)]  # an encoder runs once
                 result[name] = np.moveaxis(value, -1, 1) if value.ndim == 4 else value
         return result
 
@@ -198,14 +202,14 @@ class BrainScoreModel:
             visual_degrees=visual_degrees,
         )
 
-    def _parse(self, name: str) -> tuple[str, int]:
+    def _parsed(self, name: str) -> tuple[str, int]:
         """The one activation that `LAYER-tN` names, and N."""
         layer, number = _split(name)
         if number is None:
             raise ValueError(f"wanted LAYER-tN with a pass N of 0 to {self.iterations}, or {LOGITS!r}, got {name!r}.")
         if number > self.iterations:
             raise ValueError(f"{name!r}: there are passes 0 to {self.iterations}.")
-        chosen = [each.name for each in select(list_activations(self.model), layer)]
+        chosen = [each.name for each in select(self._known, layer)]
         if len(chosen) > 1:
             raise ValueError(f"{name!r} names {len(chosen)} layers ({', '.join(chosen)}); wanted one.")
         return chosen[0], number
@@ -236,15 +240,19 @@ def _split(name: str) -> tuple[str, int | None]:
 def _check_time_bins(time_bins: TimeBins | None, passes: int) -> list[tuple[int, int]]:
     if time_bins is None:
         bounds = [round(bound) for bound in np.linspace(*RECORDED, passes + 1)]
-        return list(zip(bounds[:-1], bounds[1:], strict=True))
-    found = [(int(start), int(end)) for start, end in time_bins]
-    ends = [bound for bounds in found for bound in bounds]
-    if len(found) != passes or ends[1:-1:2] != ends[2::2] or any(start >= end for start, end in found):
+        time_bins = list(zip(bounds[:-1], bounds[1:], strict=True))
+    ends = np.asarray(time_bins)
+    if (
+        ends.shape != (passes, 2)
+        or not np.array_equal(ends, ends.astype(int))
+        or (ends[1:, 0] != ends[:-1, 1]).any()
+        or (ends[:, 0] >= ends[:, 1]).any()
+    ):
         raise ValueError(
-            f"time_bins: wanted (start, end) in milliseconds for each of {passes} passes, each beginning where the one "
-            f"before ends, got {found}."
+            f"time_bins: wanted (start, end) in whole milliseconds for each of {passes} passes, each beginning where "
+            f"the one before ends, got {list(time_bins)}."
         )
-    return found
+    return [(int(start), int(end)) for start, end in ends]
 
 
 def _check_image_shape(model: CNNF, image_size: tuple[int, int] | None) -> tuple[int, int, int]:
@@ -257,9 +265,10 @@ def _check_image_shape(model: CNNF, image_size: tuple[int, int] | None) -> tuple
     return shape
 
 
-def _digest(model: CNNF) -> str:
+def _digest(model: CNNF, iterations: int) -> str:
     """Of what the activations depend on."""
-    found = hashlib.sha256((described(model) or "").encode())
+    about = described(model) or json.dumps([type(model).__qualname__, model.get_config()], default=str, sort_keys=True)
+    found = hashlib.sha256(f"{iterations} {about}".encode())
     for weights in model.get_weights():
         found.update(np.ascontiguousarray(weights).tobytes())
     return found.hexdigest()[:12]

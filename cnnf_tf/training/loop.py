@@ -18,7 +18,7 @@ from cnnf_tf.training.objectives import Curriculum
 from cnnf_tf.training.run_log import RunLog
 from cnnf_tf.training.step import TrainingStep, split_over_replicas
 from cnnf_tf.training.strategies import from_chief, is_chief
-from cnnf_tf.training.trackers import open_trackers
+from cnnf_tf.training.trackers import open_trackers, unfinished
 from cnnf_tf.training.trackers.base import TrackerFactory
 from cnnf_tf.training.validator import Validator, averaged_weights
 from cnnf_tf.training.workdir import Workdir
@@ -81,6 +81,8 @@ class Loop:
         done = self._restore()
         if done >= total:
             self._say(f"{folder.root}: all {config.train.epochs} epochs are done already; nothing to train.")
+            if self._chief:
+                self._finish(unfinished(trackers, folder))
             return
         if done:
             self._say(f"{folder.root}: going on after step {done} of {total}.")
@@ -113,6 +115,16 @@ class Loop:
                 if last or done % checkpoint_every == 0:
                     self._checkpoint(done)
         self._say(f"{folder.root}: {total} steps of {config.data.batch_size} images are done; saved {folder.best}.")
+
+    def _finish(self, trackers: Mapping[str, TrackerFactory]) -> None:
+        """Tells trackers the end of a run that was killed after its last checkpoint."""
+        if not trackers:
+            return
+        self._say(f"{self.folder.root}: telling the end of the run to {', '.join(trackers)}.")
+        total, size = self.steps_per_epoch * self.config.train.epochs, self.config.data.batch_size
+        opened = open_trackers(trackers, self.folder)
+        with RunLog(self.folder, done=total, total_steps=total, batch_size=size, shown=False, trackers=opened):
+            pass
 
     def _train(self, done: int, images: Any, labels: Any, watch: RunLog) -> None:
         step = self._training_step(self.curriculum.at(done))

@@ -91,9 +91,11 @@ class RunLog:
         shown = {"image": images} if adversarial is None else {"image": images, "adversarial": adversarial}
         reconstructions = model.reconstruct([*shown.values()][-1], iterations=max(model.iterations, 1))
         shown |= {f"reconstruction/iteration_{index}": found for index, found in enumerate(reconstructions, start=1)}
-        arrays = {name: np.asarray(pictures, np.float32) for name, pictures in shown.items()}
+        arrays = {name: np.asarray(pictures, np.float32).view() for name, pictures in shown.items()}
+        for array in arrays.values():
+            array.flags.writeable = False  # all trackers get the same
         for tracker in self.trackers:
-            tracker.pictures(done, arrays)
+            tracker.pictures(done, dict(arrays))
 
     def __enter__(self) -> "RunLog":
         return self
@@ -110,7 +112,7 @@ class RunLog:
     def _scalars(self, step: int, values: Mapping[str, float], group: str) -> None:
         if values:
             for tracker in self.trackers:
-                tracker.scalars(step, values, group)
+                tracker.scalars(step, dict(values), group)
 
     def _rate(self, done: int) -> float:
         return (done - self._since_step) * self.batch_size / max(time.perf_counter() - self._since, 1e-9)

@@ -158,6 +158,7 @@ class TrainTest(binaries.BinaryTestCase, parameterized.TestCase):
         (("--strategy=tpu",), {}, 2, "--strategy=tpu.* <one_device\\|mirrored\\|multi_worker>"),
         (("--devices=-1",), {}, 2, "--devices.*-1"),
         (("--tracker=tensorboard,mlflw",), {}, 2, "--tracker: a tracker is one of mlflow, .* got 'mlflw'"),
+        (("--tracker=none,mlflow",), {}, 2, "--tracker: none cannot stand beside others; got 'none,mlflow'"),
         (("--strategy=multi_worker",), {"TF_CONFIG": "{}"}, 1, "wants the environment variable TF_CONFIG.*got '{}'"),
     )
     def test_refuses(self, arguments, environment, code, message):

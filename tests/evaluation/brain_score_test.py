@@ -15,6 +15,7 @@ import xarray
 from absl.testing import absltest, parameterized
 from PIL import Image
 
+from cnnf_tf import CNNF
 from cnnf_tf.evaluation import activations
 from cnnf_tf.evaluation.brain_score import BrainScoreModel
 from tests.models import fixtures_models
@@ -69,6 +70,10 @@ def stand_in():
             modules.setdefault(".".join(name.split(".")[:end]), types.ModuleType(name))
         vars(modules[name]).update(attributes)
     return mock.patch.dict(sys.modules, modules)
+
+
+class Subclass(CNNF):
+    pass
 
 
 class BrainScoreTest(parameterized.TestCase, tf.test.TestCase):
@@ -135,6 +140,12 @@ class BrainScoreTest(parameterized.TestCase, tf.test.TestCase):
         first = BrainScoreModel(model, "tiny").identifier
         self.assertRegex(first, "^tiny-[0-9a-f]{12}$")
         self.assertEqual(BrainScoreModel(model, "tiny").identifier, first)
+        self.assertNotEqual(BrainScoreModel(model, "tiny", iterations=5).identifier, first)
+        for own in (model, Subclass.from_config(model.get_config())):  # of a subclass nobody knows all settings
+            found = set()
+            for own.eta in (0.1, 0.9):
+                found.add(BrainScoreModel(own, "tiny").identifier)
+            self.assertLen(found, 2)
         model.trainable_variables[0].assign_add(tf.ones_like(model.trainable_variables[0].value))
         self.assertNotEqual(BrainScoreModel(model, "tiny").identifier, first)
 
@@ -147,6 +158,9 @@ class BrainScoreTest(parameterized.TestCase, tf.test.TestCase):
                 r"each beginning where the one before ends, got \[\(0, 10\)",
             ),
             ({"time_bins": [(0, 10), (10, 10), (10, 40)]}, "time_bins"),
+            ({"time_bins": [(0, 12.5), (12.5, 25), (25, 40)]}, "in whole milliseconds"),
+            ({"time_bins": [0, 10, 20]}, "time_bins"),
+            ({"iterations": 300}, "time_bins"),  # none of them would have a millisecond
             ({"image_size": (9, 8)}, r"image_size: wanted .* of images \(8, 8, 3\), got \(9, 8\)"),
             ({"batch_size": 0}, "batch_size"),
             ({"iterations": -1}, "iterations"),

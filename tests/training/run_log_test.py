@@ -116,6 +116,25 @@ class RunLogTest(parameterized.TestCase, tf.test.TestCase):
             decoded = np.stack([tf.image.decode_png(picture).numpy() for picture in pictures]) / 255
             self.assertAllClose(decoded, wanted, atol=1.01 / 255, msg=name)
 
+    def test_no_tracker_changes_what_the_next_one_is_told(self):
+        first, second = mock.Mock(spec=MetricsLogger), mock.Mock(spec=MetricsLogger)
+        first.scalars.side_effect = lambda step, values, group: values.clear()
+        first.pictures.side_effect = lambda step, images: images.pop("image")
+        trackers = [first, second]
+        validation = {"accuracy": 0.5}
+        with RunLog(self.folder, done=0, total_steps=40, batch_size=8, shown=False, trackers=trackers) as watch:
+            watch.step(20, REPORT, 0.1)
+            second.scalars.assert_called_once_with(20, REPORT | {"learning_rate": 0.1}, "train")
+            watch.stop_clock(20)
+            watch.evaluation(20, 1, REPORT, validation)
+            second.scalars.assert_called_with(20, {"accuracy": 0.5}, "validation")
+            self.assertEqual(validation, {"accuracy": 0.5})
+            watch.pictures(20, fixtures_models.model(iterations=0), fixtures_models.images(2), None)
+        _, images = second.pictures.call_args.args
+        self.assertEqual(set(images), {"image", "reconstruction/iteration_1"})
+        with self.assertRaisesRegex(ValueError, "read-only"):
+            images["image"][:] = 0
+
     def test_pictures_without_an_attack_or_feedback(self):
         with self.watch() as watch:
             watch.pictures(1, fixtures_models.model(iterations=0), fixtures_models.images(2), None)

@@ -2,7 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,8 @@ class Recording:
         reduce: str | None = None,
         seed: int = 0,
     ):
+        if not isinstance(model, CNNF):
+            raise ValueError(f"model must be a CNNF, got {model!r}; load_model gives one of a file or a preset.")
         self.model = model
         self.reduction = Reduction.parse(reduce, seed=seed)
         self.iterations = check_iterations(model.iterations if iterations is None else iterations)
@@ -133,9 +136,9 @@ class Recording:
 
         Args:
           images: as in `activations`.
-          labels: of an array of images, `[images]`; a data set brings its own. Anything but whole numbers, one for each
-            image, is left out.
-          image_ids: a text for each image; by default its number, "image[0]", "image[1]", ...
+          labels: of an array of images, integers `[images]`. A data set brings its own, of which anything else is left
+            out.
+          image_ids: a text or path for each image; by default its number, "image[0]", "image[1]", ...
           batch_size: as in `activations`, also for `progress`.
 
         Returns:
@@ -145,6 +148,12 @@ class Recording:
           ValueError: as `activations`; fewer labels or ids than images; for "pca:N" an iterator that is used up when
             the images have been gone through once.
         """
+        if isinstance(images, (str, bytes)) or not (hasattr(images, "shape") or isinstance(images, Iterable)):
+            raise ValueError(f"images must be an array or a data set, got {images!r}.")
+        if isinstance(image_ids, str):
+            raise ValueError(f"image_ids must be a text for each image, got {image_ids!r}.")
+        if hasattr(images, "shape") and isinstance(image_ids, Sized) and len(image_ids) != len(images):
+            raise ValueError(f"image_ids: wanted one for each of {len(images)} images, got {len(image_ids)}.")
         batches = _Batches(images, labels, positive_int("batch_size", batch_size), self._check_memory)
         if self.reduction.kind == "pca":
             if isinstance(images, Iterator):
@@ -175,7 +184,7 @@ class Recording:
         seen = 0
         for images, labels in batches:
             seen += len(images)
-            own = list(itertools.islice(ids, len(images)))
+            own = [_id(each) for each in itertools.islice(ids, len(images))]
             if len(own) < len(images):
                 raise ValueError(f"image_ids: wanted one for each image, got {seen - len(images) + len(own)}.")
             yield Batch(projections.apply(values_of(images)), labels, own)
@@ -212,6 +221,8 @@ class _Batches:
         self._images, self._labels, self._size, self._check = images, labels, batch_size, check
         if labels is not None and not (hasattr(images, "shape") and np.shape(labels)[:1] == tuple(images.shape[:1])):
             raise ValueError("labels: wanted one for each image of an array; a data set has its own labels in it.")
+        if labels is not None and _class_ids(labels) is None:
+            raise ValueError(f"labels must be integers, [images], got {np.asarray(labels)!r:.80}.")
 
     def __iter__(self) -> Iterator[tuple[Any, np.ndarray | None]]:
         for number, (images, labels) in enumerate(self._pairs()):
@@ -233,3 +244,10 @@ class _Batches:
 def _class_ids(labels: Any) -> np.ndarray | None:
     found = None if isinstance(labels, dict) else np.asarray(labels)
     return found if found is not None and found.ndim == 1 and found.dtype.kind in "iu" else None
+
+
+def _id(value: Any) -> str:
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise ValueError(f"image_ids must be texts or paths, got {value!r}.")
+    return text

@@ -11,15 +11,18 @@
 by batch.
 """
 
+import errno
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 
+from cnnf_tf.utils.environment import bytes_text
 from cnnf_tf.utils.files import atomic_path
 from cnnf_tf.utils.validation import one_of
 
@@ -28,6 +31,9 @@ DTYPES = ("float32", "float16")
 _FORMAT = "cnnf_tf activations 1"
 _CHUNK_BYTES, _CHUNK_IMAGES = 2**18, 32  # few images in each, as the last one takes the room of a full one
 _DAMAGE = (OSError, KeyError, RuntimeError, AttributeError, TypeError)  # what h5py raises on bytes that were changed
+_ABSENT = {"float32": b"\xfe\xca\xc0\x7f", "float16": b"\xca\x7e"}
+"""What HDF5 reads where it does not find a part: a NaN with bits that no computation gives."""
+_DISK_MARGIN = 2**23  # what HDF5 has not written yet
 _AXES = {1: ("unit",), 3: ("height", "width", "channel")}
 
 
@@ -80,10 +86,11 @@ class ActivationFile:
     def _read_head(self) -> None:
         try:
             attributes = {name: _plain(value) for name, value in self._file.attrs.items() if not name.startswith("_")}
-            if attributes.pop("format", None) != _FORMAT:
+            kind = attributes.pop("format", None)
+            if kind != _FORMAT:
                 raise ValueError(
                     f"{self.path} is no file of activations of this version of cnnf_tf: wanted the global attribute "
-                    f"format = {_FORMAT!r}; write_activations and bin/activations.py make one."
+                    f"format = {_FORMAT!r}, got {kind!r}; write_activations and bin/activations.py make one."
                 )
             self._variables = {
                 _plain(variable.attrs["long_name"]): variable
@@ -120,11 +127,19 @@ class ActivationFile:
 
         Raises:
           KeyError: an unknown name.
-          ValueError: damage.
+          ValueError: damage, a file that was closed, or images that are no slice.
         """
+        if not self._file:
+            raise ValueError(f"{self.path} was closed.")
+        if not isinstance(images, slice):
+            raise ValueError(f"images must be a slice, such as slice(0, 100), got {images!r}.")
         variable = self._variable(name)
         try:
-            return variable[:, images].astype(np.float32, copy=False)
+            found = variable[:, images]
+            absent = np.frombuffer(_ABSENT[found.dtype.name], found.dtype.str.replace("f", "u"))
+            if np.any(found.view(absent.dtype) == absent):
+                raise RuntimeError("parts of it are missing")
+            return found.astype(np.float32, copy=False)
         except _DAMAGE as error:
             raise ValueError(f"{self.path} is damaged: {name!r} cannot be read ({error}).") from error
 
@@ -180,7 +195,7 @@ def write_batches(
       path: of the file, which is replaced.
       batches: with the same names, passes and shapes but for the number of images.
       class_names: what the labels mean.
-      dtype: "float32" or "float16", whose largest number is 65504; larger ones become infinite.
+      dtype: "float32" or "float16", whose largest number is 65504.
       attributes: what the file says about its making: texts, numbers, lists of texts; anything else as JSON.
       details: the same for each name.
 
@@ -189,24 +204,38 @@ def write_batches(
 
     Raises:
       ImportError: the extra is not installed.
-      ValueError: no batch, or batches that do not go together; another dtype.
+      ValueError: no batch, or batches that do not go together; another dtype; numbers too large for float16; a folder
+        in the place of the file; attributes that no file can hold.
+      OSError: the disk is nearly full.
     """
     one_of("dtype", dtype, DTYPES)
     h5netcdf = need_h5netcdf()
+    if os.path.isdir(path):
+        raise ValueError(f"{os.fspath(path)!r} is a folder; wanted a file, such as activations.nc in it.")
+    head = {"format": None} | _head(class_names, attributes or {}) | {"format": _FORMAT}
     with atomic_path(path) as temporary:
-        # From version 1.10 on HDF5 has checksums for its own tables too; without, a chunk may be lost without a word.
-        with h5netcdf.File(temporary, "w", track_order=True, libver="v110") as file:
-            writer = _Writer(file, dtype, details or {})
+        with h5netcdf.File(temporary, "w", track_order=True) as file:
+            writer = _Writer(file, temporary.parent, dtype, details or {})
             for batch in batches:
                 writer.add(batch)
             if not writer.images:
                 raise ValueError("there are no activations to write: the data set is empty; wanted at least one image.")
-            file.attrs["format"] = _FORMAT
-            names = None if class_names is None else list(class_names)
-            for key, value in {"class_names": names, **(attributes or {})}.items():
-                if value is not None:
-                    file.attrs[key] = _attribute(value)
+            for key, value in head.items():
+                file.attrs[key] = value
         return writer.images
+
+
+def _head(class_names: Sequence[str] | None, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file says of itself, as attributes hold it; raises ValueError for what they cannot hold."""
+    if class_names is not None:
+        class_names = list(class_names)
+        if not class_names or not all(isinstance(name, str) for name in class_names):
+            raise ValueError(f"class_names must be texts, one for each class, got {class_names!r}.")
+    try:
+        given = {"class_names": class_names, **attributes}
+        return {key: _attribute(value) for key, value in given.items() if value is not None}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"attributes must be texts, numbers or what goes into JSON: {error}.") from error
 
 
 def file_bytes(shapes: Mapping[str, Sequence[int]], *, images: int, dtype: str = "float32") -> int:
@@ -240,8 +269,8 @@ def need_h5netcdf() -> Any:
 class _Writer:
     """Puts batches behind one another."""
 
-    def __init__(self, file: Any, dtype: str, details: Mapping[str, Mapping[str, Any]]):
-        self._file, self._dtype, self._details = file, dtype, details
+    def __init__(self, file: Any, folder: pathlib.Path, dtype: str, details: Mapping[str, Mapping[str, Any]]):
+        self._file, self._folder, self._dtype, self._details = file, folder, dtype, details
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._labelled = False
         self.images = 0
@@ -263,6 +292,7 @@ class _Writer:
             raise ValueError(f"wanted {list(self._shapes)} in each batch, got {list(shapes)}.")
         if (batch.labels is not None) != self._labelled or (batch.labels is not None and len(batch.labels) != count):
             raise ValueError(f"wanted a label for each of the {count} images of each batch, or for none.")
+        self._check_disk(sum(value.size for value in batch.values.values()) * np.dtype(self._dtype).itemsize)
         new = slice(self.images, self.images + count)
         self._file.resize_dimension("image", new.stop)
         self._file["image"][new] = np.arange(new.start, new.stop)
@@ -271,8 +301,18 @@ class _Writer:
             self._file["class"][new] = np.asarray(batch.labels)
         for name, value in batch.values.items():
             with np.errstate(over="ignore"):
-                self._file[_variable_name(name)][:, new] = value.astype(self._dtype, copy=False)
+                stored: np.ndarray = value.astype(self._dtype, copy=False)
+            if not np.array_equal(np.isinf(stored), np.isinf(value)):
+                raise ValueError(f"{name!r} holds {np.abs(value).max():g}, and float16 ends at 65504; take float32.")
+            self._file[_variable_name(name)][:, new] = stored
         self.images = new.stop
+
+    def _check_disk(self, needed: int) -> None:
+        """Raises OSError while HDF5 can still close the file: on a full disk it ends the process, some time later."""
+        free = shutil.disk_usage(self._folder).free
+        if free < needed + _DISK_MARGIN:
+            room = f"{bytes_text(free)} are free in {str(self._folder)!r}, and the next images need "
+            raise OSError(errno.ENOSPC, f"{room}{bytes_text(needed + _DISK_MARGIN)}")
 
     def _start(self, batch: Batch, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Makes dimensions and variables, of the first batch."""
@@ -298,6 +338,7 @@ class _Writer:
                 ("pass", "image", *sized),
                 dtype=self._dtype,
                 chunks=(1, chunk, *shape),
+                fillvalue=np.frombuffer(_ABSENT[self._dtype], self._dtype)[0],
                 fletcher32=True,  # a checksum, for damage to be noticed
             )
             variable.attrs["long_name"] = name
@@ -324,11 +365,13 @@ def _attribute(value: Any) -> Any:
     """What an attribute can hold."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (int, float, np.number)):
+    if isinstance(value, (float, np.number)) or (isinstance(value, int) and abs(value) < 2**63):
         return value
     if isinstance(value, (list, tuple)) and value and all(isinstance(entry, str) for entry in value):
         return [_text(entry) for entry in value]
-    return _text(value if isinstance(value, str) else json.dumps(value))
+    if isinstance(value, str):
+        return _text(value)
+    return _text(json.dumps(value.tolist() if isinstance(value, np.ndarray) else value, default=str))
 
 
 def _text(text: str) -> str:

@@ -52,7 +52,7 @@ def write_activations(
     """
     store.need_h5netcdf()
     recording = Recording(model, layers, iterations=iterations, reduce=reduce, seed=seed)
-    if hasattr(images, "shape"):
+    if len(getattr(images, "shape", ())) == 4:
         shapes = recording.shapes(images.shape[1:])
         check_room(path, store.file_bytes(shapes, images=len(images), dtype=dtype))
     facts = {

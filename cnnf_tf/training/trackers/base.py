@@ -37,7 +37,7 @@ class MetricsLogger(Protocol):
         """Numbers after `step` steps; `group` is "train" (every 20 steps) or "validation" (at each evaluation)."""
 
     def pictures(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """Images by name at each evaluation, each float32 of shape [n, height, width, channels] in [0, 1]."""
+        """Images by name at an evaluation, each float32 of shape [n, height, width, channels] in [0, 1]; read-only."""
 
     def artifacts(self, paths: Sequence[pathlib.Path]) -> None:
         """Files worth keeping, once the run is finished."""

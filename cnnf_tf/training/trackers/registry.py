@@ -24,10 +24,17 @@ def find_trackers(trackers: Sequence[str | TrackerFactory]) -> dict[str, Tracker
       The classes by name; one that is named twice is there once.
 
     Raises:
-      ValueError: no such name.
+      ValueError: no such name, or two different trackers of one name.
       ImportError: what a tracker needs is not installed, or its module cannot be imported.
     """
-    return dict(map(_find, [trackers] if isinstance(trackers, str) else trackers))
+    found: dict[str, TrackerFactory] = {}
+    for name, factory in map(_find, [trackers] if isinstance(trackers, str) else trackers):
+        if found.setdefault(name, factory) != factory:
+            raise ValueError(
+                f"two different trackers have the name {name!r}, by which a run that goes on finds them again; give "
+                "each a __qualname__ of its own, or name a class as MODULE:CLASS."
+            )
+    return found
 
 
 def _find(tracker: str | TrackerFactory) -> tuple[str, TrackerFactory]:

@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
-from sklearn.decomposition import IncrementalPCA
+from sklearn.decomposition import PCA
 from sklearn.random_projection import SparseRandomProjection
 
 from cnnf_tf import CNNF, layers
 from cnnf_tf.evaluation import Recording, activations, list_activations, open_activations, write_activations
+from cnnf_tf.evaluation.recordings import reductions
 from cnnf_tf.evaluation.recordings.probes import record
 from cnnf_tf.models import feedback_pass, first_pass, step
 from cnnf_tf.utils.dtypes import dtype_policy
@@ -289,14 +290,22 @@ class ReduceTest(tf.test.TestCase):
             self.assertAllClose(ours, wanted * np.sign(np.sum(ours * wanted, axis=0)), rtol=1e-3, atol=1e-4)
 
     def test_pca_in_batches(self):
-        """Of 3 images, of which the first two have fewer rows than N."""
+        """What few batches lose is nothing where there are few rows, as scikit-learn has it in one piece."""
         found = activations(self.model, self.images[:9], ["conv.g"], reduce="pca:8", batch_size=3)["conv.g"]
-        rows = self.full["conv.g"][:, :9].reshape(2, 9, -1).astype(np.float64)
-        theirs = IncrementalPCA(8)
-        for part in (slice(0, 6), slice(6, 9)):
-            theirs.partial_fit(rows[:, part].reshape(-1, rows.shape[-1]))
-        wanted = theirs.transform(rows.reshape(18, -1)).reshape(2, 9, 8)
-        self.assertAllClose(np.sum(found**2, axis=-1), np.sum(wanted**2, axis=-1), rtol=1e-3, atol=1e-4)
+        rows = self.full["conv.g"][:, :9].reshape(18, -1).astype(np.float64)
+        wanted = PCA(8, svd_solver="full").fit_transform(rows)
+        self.assertAllClose(found.reshape(18, 8), wanted, rtol=1e-3, atol=1e-4)
+
+    def test_components_of_many_batches(self):
+        generator = np.random.default_rng(0)
+        rows = generator.standard_normal((400, 40)) * 0.8 ** np.arange(40) + generator.standard_normal(40)
+        ours, theirs = reductions._Components(3), PCA(3, svd_solver="full").fit(rows)
+        for part in np.split(rows, 20):
+            ours.partial_fit(part)
+        self.assertAllClose(ours.transform(rows), theirs.transform(rows), atol=0.05)
+        alike = reductions._Components(2)
+        alike.partial_fit(np.ones((4, 5)))
+        self.assertAllEqual(alike.transform(np.ones((3, 5))), np.zeros((3, 2)))
 
 
 class StreamTest(tf.test.TestCase):
@@ -321,8 +330,20 @@ class StreamTest(tf.test.TestCase):
         self.assertIsNone(next(recording.stream(one_hot)).labels)
         pairs = tf.data.Dataset.from_tensor_slices(({"images": images, "clean": images}, labels)).batch(5)
         self.assertAllEqual(next(recording.stream(pairs)).labels, labels)
-        with self.assertRaisesRegex(ValueError, "image_ids: wanted one for each image, got 3"):
-            list(recording.stream(images, image_ids=["a", "b", "c"]))
+        for wrong, message in (
+            (["a", "b", "c"], "image_ids: wanted one for each of 5 images, got 3"),
+            (iter("abc"), "image_ids: wanted one for each image, got 3"),
+            ("abcde", "image_ids must be a text for each image, got 'abcde'"),
+            (range(5), "image_ids must be texts or paths, got 0"),
+        ):
+            with self.assertRaisesRegex(ValueError, message):
+                list(recording.stream(images, image_ids=wrong))
+        for labels in (np.ones(5, np.float32), np.eye(5), np.array(list("abcde"))):
+            with self.assertRaisesRegex(ValueError, "labels must be integers"):
+                recording.stream(images, labels=labels)
+        for wrong in ("fashion_mnist", None, 3):
+            with self.assertRaisesRegex(ValueError, "images must be an array or a data set, got"):
+                recording.stream(wrong)
         with self.assertRaisesRegex(ValueError, "labels: wanted one for each image"):
             recording.stream(images, labels=labels[:4])
 

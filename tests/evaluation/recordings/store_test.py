@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import shutil
 import sys
 from unittest import mock
 
@@ -161,6 +162,54 @@ class StoreTest(parameterized.TestCase, tf.test.TestCase):
         place = content.index(wanted["fc.f"][1, :4].tobytes()[:16])
         path.write_bytes(content[:place] + b"damage" + content[place + 6 :])
         with store.open_activations(path) as found, self.assertRaisesRegex(ValueError, "damaged: 'fc.f' cannot be"):
+            found["fc.f"]
+
+    def test_what_cannot_be_written_is_told_before_the_work(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+
+        def never():
+            raise AssertionError("no batch is wanted")
+            yield
+
+        for path, options, message in (
+            (folder, {}, "is a folder; wanted a file"),
+            (self.path(), {"attributes": {"seed": {(1, 2): 3}}}, "attributes must be texts, numbers or what goes into"),
+            (self.path(), {"class_names": np.arange(3)}, "class_names must be texts"),
+            (self.path(), {"class_names": []}, "class_names must be texts"),
+        ):
+            with self.assertRaisesRegex(ValueError, message):
+                store.write_batches(path, never(), **options)
+        path, _ = self.written(attributes={"format": "mine", "place": folder, "sizes": np.arange(3), "big": 2**70})
+        with store.open_activations(path) as found:
+            self.assertEqual(found.attributes["place"], f'"{folder}"')
+            self.assertEqual((found.attributes["sizes"], found.attributes["big"]), ("[0, 1, 2]", str(2**70)))
+
+    def test_too_large_for_float16(self):
+        (batch,) = batches((3,))
+        batch.values["fc.f"][1, 2, 3] = 7e4
+        with self.assertRaisesRegex(ValueError, r"'fc.f' holds 70000, and float16 ends at 65504; take float32"):
+            store.write_batches(self.path(), [batch], dtype="float16")
+        batch.values["fc.f"][1, 2, 3] = np.inf
+        store.write_batches(self.path(), [batch], dtype="float16")
+
+    def test_a_disk_that_fills_up(self):
+        """HDF5 ends the process when it closes a file on a full disk, so it is not come to that."""
+        path, usage = self.path(), shutil.disk_usage("/")
+        free = mock.Mock(side_effect=[usage, usage._replace(free=1000)])
+        with (
+            mock.patch.object(store.shutil, "disk_usage", free),
+            self.assertRaisesRegex(OSError, "are free in .* and the next images need"),
+        ):
+            store.write_batches(path, batches())
+        self.assertEmpty(list(path.parent.iterdir()))
+
+    def test_reading_in_other_ways(self):
+        path, wanted = self.written()
+        with store.open_activations(path) as found:
+            self.assertAllEqual(found.read("fc.f", slice(2, 4)), wanted["fc.f"][:, 2:4])
+            with self.assertRaisesRegex(ValueError, r"images must be a slice, .* got \[3, 1\]"):
+                found.read("fc.f", [3, 1])
+        with self.assertRaisesRegex(ValueError, "was closed"):
             found["fc.f"]
 
     def test_without_the_extra(self):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from cnnf_tf import training
 from cnnf_tf.training import run_log
-from cnnf_tf.training.trackers import open_trackers
+from cnnf_tf.training.trackers import open_trackers, unfinished
 from cnnf_tf.training.trackers.base import MetricsLogger
 from tests.training import fixtures_training
 
@@ -36,6 +36,9 @@ class Notebook(MetricsLogger):
 
     def pictures(self, step, images):
         self.note("pictures", step)
+
+    def artifacts(self, paths):
+        self.note("artifacts", *[path.name for path in paths])
 
     def close(self, status):
         self.note("close", status)
@@ -78,7 +81,8 @@ class GuardedTest(tf.test.TestCase):
         for kind in ("validation", "pictures"):
             self.assertEqual([step for found, step in Notebook.told if found == kind], [2, 4, 6])
         self.assertEqual([run_id for kind, run_id in Notebook.told if kind == "open"], ["", "the first"])
-        marks = {"run_id": "the first", "told": {"train": 6, "validation": 6, "pictures": 6}}
+        told = {"train": 6, "validation": 6, "pictures": 6}
+        marks = {"run_id": "the first", "told": told, "finished": True}
         self.assertEqual(json.loads(folder.trackers.read_text()), {"mine": marks})
 
     def test_a_run_goes_on_without_the_tracker_that_fails(self):
@@ -110,6 +114,70 @@ class GuardedTest(tf.test.TestCase):
         self.assertEqual(json.loads(folder.trackers.read_text()), marks)
         with self.assertRaisesRegex(ImportError, "no such package"):
             open_trackers({"mine": mock.Mock(side_effect=ImportError("no such package"))}, folder)
+
+    def test_a_run_killed_before_its_files_were_handed_over_is_completed(self):
+        config, workdir = fixtures_training.config(), self.workdir()
+        with mock.patch.object(Notebook, "artifacts", side_effect=SystemExit), self.assertRaises(SystemExit):
+            fixtures_training.run(config, workdir, trackers=(Notebook,))
+        del Notebook.told[:]
+        fixtures_training.run(config, workdir, trackers=(Notebook, "tensorboard", MetricsLogger))
+        files = ("best.keras", "config.json", "metrics.jsonl", "run.json")
+        completed = [("open", "the first"), ("artifacts", *files), ("close", "FINISHED")]
+        self.assertEqual(Notebook.told, completed)
+        self.assertIn("telling the end of the run to Notebook.", self.said.getvalue())
+        fixtures_training.run(config, workdir, trackers=(Notebook, MetricsLogger))
+        self.assertEqual(Notebook.told, completed)
+
+    def test_which_trackers_are_not_finished(self):
+        folder, every = self.folder(), {"mine": Notebook, "other": Notebook}
+        self.assertEqual(unfinished(every, folder), {})
+        for status, wanted in (("KILLED", ["mine"]), ("FAILED", ["mine"]), ("FINISHED", [])):
+            (tracker,) = open_trackers({"mine": Notebook}, folder)
+            self.assertEqual([*unfinished(every, folder)], ["mine"])
+            tracker.close(status)
+            self.assertEqual([*unfinished(every, folder)], wanted)
+        with mock.patch.object(Notebook, "artifacts", side_effect=ConnectionError):
+            (tracker,) = open_trackers({"mine": Notebook}, folder)
+            tracker.artifacts([])
+            tracker.close("FINISHED")
+        self.assertEqual([*unfinished(every, folder)], ["mine"])
+
+    def test_what_is_no_tracker_is_refused_and_the_others_are_closed(self):
+        class Scalars:
+            def scalars(self, step, values, group):
+                pass
+
+        folder = self.folder()
+        for made, message in (
+            (None, "'bad' must have the methods .* NoneType is without scalars, pictures, artifacts, close"),
+            (Scalars(), "'bad' must have the methods .* Scalars is without pictures, artifacts, close"),
+            (mock.Mock(local=False, run_id=7), "'bad': run_id must be a text, .* got 7"),
+            (mock.Mock(local=False, run_id=None), "'bad': run_id must be a text, .* got None"),
+        ):
+            del Notebook.told[:]
+            with self.assertRaisesRegex(ValueError, message):
+                open_trackers({"mine": Notebook, "bad": lambda _, made=made: made}, folder)
+            self.assertEqual(Notebook.told[-1], ("close", "FAILED"))
+            self.assertEqual([*json.loads(folder.trackers.read_text())], ["mine"])
+        made.close.assert_called_once_with("FAILED")
+        with self.assertRaises(KeyboardInterrupt):
+            open_trackers({"mine": Notebook, "bad": mock.Mock(side_effect=KeyboardInterrupt)}, folder)
+        self.assertEqual(Notebook.told[-1], ("close", "KILLED"))
+        methods = mock.Mock(spec=["scalars", "pictures", "artifacts", "close"])  # inherits nothing
+        (tracker,) = open_trackers({"own": lambda _: methods}, folder)
+        tracker.scalars(1, {"loss": 1.0}, "train")
+        methods.scalars.assert_called_once_with(1, {"loss": 1.0}, "train")
+
+    def test_a_tracker_changes_only_its_own_copy_of_the_config(self):
+        def emptied(run):
+            run.parameters.clear()
+            run.tags.clear()
+            return Notebook(run)
+
+        seen = []
+        open_trackers({"first": emptied, "second": lambda run: seen.append(run) or Notebook(run)}, self.folder())
+        self.assertEqual(seen[0].parameters["seed"], fixtures_training.config().seed)
+        self.assertEqual(seen[0].tags["command"], "python train")
 
     def test_a_damaged_file_of_marks(self):
         folder = self.folder()

@@ -1,5 +1,6 @@
 """Trackers by name: what is found, and what is refused before any work."""
 
+import functools
 import importlib
 import pathlib
 import sys
@@ -26,6 +27,20 @@ class RegistryTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(found, {"tensorboard": TensorBoard, path: TensorBoard, "Mine": Mine})
         self.assertEqual(find_trackers("tensorboard"), {"tensorboard": TensorBoard})
         self.assertEqual(find_trackers([]), {})
+
+    def test_two_of_one_name(self):
+        def make():
+            return lambda run: Mine()
+
+        first, second = make(), make()
+        self.assertLen(find_trackers([first, first]), 1)
+        with self.assertRaisesRegex(ValueError, "two different trackers have the name '.*<lambda>'.*__qualname__"):
+            find_trackers([first, second])
+        partials = [functools.partial(Mine), functools.partial(Mine)]
+        with self.assertRaisesRegex(ValueError, "have the name 'partial'"):
+            find_trackers(partials)
+        partials[0].__qualname__ = "first"
+        self.assertEqual(find_trackers(partials), {"first": partials[0], "partial": partials[1]})
 
     def test_every_name_is_a_tracker(self):
         for name, place in training.TRACKERS.items():
