@@ -23,7 +23,7 @@ docs/representations.md has the formulas, their sources, and how to read the fig
 
 import contextlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -35,7 +35,7 @@ import cnnf_tf
 _NAMES = ("rsa", "cka", "decoding", "arrival", "dimensionality")
 _ACTIVATIONS = flags.DEFINE_list("activations", None, "One or two files of bin/activations.py.")
 _LAYERS = flags.DEFINE_list(
-    "layers", ["*.f"], "What to read of them: patterns of names, such as *relu*.f,h.g; without a kind, f."
+    "layers", ["*.f"], "What to read of them: names with patterns, as bin/activations.py has them."
 )
 _ANALYSES = flags.DEFINE_list("analyses", list(_NAMES), f"Which to make, of {', '.join(_NAMES)}.")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 0, "Only the first so many images; 0: all.", lower_bound=0)
@@ -56,6 +56,10 @@ def main() -> None:
     paths, analyses = list(_ACTIVATIONS.value or []), list(_ANALYSES.value or [])
     if not 1 <= len(paths) <= 2:
         raise _app.UsageError(f"--activations wants one file, or two to compare, got {len(paths)}.")
+    if len({pathlib.Path(path).resolve() for path in paths}) < len(paths):
+        raise _app.UsageError(
+            f"--activations wants two different files to compare, got {' and '.join(paths)}: one file."
+        )
     if not analyses or not set(analyses) <= set(_NAMES):
         raise _app.UsageError(f"--analyses wants some of {', '.join(_NAMES)}, got {','.join(analyses)!r}.")
     output = _app.Output("output", str(_OUTPUT.value))
@@ -63,24 +67,29 @@ def main() -> None:
     _app.start_tensorflow()
     representations = cnnf_tf.evaluation.representations
     with contextlib.ExitStack() as stack:
-        names = [pathlib.Path(path).stem for path in paths]
-        names = names if len({*names}) == len(paths) else paths
-        if len({*names}) < len(paths):
-            raise _app.UsageError(f"--activations wants two different files to compare, got {paths[0]} twice.")
+        names = _names(paths)
         files = {
             name: stack.enter_context(cnnf_tf.evaluation.open_activations(path))
             for name, path in zip(names, paths, strict=True)
         }
         representations.check_same_images(files, num_images=_NUM_IMAGES.value)
         study = _study(files)
-        findings = {}
+        report = _report(files)
         for name, finding in representations.analyse(study, analyses):
             print(f"\n{name}\n{finding.table}", flush=True)
-            findings[name] = finding
-        print()
-        output.json("representations.json", _report(files) | {name: each.numbers for name, each in findings.items()})
-        for name, finding in findings.items():
+            report[name] = finding.numbers
             output.write(f"{name}.png", finding.draw, title=" and ".join(names))
+            output.json("representations.json", report)  # of all so far: a later one may fail
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """What to call the models: the paths without .nc, as little of their ends as tells them apart."""
+    parts = [pathlib.Path(path.removesuffix(".nc")).parts for path in paths]
+    for length in range(1, 1 + max(map(len, parts))):
+        names = [str(pathlib.PurePath(*each[-length:])) for each in parts]
+        if len({*names}) == len(paths):
+            return names
+    return list(paths)
 
 
 def _study(files: Mapping[str, Any]) -> Any:
@@ -93,11 +102,12 @@ def _study(files: Mapping[str, Any]) -> Any:
     if logits and not any(logits in each for each in chosen.values()):
         there = ", ".join(dict.fromkeys(name for each in chosen.values() for name in each))
         raise _app.UsageError(f"--logits wants one of what --layers chooses, {there}; got {logits!r}.")
-    labels = next(iter(files.values())).labels
+    labels, class_names = (getattr(next(iter(files.values())), name) for name in ("labels", "class_names"))
     return representations.Study(
         activations=chosen,
         labels=labels if labels is None else labels[: _NUM_IMAGES.value or None],
         logits=logits,
+        num_classes=len(class_names) if class_names else None,
         **_settings(),
     )
 

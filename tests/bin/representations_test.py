@@ -27,6 +27,7 @@ class RepresentationsTest(binaries.BinaryTestCase):
         if spoil is not None:
             values["a.f"][1] = spoil
         names = [f"{ids}[{index}]" for index in range(images)]
+        (self.place / name).parent.mkdir(exist_ok=True)
         labels = None if labels is None else labels[:images]
         write_batches(self.place / name, [Batch(values, labels, names)], class_names=["x", "y", "z"])
         return self.place / name
@@ -49,6 +50,18 @@ class RepresentationsTest(binaries.BinaryTestCase):
         self.assertLen(report["rsa"]["items"], 8)
         self.assertLen(report["arrival"]["arrivals"]["b fc.f"]["passes"], 30)
 
+    def test_what_is_found_stays_where_a_later_analysis_fails(self):
+        spoilt = self.file("a.nc", spoil=np.arange(30)[:, np.newaxis])
+        files, output = f"{spoilt},{self.file('m/a.nc', seed=1)}", self.place / "found"
+        arguments = (f"--activations={files}", "--analyses=cka,rsa,dimensionality", "--resamples=20")
+        result = run_forked("representations", *arguments, f"--output={output}")
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(" ".join(result.stderr.split()), "constant, the first is image 0; .* --layers, or .*euclidean")
+        report = json.loads((output / "representations.json").read_text())
+        self.assertEqual(list(report["activations"])[1], "m/a")
+        self.assertIn("cka", report)
+        self.assertEqual(sorted(path.name for path in output.iterdir()), ["cka.png", "representations.json"])
+
     def test_refusals(self):
         good, output = self.file("a.nc"), f"--output={self.place / 'new'}"
         few = ("--analyses=rsa", output)
@@ -60,7 +73,13 @@ class RepresentationsTest(binaries.BinaryTestCase):
             ((f"--activations={good}", output, "--analyses=tsne"), 2, "--analyses wants some of rsa, cka, .*'tsne'"),
             ((f"--activations={good},{good},{good}", output), 2, "one file, or two to compare, got 3"),
             ((f"--activations={good},{good}", output), 2, "two different files to compare"),
+            (
+                (f"--activations={good},{self.place}/../{self.place.name}/a.nc", output),
+                2,
+                "two different files .*one file",
+            ),
             ((f"--activations={good}", "--logits=fc", output), 2, "--logits wants one of .* a.f, fc.f; got 'fc'"),
+            ((f"--activations={good}", "--logits=a.f", output), 1, "a.f: wanted .* of 3 classes, got shape .2, 30, 9"),
             (
                 (f"--activations={good}", "--layers=b*", output),
                 1,
@@ -69,7 +88,11 @@ class RepresentationsTest(binaries.BinaryTestCase):
             ((f"--activations={self.place}/none.nc", *few), 1, "none.nc' does not exist"),
             ((f"--activations={other}", *few), 1, "other.nc is damaged, or no NetCDF-4 file"),
             ((f"--activations={good},{self.file('b.nc', ids='train')}", *few), 1, "30 of 30 differ, .*test.0.*train.0"),
-            ((f"--activations={self.file('e.nc', labels=None)}", output), 1, "labels are wanted here"),
+            (
+                (f"--activations={self.file('e.nc', labels=None)}", output),
+                1,
+                "labels are wanted here.* or --analyses=rsa,cka",
+            ),
             ((f"--activations={self.file('h.nc', spoil=np.nan)}", *few), 1, "a.f, pass 1: wanted finite features"),
         )
         self.assertFalse((self.place / "new").exists())

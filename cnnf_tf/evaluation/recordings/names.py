@@ -13,7 +13,7 @@ import collections
 import difflib
 import fnmatch
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cnnf_tf.layers import FeedbackComposite, FeedbackLayer
 from cnnf_tf.layers.base import Shape
@@ -101,16 +101,29 @@ def select(found: Sequence[Activation], layers: str | Sequence[str]) -> list[Act
     Raises:
       ValueError: no pattern, or one that matches nothing.
     """
-    patterns = [layers] if isinstance(layers, str) else layers
-    if not isinstance(patterns, Sequence) or not patterns or not all(isinstance(each, str) for each in patterns):
-        raise ValueError(f'layers must be a pattern such as "conv*.f", or a list of such, got {layers!r}.')
     chosen: set[str] = set()
-    for pattern in patterns:
-        fitting = {activation.name for activation in found if _fits(activation, pattern)}
+    for pattern in patterns(layers):
+        fitting = {each.name for each in found if fits(each.place.name, each.place.path, each.kind, pattern)}
         if not fitting:
             raise ValueError(_nothing(found, pattern))
         chosen |= fitting
     return [activation for activation in found if activation.name in chosen]
+
+
+def patterns(layers: Any) -> Sequence[str]:
+    """Of a pattern, or a list of such, the list; ValueError for anything else."""
+    found = [layers] if isinstance(layers, str) else layers
+    if not isinstance(found, Sequence) or not found or not all(isinstance(each, str) for each in found):
+        raise ValueError(f'layers must be a pattern such as "conv*.f", or a list of such, got {layers!r}.')
+    return found
+
+
+def fits(name: str, path: str, kind: str, pattern: str) -> bool:
+    """Whether what a place has of a kind fits a pattern, as `select` has them; for name and path see `Place`."""
+    wanted, dot, end = pattern.rpartition(".")
+    if not (dot and any(fnmatch.fnmatchcase(known, end) for known in KINDS)):
+        wanted, end = pattern, "f"
+    return fnmatch.fnmatchcase(kind, end) and any(matches(each, wanted) for each in (name, path))
 
 
 def inside(layer: FeedbackLayer) -> list[FeedbackLayer]:
@@ -134,14 +147,6 @@ def _walk(layer: FeedbackLayer, shape: Shape, path: str = "") -> Iterator[tuple[
     if layer.has_latents:
         shapes["z"] = layer.latent_shape(shape)[1:]
     yield path, layer, shapes
-
-
-def _fits(activation: Activation, pattern: str) -> bool:
-    place, kind = activation.place, activation.kind
-    path, dot, end = pattern.rpartition(".")
-    if not (dot and any(fnmatch.fnmatchcase(known, end) for known in KINDS)):
-        path, end = pattern, "f"
-    return fnmatch.fnmatchcase(kind, end) and any(matches(name, path) for name in (place.name, place.path))
 
 
 def _nothing(found: Sequence[Activation], pattern: str) -> str:

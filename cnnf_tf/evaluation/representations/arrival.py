@@ -14,6 +14,7 @@ import numpy as np
 
 from cnnf_tf.evaluation.representations.decoding import correctness
 from cnnf_tf.evaluation.representations.estimates import Estimate, mean_over_images, share_of_images
+from cnnf_tf.evaluation.representations.features import image_mask
 
 NEVER = -1
 """The arrival of an image that is wrong at the end."""
@@ -89,12 +90,12 @@ def arrival(predictions: Any, labels: Any, challenge: np.ndarray | None = None) 
       challenge: bool `[images]`; by default `challenge_images` of these predictions.
 
     Raises:
-      ValueError: labels that do not go with the predictions.
+      ValueError: labels or challenge images that do not go with the predictions.
     """
     correct = correctness(predictions, labels)
     times = arrival_passes(predictions, labels)
     there = arrived(times, len(correct))
-    chosen = ~correct[0] if challenge is None else challenge
+    chosen = ~correct[0] if challenge is None else image_mask(challenge, correct.shape[1])
     hard = share_of_images(there[:, chosen]) if chosen.any() else None
     return Arrival(times, share_of_images(there), hard, share_of_images(correct[0] & ~correct[-1]))
 
@@ -106,14 +107,22 @@ def arrival_difference(
 
     Args:
       first: of one model.
-      second: of another one, on the same images; where it has more passes or fewer, those that both have count.
+      second: of another one, on the same images, up to the same pass: to arrive is to stay right up to the last.
       chosen: the images to look at, bool `[images]`, such as the challenge images; at least 10.
       resamples: of the bootstrap over images.
       seed: of the bootstrap.
 
     Raises:
-      ValueError: fewer than 10 images.
+      ValueError: different numbers of passes or images, or fewer than 10 images.
     """
-    count = min(len(first.curve.value), len(second.curve.value))
+    count, other = (len(each.curve.value) for each in (first, second))
+    if count != other:
+        raise ValueError(
+            f"arrivals up to different passes cannot be compared, got {count} and {other} passes; cut the predictions "
+            "to the passes that both have."
+        )
+    chosen = image_mask(chosen, len(first.passes))
+    if len(second.passes) != len(chosen):
+        raise ValueError(f"wanted arrivals of the same images, got {len(chosen)} and {len(second.passes)} of them.")
     there: list[np.ndarray] = [arrived(each.passes, count)[:, chosen].astype(np.float64) for each in (first, second)]
     return mean_over_images(there[1] - there[0], resamples=resamples, seed=seed)

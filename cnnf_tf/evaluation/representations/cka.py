@@ -85,7 +85,7 @@ def _aligned(hsic: np.ndarray, names: list[str] | None = None) -> np.ndarray:
     if names is not None and (own < _LEAST_HSIC).any():
         raise ValueError(
             f"{names[int(np.argmin(own))]}: too few of the images differ from the rest for a debiased CKA; the plain "
-            "one exists."
+            "one exists: leave it out with --layers, or take --nodebiased."
         )
-    roots = np.sqrt(np.where(own < _LEAST_HSIC, np.nan, own))
+    roots = np.sqrt(np.where(np.isfinite(own) & (own >= _LEAST_HSIC), own, np.nan))
     return hsic / np.outer(roots, roots)

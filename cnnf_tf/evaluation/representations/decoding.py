@@ -90,7 +90,7 @@ def fit_decoder(rows: np.ndarray, classes: np.ndarray) -> Any:
 def check_folds(labels: Any, folds: int) -> np.ndarray:
     """The labels as int64 `[images]`; ValueError unless there are two classes, each with an image for each fold."""
     classes = class_labels(labels, len(labels) if labels is not None else 0)
-    integer("folds", folds, least=2)
+    integer("folds", int(folds) if isinstance(folds, np.integer) else folds, least=2)
     found, counts = np.unique(classes, return_counts=True)
     if len(found) < 2:
         raise ValueError(f"decoding wants images of at least 2 classes, got {len(classes)} of class {found.tolist()}.")

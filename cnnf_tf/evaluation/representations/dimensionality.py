@@ -75,4 +75,4 @@ def dimensionality(activations: Activations, *, resamples: int = 200, seed: int 
 
 
 def _ratios(grams: Grams, draws: np.ndarray) -> np.ndarray:
-    return grams.traces(draws) ** 2 / np.diagonal(grams.hsic(draws))
+    return grams.squared_traces(draws) / np.diagonal(grams.hsic(draws))

@@ -20,6 +20,9 @@ from cnnf_tf.utils.validation import integer, positive_int
 LEAST_IMAGES = 10
 """Fewer images are not worth an interval: among their resamples are some of one or two different images."""
 
+NO_INTERVAL = "; no interval where a resample had too few different images"
+"""For the heading of a figure."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
@@ -92,8 +95,13 @@ def share_of_images(successes: Any) -> Estimate:
 
     Returns:
       Of the shape `[...]`.
+
+    Raises:
+      ValueError: no image, or values that are no truth values.
     """
-    array = np.asarray(successes, bool)
+    array = np.asarray(successes)
+    if array.dtype != bool or not array.ndim or not array.shape[-1]:
+        raise ValueError(f"wanted truth values [..., images] of at least 1 image, got {array.dtype} {array.shape}.")
     count = array.shape[-1]
     found = [(hits / count, *wilson_interval(hits, count)) for hits in array.sum(-1).ravel().tolist()]
     return Estimate(*(np.reshape(column, array.shape[:-1]) for column in zip(*found, strict=True)))
@@ -112,5 +120,6 @@ def estimate_table(heading: str, rows: Mapping[str, Estimate], *, digits: int = 
     for name, row in rows.items():
         cells = [f"{value:.{digits}f}" for value in (*row.value, row.low[-1], row.high[-1])]
         empty = [""] * (columns - len(row.value))
-        table.append((name, *cells[:-2], *empty, f"[{cells[-2]}, {cells[-1]}]"))
+        interval = "none: too few images" if np.isnan(row.low[-1]) else f"[{cells[-2]}, {cells[-1]}]"
+        table.append((name, *cells[:-2], *empty, interval))
     return aligned(table)

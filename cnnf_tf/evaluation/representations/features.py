@@ -34,16 +34,22 @@ def image_features(name: str, values: Any, *, least: int = 2) -> np.ndarray:
       least: fewest images that will do.
 
     Raises:
-      ValueError: too few images, no feature, values that are not finite, or the same ones for every image.
+      ValueError: too few images, no feature, no real numbers, values that are not finite, or the same ones for every
+        image.
     """
     array = np.asarray(values)
     if array.ndim < 2 or len(array) < least or not array.size:
         raise ValueError(f"{name}: wanted features [images, ...] of at least {least} images, got shape {array.shape}.")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: wanted features that are real numbers or truth values, got {array.dtype}.")
     rows = array.reshape(len(array), -1).astype(np.float64)
     if not np.isfinite(rows).all():
         raise ValueError(f"{name}: wanted finite features; {np.sum(~np.isfinite(rows))} of {rows.size} are not.")
     if (rows == rows[0]).all():
-        raise ValueError(f"{name}: the features are constant, the same for all {len(rows)} images; nothing varies.")
+        raise ValueError(
+            f"{name}: the features are constant, the same for all {len(rows)} images; nothing varies: "
+            "leave it out with --layers."
+        )
     return rows
 
 
@@ -81,3 +87,11 @@ def class_labels(labels: Any, images: int) -> np.ndarray:
             f"labels: wanted {images} integers >= 0, one for each image, got {array.dtype} {array.shape}: {array}."
         )
     return array.astype(np.int64)
+
+
+def image_mask(chosen: Any, images: int) -> np.ndarray:
+    """Which images to look at, bool `[images]`; ValueError for anything else."""
+    array = np.asarray(chosen)
+    if array.shape != (images,) or array.dtype != bool:
+        raise ValueError(f"wanted a truth value for each of {images} images, got {array.dtype} {array.shape}.")
+    return array

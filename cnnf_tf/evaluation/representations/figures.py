@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from cnnf_tf.evaluation.figures import save_png
-from cnnf_tf.evaluation.representations.estimates import Estimate
+from cnnf_tf.evaluation.representations.estimates import NO_INTERVAL, Estimate
 from cnnf_tf.evaluation.representations.similarity import Similarity
 from cnnf_tf.utils.plotting import new_figure
 
 _STYLES = ("-", "--", ":", "-.")
-_MOST_RDMS = 6
+MOST_RDMS = 6
+"""Pictures below a similarity."""
 
 
 class Curves:
@@ -31,7 +32,12 @@ class Curves:
 
 
 def curves_figure(
-    path: str | os.PathLike[str], panels: Sequence[Curves], *, title: str, models: Mapping[str, str] | None = None
+    path: str | os.PathLike[str],
+    panels: Sequence[Curves],
+    *,
+    title: str,
+    models: Mapping[str, str] | None = None,
+    one_range: bool = False,
 ) -> None:
     """Writes a PNG of panels side by side, over the passes, with bars for the intervals.
 
@@ -39,11 +45,12 @@ def curves_figure(
       path: file to write.
       panels: at least one. The names of the first are explained, below.
       title: heading of the figure.
+      one_range: the panels share their vertical range, as they show one quantity.
       models: by name the model. Each model has its dash; its names have colours from dark to light, in order. So have
         names that are of no model, such as those of differences between two.
     """
     figure = new_figure(max(5.5, 4.2 * len(panels)), 4.2)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    axes = figure.subplots(1, len(panels), squeeze=False, sharey=one_range)[0]
     style = _styles(list(dict.fromkeys(name for panel in panels for name in panel.rows)), models)
     for axis, panel in zip(axes, panels, strict=True):
         _draw_curves(axis, panel, style)
@@ -76,7 +83,7 @@ def similarity_figure(
     if pairs:
         both = {text: similarity.between(*pair) for text, pair in pairs.items()}
         panels.append(Curves("likeness of the two models", both))
-    shown = dict(list((rdms or {}).items())[-_MOST_RDMS:])
+    shown = dict(list((rdms or {}).items())[-MOST_RDMS:])
     heights = [4.6, 2.5] if shown else [4.6]
     width = 5.4 + 4.0 * len(panels)
     figure = new_figure(width, sum(heights))
@@ -89,7 +96,8 @@ def similarity_figure(
     _legend(parts[0], axes[1])
     if shown:
         _draw_rdms(parts[1], shown)
-    figure.suptitle(title, fontsize=10)
+    some = any(np.isnan(row.low).any() for panel in panels for row in panel.rows.values())
+    figure.suptitle(title + NO_INTERVAL if some else title, fontsize=10)
     save_png(figure, path)
 
 
@@ -151,7 +159,9 @@ def _draw_matrix(figure: Any, axis: Any, similarity: Similarity) -> None:
 
 
 def _draw_rdms(figure: Any, rdms: Mapping[str, np.ndarray]) -> None:
-    figure.suptitle("RDMs, the images sorted by class where they have one; dark: alike", fontsize=9)
+    figure.suptitle(
+        "RDMs of the last layers of each model, the images sorted by class where they have one; dark: alike", fontsize=9
+    )
     axes = figure.subplots(1, len(rdms), squeeze=False)[0]
     for axis, (name, rdm) in zip(axes, rdms.items(), strict=True):
         above = rdm[np.triu_indices(len(rdm), 1)]

@@ -5,31 +5,31 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from cnnf_tf.evaluation.recordings.names import KINDS
+from cnnf_tf.evaluation.recordings.names import fits, patterns
 from cnnf_tf.evaluation.recordings.store import ActivationFile
 from cnnf_tf.evaluation.representations.features import Activations, LazyMapping
-from cnnf_tf.models.step_sizes import matches
 
 
-def file_activations(file: ActivationFile, layers: Sequence[str] = ("*",), *, num_images: int = 0) -> Activations:
+def file_activations(file: ActivationFile, layers: str | Sequence[str] = "*", *, num_images: int = 0) -> Activations:
     """What a file holds, by name; read when it is asked for, so that the file must stay open.
 
     Args:
       file: open.
-      layers: patterns as in file names, against a path or the bare name at its end, and after a dot against the kind,
-        which is f where none is given: "block3*.f", "*relu*.z", "h.*".
+      layers: a pattern, or several, as `evaluation.activations` has them: "block3*.f", "*relu*.[zg]", "h.*"; without a
+        kind features are meant.
       num_images: only the first so many; 0: all.
 
     Raises:
-      ValueError: a pattern that matches nothing, or fewer images than asked for.
+      ValueError: no pattern, or one that matches nothing, or fewer images than asked for.
     """
     if num_images > len(file):
         raise ValueError(f"{file.path} has {len(file)} images, fewer than the {num_images} that are wanted.")
-    for pattern in layers:
+    wanted = patterns(layers)
+    for pattern in wanted:
         if not any(_fits(name, pattern) for name in file.names):
             raise ValueError(f"{file.path} has nothing that {pattern!r} matches; it has {', '.join(file.names)}.")
     images = slice(num_images or len(file))
-    chosen = [name for name in file.names if any(_fits(name, pattern) for pattern in layers)]
+    chosen = [name for name in file.names if any(_fits(name, pattern) for pattern in wanted)]
     return LazyMapping({name: functools.partial(file.read, name, images) for name in chosen})
 
 
@@ -64,7 +64,6 @@ def _same(first: Sequence[str | int], second: Sequence[str | int], what: str) ->
 
 
 def _fits(name: str, pattern: str) -> bool:
-    path, _, kind = pattern.rpartition(".")
-    path, kind = (path, kind) if path and kind in (*KINDS, "*") else (pattern, "f")
-    place, _, own = name.rpartition(".")
-    return kind in (own, "*") and any(matches(each, path) for each in (place, place.partition("@")[0]))
+    place, _, kind = name.rpartition(".")
+    path, _, number = place.rpartition("@")
+    return fits(place, path if number.isdigit() else place, kind, pattern)

@@ -57,7 +57,7 @@ class Grams:
           draws: how often each image counts, `[images]`; at least 4 images count.
 
         Returns:
-          `[items, items]`.
+          `[items, items]`; not finite where fewer images count.
         """
         w: np.ndarray = draws.astype(np.float64)
         one, two, three, four = (float(np.sum(w**power)) for power in (1, 2, 3, 4))
@@ -67,13 +67,19 @@ class Grams:
         rows = self._pairs @ w
         totals = rows @ w
         # All groups of three and four, less those in which an image occurs twice.
-        weights = np.outer(w, w) / pairs + 2 * np.outer(w**2, w**2) / quadruples + 2 * np.outer(w, w**2) / triples
-        found = self._products(weights) + np.outer(totals, totals) / quadruples
-        return pairs * (found - (rows * (4 * w**2 / quadruples + 2 * w / triples)) @ rows.T)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = np.outer(w, w) / pairs + 2 * np.outer(w**2, w**2) / quadruples + 2 * np.outer(w, w**2) / triples
+            found = self._products(weights) + np.outer(totals, totals) / quadruples
+            return pairs * (found - (rows * (4 * w**2 / quadruples + 2 * w / triples)) @ rows.T)
 
     def traces(self, draws: np.ndarray) -> np.ndarray:
         """tr K, `[items]`; see `hsic`."""
         return self._diagonals @ draws.astype(np.float64)
+
+    def squared_traces(self, draws: np.ndarray) -> np.ndarray:
+        """(tr K)^2, `[items]`, without pairs of two draws of one image; see `hsic`."""
+        w: np.ndarray = draws.astype(np.float64)
+        return self.traces(w) ** 2 - self._diagonals**2 @ (w**2 - w)
 
     def spectra(self) -> np.ndarray:
         """The eigenvalues of each K, from the largest, `[items, images]`; rounding leaves none below 0."""

@@ -8,15 +8,19 @@ import numpy as np
 
 from cnnf_tf.evaluation.representations.arrival import arrival, arrival_difference, challenge_images
 from cnnf_tf.evaluation.representations.cka import cka
-from cnnf_tf.evaluation.representations.decoding import chance, check_folds, decodability
+from cnnf_tf.evaluation.representations.decoding import chance, decodability
 from cnnf_tf.evaluation.representations.dimensionality import dimensionality
 from cnnf_tf.evaluation.representations.estimates import LEAST_IMAGES, Estimate, estimate_table
-from cnnf_tf.evaluation.representations.figures import Curves, curves_figure, similarity_figure
+from cnnf_tf.evaluation.representations.features import class_labels
+from cnnf_tf.evaluation.representations.figures import MOST_RDMS, Curves, curves_figure, similarity_figure
 from cnnf_tf.evaluation.representations.rsa import dissimilarities, rsa
 from cnnf_tf.evaluation.representations.similarity import Similarity
 from cnnf_tf.evaluation.representations.study import Study
 from cnnf_tf.utils import environment
 from cnnf_tf.utils.validation import integer, one_of
+
+_DECODING = ("decoding", "arrival")
+"""The analyses that read classes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Finding:
 
 def _rsa(study: Study) -> Finding:
     found = rsa(study.flat, metric=study.metric, comparison=study.comparison, **study.sampling)
-    return _similarity(study, found, rdms=lambda: _pictures(study))
+    return _similarity(study, found, rdms=lambda: _pictures(study, found))
 
 
 def _cka(study: Study) -> Finding:
@@ -56,12 +60,22 @@ def _similarity(study: Study, found: Similarity, rdms: Callable[[], Any] = dict)
     return Finding(found.to_dict(), "\n\n".join([found.measure, *tables]), draw)
 
 
-def _pictures(study: Study) -> dict[str, np.ndarray]:
-    """RDMs of the first and the last pass of each name, the images sorted by class."""
+def _pictures(study: Study, similarity: Similarity) -> dict[str, np.ndarray]:
+    """RDMs of pass 0 and the last one of the last layers, those that all models have, the images sorted by class."""
+    own = [[study.text(model, name) for name in each] for model, each in study.activations.items()]
+    groups = list(study.pairs.values()) or list(zip(*map(reversed, own), strict=False))[::-1]
+    last = dict(similarity.items)  # by name
+    shown: list[tuple[str, int]] = []
+    for group in reversed(groups):
+        more = [(text, index) for text in group for index in dict.fromkeys((0, last[text]))]
+        if shown and len(shown) + len(more) > MOST_RDMS:
+            break
+        shown = [*more, *shown]
     order = None if study.labels is None else np.argsort(study.labels, kind="stable")
     found = {}
-    for name, values in study.flat.items():
-        for index in dict.fromkeys((0, len(values) - 1)):
+    for name in dict.fromkeys(name for name, _ in shown):
+        values = study.flat[name]
+        for index in dict.fromkeys((0, last[name])):
             features = values[index] if order is None else values[index][order]
             found[f"{name}, pass {index}"] = dissimilarities(features, metric=study.metric)
     return found
@@ -78,12 +92,13 @@ def _decoding(study: Study) -> Finding:
             accuracy = {name: row.accuracy for name, row in found.items()}
             tables.append(estimate_table(head, accuracy))
             tables.append(estimate_table("less pass 0", {name: row.gain for name, row in found.items()}))
-            panels.append(Curves(f"{head}, {study.folds} folds", accuracy, label="share of images read correctly"))
-    return Finding(numbers, "\n\n".join(tables), _curves(study, panels, "linear decoding"))
+            label = "share of images read correctly (line: by chance)"
+            panels.append(Curves(f"{head}, {study.folds} folds", accuracy, label=label, level=level))
+    return Finding(numbers, "\n\n".join(tables), _curves(study, panels, "linear decoding", one_range=True))
 
 
 def _arrival(study: Study) -> Finding:
-    read = study.predictions
+    read = {name: study.predictions[name][: study.shared_passes(name)] for name in study.flat}
     hard = {name: challenge_images([read[one] for one in study.compared(name)], study.labels) for name in read}
     found = {name: arrival(read[name], study.labels, hard[name]) for name in read}
     differences = {
@@ -126,9 +141,9 @@ def _dimensionality(study: Study) -> Finding:
     )
 
 
-def _curves(study: Study, panels: Sequence[Curves], what: str) -> Callable[..., None]:
+def _curves(study: Study, panels: Sequence[Curves], what: str, **options: Any) -> Callable[..., None]:
     def draw(path: Any, *, title: str) -> None:
-        curves_figure(path, panels, title=f"{title}: {what}", models=study.models)
+        curves_figure(path, panels, title=f"{title}: {what}", models=study.models, **options)
 
     return draw
 
@@ -144,23 +159,29 @@ def analyse(study: Study, analyses: Sequence[str]) -> Iterator[tuple[str, Findin
       The name of each, and what it found.
 
     Raises:
-      ValueError: an unknown analysis; too few images for intervals; no labels, or too few images of a class, where they
-        are decoded; matrices of all pairs of images that do not fit into memory; whatever an analysis raises.
+      ValueError: an unknown analysis; too few images for intervals; labels that do not go with them; no labels where
+        classes are read, or too few images of a class where they are decoded; logits of another shape; matrices of all
+        pairs of images that do not fit into memory; whatever an analysis raises.
     """
     for name in analyses:
         one_of("analysis", name, ANALYSES)
-    if not study.activations or not all(study.activations.values()):
-        raise ValueError("a study wants activations of at least one name for each model.")
     first = {model: np.shape(next(iter(each.values()))) for model, each in study.activations.items()}
     if any(len(shape) < 3 for shape in first.values()):
         raise ValueError(f"a study wants activations [passes, images, ...], got {first}.")
     images = next(iter(first.values()))[1]
     items = sum(len(study.activations[model]) * shape[0] for model, shape in first.items())
     integer("images", images, least=LEAST_IMAGES, note=" for an interval")
-    if {"decoding", "arrival"} & set(analyses):
-        check_folds(study.labels, study.folds)
+    if study.labels is not None:
+        class_labels(study.labels, images)
+    if {*_DECODING} & {*analyses}:
+        try:
+            study.check_labels()
+        except ValueError as error:
+            others = ",".join(name for name in ANALYSES if name not in _DECODING)
+            raise ValueError(f"{str(error).removesuffix('.')}, or --analyses={others}.") from error
+    study.check_logits()
     need, free = 3 * 8 * items * images**2, environment.free_memory()
-    if need > free and set(analyses) - {"decoding", "arrival"}:
+    if need > free and {*analyses} - {*_DECODING}:
         raise ValueError(
             f"{items} passes of {images} images want matrices of {need / 1e9:.1f} GB, and {free / 1e9:.1f} GB are "
             "free; take fewer images or fewer layers."

@@ -45,7 +45,8 @@ def dissimilarities(features: Any, *, metric: str = "correlation", name: str = "
         what = "constant" if metric == "correlation" else "all 0"
         raise ValueError(
             f"{name}: {empty.sum()} of {len(rows)} images have features that are {what}, the first is image "
-            f"{int(np.argmax(empty))}; the {metric} distance is not defined for them, the euclidean one is."
+            f"{int(np.argmax(empty))}; the {metric} distance is not defined for them, the euclidean one is: leave it "
+            "out with --layers, or take --metric=euclidean."
         )
     found = pairwise_distances(rows, metric="euclidean" if metric == "euclidean" else "cosine")
     return (found + found.T) / 2  # some builds of BLAS differ by a rounding above and below the diagonal
@@ -57,7 +58,8 @@ def compare_dissimilarities(first: Any, second: Any, *, comparison: str = "spear
     Args:
       first: `[images, images]`, at least 3 images; only what is above the diagonal is looked at.
       second: likewise.
-      comparison: "spearman", over ranks, of which ties share their mean; or "pearson".
+      comparison: "spearman", over ranks, of which ties share their mean (pairs that differ by less than 1e-12
+        of the largest value tie); or "pearson".
 
     Returns:
       A correlation in [-1, 1].
@@ -72,7 +74,7 @@ def compare_dissimilarities(first: Any, second: Any, *, comparison: str = "spear
         shapes = " and ".join(str(rdm.shape) for rdm in pair)
         raise ValueError(f"wanted two RDMs [images, images] of at least 3 images, got {shapes}.")
     vectors = np.stack([rdm[np.triu_indices(images, 1)] for rdm in pair])
-    if not np.isfinite(vectors).all() or (np.ptp(vectors, axis=1) == 0).any():
+    if not np.isfinite(vectors).all() or any(map(_all_equal, vectors)):
         raise ValueError("wanted finite RDMs whose pairs of images are not all equally unlike; one of these is not.")
     return float(_Comparison(vectors, comparison)(np.ones(vectors.shape[1]))[0, 1])
 
@@ -103,7 +105,7 @@ def rsa(
         above = np.triu_indices(len(rdm), 1)
         items.append((name, index))
         vectors.append(rdm[above])
-        if np.ptp(vectors[-1]) == 0:
+        if _all_equal(vectors[-1]):
             raise ValueError(f"{name}, pass {index}: all pairs of images are equally unlike; no ranks to compare.")
     compare = _Comparison(np.stack(vectors), comparison)
     draws = multiplicities(len(rdm), resamples=resamples, seed=seed)
@@ -119,18 +121,27 @@ class _Comparison:
         self._values: np.ndarray = vectors
         self._ranks: list[np.ndarray] = []
         if one_of("comparison", comparison, COMPARISONS) == "spearman":
-            self._ranks = [np.unique(vector, return_inverse=True)[1] for vector in vectors]
+            self._ranks = [np.unique(_rounded(vector), return_inverse=True)[1] for vector in vectors]
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """`[vectors, vectors]`; NaN where, among the pairs that count, a vector is constant."""
         values = self._values
         if self._ranks:
             values = np.stack([_mean_ranks(ranks, weights) for ranks in self._ranks])
-        counted = (values - (values @ weights)[:, np.newaxis] / weights.sum()) * np.sqrt(weights)
-        lengths = np.linalg.norm(counted, axis=1, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
+            counted = (values - (values @ weights)[:, np.newaxis] / weights.sum()) * np.sqrt(weights)
+            lengths = np.linalg.norm(counted, axis=1, keepdims=True)
             unit = counted / lengths
         return np.clip(unit @ unit.T, -1, 1)
+
+
+def _rounded(vector: np.ndarray) -> np.ndarray:
+    """In units of its largest value, to 12 digits, so that pairs of images that are equally unlike tie."""
+    return np.round(vector / (np.abs(vector).max() or 1.0), 12)
+
+
+def _all_equal(vector: np.ndarray) -> bool:
+    return bool(np.ptp(_rounded(vector)) == 0)
 
 
 def _mean_ranks(ranks: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -28,12 +28,12 @@ class Similarity:
         return list(dict.fromkeys(name for name, _ in self.items))
 
     def with_first_pass(self, name: str) -> Estimate:
-        """Similarity of each pass of a name with its own first one; that itself is 1."""
+        """Similarity of each pass of a name with its own first one; that itself is 1. KeyError for an unknown name."""
         places = list(self._places(name))
         return self.matrix[places, places[0]]
 
     def between(self, first: str, second: str) -> Estimate:
-        """Similarity of two names at each pass that both have."""
+        """Similarity of two names at each pass that both have; KeyError for an unknown name."""
         pairs = zip(self._places(first), self._places(second), strict=False)
         return self.matrix[tuple(np.transpose(list(pairs)))]
 
@@ -43,4 +43,6 @@ class Similarity:
         return {"measure": self.measure, "items": items, **self.matrix.to_dict()}
 
     def _places(self, name: str) -> Iterator[int]:
+        if name not in self.names():
+            raise KeyError(f"there is no {name!r} here; there are {', '.join(self.names())}.")
         return (place for place, (other, _) in enumerate(self.items) if other == name)

@@ -5,7 +5,7 @@ from absl.testing import parameterized
 
 from cnnf_tf import CNNF, layers
 from cnnf_tf.evaluation import list_activations
-from cnnf_tf.evaluation.recordings.names import select
+from cnnf_tf.evaluation.recordings.names import fits, select
 from tests.models import fixtures_models
 
 WIDE = {"name": "wide_resnet", "image_shape": (32, 32, 3), "network": {"depth": 10, "widen_factor": 1}}
@@ -47,6 +47,10 @@ class NamesTest(parameterized.TestCase, tf.test.TestCase):
         found = list_activations(fixtures_models.model(with_encoder=True))
         with self.assertRaisesRegex(ValueError, message):
             select(found, pattern)
+
+    def test_one_fit(self):
+        for pattern, wanted in (("a/conv@1.[gz]", True), ("conv.g", True), ("a/*.*", True), ("conv", False)):
+            self.assertEqual(fits("a/conv@1", "a/conv", "g", pattern), wanted)
 
     def test_layers_at_several_places_are_numbered(self):
         relu, conv = layers.AdaReLU(name="relu"), layers.FeedbackConv2D(1, name="x.f")

@@ -101,6 +101,9 @@ class GramsTest(tf.test.TestCase, parameterized.TestCase):
             wanted = [[looped(one, other, drawn) for other in (k, l)] for one in (k, l)]
             self.assertAllClose(found(np.array(draws)), wanted, rtol=1e-9, atol=1e-13)
         self.assertAllClose(grams.traces(np.array(draws)), [np.sum(m[drawn, drawn]) for m in (k, l)], rtol=1e-9)
+        places = list(itertools.product(enumerate(drawn), repeat=2))
+        wanted = [sum(m[i, i] * m[j, j] for (a, i), (b, j) in places if a == b or i != j) for m in (k, l)]
+        self.assertAllClose(grams.squared_traces(np.array(draws)), wanted, rtol=1e-9)
 
 
 class CkaTest(tf.test.TestCase, parameterized.TestCase):
@@ -148,6 +151,11 @@ class DimensionalityTest(tf.test.TestCase, parameterized.TestCase):
         x = np.concatenate([np.eye(3), -np.eye(3)])
         self.assertAllClose(representations.participation_ratio(x), 3)
         self.assertAllClose(representations.participation_ratio(x[:, :1] * [[1, 2, 3]]), 1)
+
+    def test_one_feature_fills_one_dimension_in_every_resample(self):
+        found = representations.dimensionality({"x": RNG.normal(size=(2, 12, 1))}, resamples=50)["x"]
+        for ends in (found.participation_ratio.low, found.participation_ratio.high):
+            self.assertAllClose(ends, [1, 1], rtol=1e-9)
 
     def test_intervals_are_not_below(self):
         """An image drawn twice would make the space look smaller than it is."""

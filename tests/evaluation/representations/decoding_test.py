@@ -125,6 +125,11 @@ class DecodabilityTest(tf.test.TestCase):
         self.assertAllClose(found.low, found.value - half, atol=0.1 * half.max())
         self.assertAllClose(found.high, found.value + half, atol=0.1 * half.max())
 
+    def test_share_of_no_image(self):
+        for bad in (np.zeros((2, 0), bool), np.zeros((2, 3))):
+            with self.assertRaisesRegex(ValueError, "wanted truth values .* of at least 1 image, got"):
+                representations.share_of_images(bad)
+
     def test_table(self):
         rows = {"a": representations.share_of_images(np.eye(2, 20) > 0), "b": representations.share_of_images([[True]])}
         lines = representations.estimate_table("what", rows, digits=2).splitlines()
@@ -154,14 +159,21 @@ class ArrivalTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(found.challenge_curve.value, [0, 1 / 3, 2 / 3])
         self.assertEqual((found.challenge_curve.low[1], found.challenge_curve.high[1]), wilson_interval(20, 60))
         self.assertAllClose(found.lost.value, 0.2)
-        other = np.zeros((2, 100), int)
+        other = np.zeros((3, 100), int)
         other[0, 90:] = 1
         challenge = representations.challenge_images([predictions, other], labels)
         self.assertAllEqual(np.flatnonzero(challenge), range(90, 100))
         pair = [representations.arrival(each, labels, challenge) for each in (predictions, other)]
         difference = representations.arrival_difference(*pair, challenge)
-        self.assertAllClose(difference.value, [0, 1])
-        self.assertAllClose((difference.low, difference.high), [[0, 1], [0, 1]])
+        self.assertAllClose(difference.value, [0, 1, 1])
+        self.assertAllClose((difference.low, difference.high), [[0, 1, 1], [0, 1, 1]])
+        with self.assertRaisesRegex(ValueError, "got 3 and 2 passes; cut the predictions"):
+            representations.arrival_difference(pair[0], representations.arrival(other[:2], labels), challenge)
+        for bad in (challenge[:9], challenge.astype(int)):
+            with self.assertRaisesRegex(ValueError, r"a truth value for each of 100 images, got (bool \(9,|int64)"):
+                representations.arrival(predictions, labels, bad)
+            with self.assertRaisesRegex(ValueError, "a truth value for each of 100 images"):
+                representations.arrival_difference(*pair, bad)
         self.assertIsNone(representations.arrival(np.zeros((2, 100), int), labels).challenge_curve)
 
     def test_errors(self):

@@ -3,6 +3,8 @@
 import json
 import pathlib
 import types
+import warnings
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +12,7 @@ from absl.testing import parameterized
 
 from cnnf_tf.evaluation import representations
 from cnnf_tf.evaluation.recordings.store import Batch, open_activations, write_batches
+from cnnf_tf.evaluation.representations import report
 
 LABELS = np.tile([0, 1, 2], 20)
 
@@ -41,7 +44,7 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
         for which in (study(activations={"one": model(0)}), study()):
             found = dict(representations.analyse(which, [name]))[name]
             json.dumps(found.numbers, allow_nan=False)
-            self.assertIn("pass 2", found.table)
+            self.assertIn("pass 1" if name == "arrival" else "pass 2", found.table)
         pictures = [folder / "1.png", folder / "2.png"]
         for path in pictures:
             found.draw(path, title="$a_b$")
@@ -63,6 +66,14 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(hard, np.sum(wrong[0] & wrong[1]))
         self.assertLen(found["arrival"].numbers["differences"]["fc.f"]["value"], 2)
 
+    def test_a_model_arrives_as_it_does_itself_with_more_passes(self):
+        """Right until the last pass that both have: what one does after it says nothing about the other."""
+        long = np.eye(3)[np.stack([LABELS * 0, LABELS, LABELS * 0])]
+        both = study(activations={"one": {"fc.f": long[:2]}, "two": {"fc.f": long}})
+        found = dict(representations.analyse(both, ["arrival"]))["arrival"].numbers
+        self.assertAllEqual(found["differences"]["fc.f"]["value"], [0, 0])
+        self.assertEqual(*(row["curve"] for row in found["arrivals"].values()))
+
     def test_logits_need_no_decoder(self):
         read = study().predictions["two fc.f"]
         self.assertAllEqual(read, np.argmax(model(5, passes=2)["fc.f"], -1))
@@ -73,15 +84,31 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
             _ = study(logits="a/relu.f", labels=np.tile([0, 1, 5], 20)).predictions
 
     @parameterized.parameters(
-        ({"labels": None}, ["decoding"], "labels are wanted here"),
+        ({"labels": None}, ["decoding"], "labels are wanted here, .* none, or --analyses=rsa,cka,dimensionality"),
         ({"labels": 0 * LABELS}, ["arrival"], "at least 2 classes"),
         ({"folds": 21}, ["decoding"], "in 21 folds wants at least 21 images of each class, got 20"),
         ({}, ["rsa", "tsne"], "analysis must be one of .*'cka'.*got 'tsne'"),
         ({"activations": {}}, ["rsa"], "at least one name for each model"),
         ({"activations": {"one": {}}}, ["rsa"], "at least one name for each model"),
-        ({"activations": {"one": {"a": LABELS}}}, ["rsa"], r"wanted activations|wants activations \[passes, images"),
-        ({"activations": {"one": {"a": features(0)[:, :9]}}}, ["cka"], "integer >= 10 for an interval, got 9"),
-        ({"activations": {"one": {"a": np.zeros((2, 10**6, 1), np.int8)}}}, ["cka"], "of 1000000 images want .* fewer"),
+        (
+            {"logits": None, "activations": {"one": {"a": LABELS}}},
+            ["rsa"],
+            r"wanted activations|wants activations \[passes, images",
+        ),
+        (
+            {"logits": None, "activations": {"one": {"a": features(0)[:, :9]}}},
+            ["cka"],
+            "integer >= 10 for an interval, got 9",
+        ),
+        (
+            {"logits": None, "labels": None, "activations": {"one": {"a": np.zeros((2, 10**6, 1), np.int8)}}},
+            ["cka"],
+            "of 1000000 images want .* fewer",
+        ),
+        ({"labels": LABELS[:9]}, ["rsa"], "labels: wanted 60 integers"),
+        ({"logits": "fc"}, ["rsa"], "logits must be one of a/relu.f, b.f, fc.f, got 'fc'"),
+        ({"logits": "b.f", "num_classes": 3}, ["rsa"], r"one b.f: wanted .* of 3 classes, got shape \(3, 60, 5\)"),
+        ({"activations": {"m": {"a fc.f": 0}, "m a": {"fc.f": 0}}}, ["rsa"], "two activations .* called 'm a fc.f'"),
     )
     def test_refused_before_any_work(self, options, analyses, message):
         with self.assertRaisesRegex(ValueError, message):
@@ -91,7 +118,47 @@ class AnalysesTest(tf.test.TestCase, parameterized.TestCase):
     def test_constant_features(self, name):
         activations = {"one": {"a": np.stack([features(0)[0], np.ones((60, 5))])}}
         with self.assertRaisesRegex(ValueError, "a, pass 1: the features are constant, the same for all 60 images"):
-            list(representations.analyse(study(activations=activations), [name]))
+            list(representations.analyse(study(activations=activations, logits=None), [name]))
+
+    def test_logits_alone_want_no_folds(self):
+        logits = {"one": {"fc.f": model(0)["fc.f"]}}
+        found = dict(representations.analyse(study(activations=logits, folds=21), ["arrival", "decoding"]))
+        self.assertIn("pass 2", found["arrival"].table)
+        found["decoding"].draw(pathlib.Path(self.create_tempdir().full_path, "x.png"), title="")
+
+    def test_decoding_is_drawn_beside_chance_in_one_range(self):
+        found = dict(representations.analyse(study(), ["decoding"]))["decoding"]
+        with mock.patch.object(report, "curves_figure") as drawn:
+            found.draw("x.png", title="")
+        self.assertAllClose([panel.level for panel in drawn.call_args.args[1]], 2 * [1 / 3])
+        self.assertTrue(drawn.call_args.kwargs["one_range"])
+
+    def test_integers_of_numpy(self):
+        numbers = {"folds": np.int64(2), "resamples": np.int32(20), "seed": np.int64(1)}
+        json.dumps(dict(representations.analyse(study(**numbers), ["decoding"]))["decoding"].numbers)
+        self.assertLen(representations.decode(features(0), LABELS, folds=np.int64(2)), 3)
+
+    def test_rdms_are_those_of_the_last_layers_of_each_model(self):
+        both = study()
+        found = representations.rsa(both.flat, resamples=2)
+        names = [f"{name} fc.f, pass {index}" for name, index in (("one", 0), ("one", 2), ("two", 0), ("two", 1))]
+        self.assertEqual(list(report._pictures(both, found)), names)
+        one = study(activations={"one": model(0)})
+        names = [f"{name}, pass {index}" for name in model(0) for index in (0, 2)]
+        self.assertEqual(list(report._pictures(one, representations.rsa(one.flat, resamples=2))), names)
+
+    @parameterized.parameters("rsa", "cka", "dimensionality")
+    def test_ten_images(self, name):
+        """Among their resamples is one of too few different images: no interval, no warning."""
+        few = {"one": {"a": features(0)[:, :10]}}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = dict(
+                representations.analyse(study(activations=few, labels=None, logits=None, resamples=5000), [name])
+            )[name]
+            found.draw(pathlib.Path(self.create_tempdir().full_path, "x.png"), title="")
+        if name == "cka":
+            self.assertIn("none: too few images", found.table)
 
     def test_no_labels(self):
         names = ["rsa", "cka", "dimensionality"]
@@ -112,6 +179,8 @@ class FilesTest(tf.test.TestCase, parameterized.TestCase):
                 (["relu.*", "h.g"], ["a/relu.f", "a/relu.z", "h.g"]),
                 (["conv.f"], ["conv@1.f", "conv@2.f"]),
                 (["conv@2"], ["conv@2.f"]),
+                ("a/*.[fz]", ["a/relu.f", "a/relu.z"]),
+                ("?.[gz]", ["h.g"]),
             ):
                 self.assertEqual(list(representations.file_activations(file, layers)), wanted)
             few = representations.file_activations(file, ["h.g"], num_images=12)

@@ -32,6 +32,8 @@ class DissimilaritiesTest(tf.test.TestCase, parameterized.TestCase):
         ([[1], [2]], "2 of 2 images have features that are constant"),
         ([1, 2, 3], r"\[images, ...\] of at least 2 images, got shape \(3,\)"),
         ([[1, 2]], "at least 2 images"),
+        ([[1, 2j], [1, 3]], "real numbers or truth values, got complex128"),
+        ([["1", "2"], ["1", "3"]], "real numbers or truth values, got <U1"),
     )
     def test_bad_features(self, features, message):
         with self.assertRaisesRegex(ValueError, f"features: .*{message}"):
@@ -55,12 +57,23 @@ class CompareTest(tf.test.TestCase, parameterized.TestCase):
             found = representations.compare_dissimilarities(*rdms, comparison=comparison)
             self.assertAlmostEqual(found, reference(*above).statistic, places=12)
 
+    @parameterized.parameters("correlation", "cosine")
+    def test_ties_of_latents(self, metric):
+        """Zeros and ones have many pairs that are equally unlike but for the last bit."""
+        latents = (RNG.random((2, 40, 30)) < 0.5).astype(np.float32)
+        rdms = [representations.dissimilarities(each, metric=metric) for each in latents]
+        above = [np.round(distance.pdist(each.astype(np.float64), metric), 9) for each in latents]
+        wanted = stats.spearmanr(*above).statistic
+        self.assertLess(abs(representations.compare_dissimilarities(*rdms) - wanted), 1e-9)
+        found = representations.rsa({"a.z": latents}, metric=metric, resamples=2)
+        self.assertLess(abs(found.matrix.value[0, 1] - wanted), 1e-9)
+
     def test_bad_rdms(self):
         rdm = representations.dissimilarities(FEATURES[0])
         for other in (rdm[:4, :4], rdm[0], rdm[:2, :2]):
             with self.assertRaisesRegex(ValueError, r"two RDMs \[images, images\] of at least 3 images, got"):
                 representations.compare_dissimilarities(rdm, other)
-        for other in (np.ones_like(rdm), np.full_like(rdm, np.nan)):
+        for other in (np.ones_like(rdm), 0 * rdm, 1 + 1e-15 * rdm, np.full_like(rdm, np.nan)):
             with self.assertRaisesRegex(ValueError, "not all equally unlike"):
                 representations.compare_dissimilarities(rdm, other)
 
@@ -92,6 +105,10 @@ class RsaTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllEqual(found.between("a", "b").high, found.matrix.high[[0, 1], [3, 4]])
         self.assertAllClose(np.diagonal(found.matrix.value), np.ones(5))
         self.assertAllEqual(found.matrix.value, found.matrix.value.T)
+
+        for ask in (lambda: found.with_first_pass("c"), lambda: found.between("a", "c")):
+            with self.assertRaisesRegex(KeyError, "there is no 'c' here; there are a, b"):
+                ask()
 
     def test_bad_activations(self):
         for activations, message in (
