@@ -66,6 +66,7 @@ SLOW = (
     "bin/report_test.py",
     "bin/attack_test.py",
     "bin/activations_test.py",
+    "bin/representations_test.py",
     "evaluation/recordings/recording_test.py",
     "bin/batches_test.py",
     "evaluation/parts_test.py",
