@@ -19,8 +19,8 @@ from cnnf_tf.generative import (
 )
 from cnnf_tf.generative.deconvolutional import answer_all, inexactness
 from cnnf_tf.models import infer_adaptive
+from cnnf_tf.models.presets.variables import named_variables
 from cnnf_tf.utils.dtypes import dtype_policy
-from cnnf_tf.zoo.pretrained import named_variables
 
 IMAGE_SHAPE = (6, 6, 1)
 

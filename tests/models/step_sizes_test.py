@@ -1,6 +1,5 @@
 """Step sizes: a constant mapping is the number, each place takes its own, and what is learned is saved and used."""
 
-import json
 import os
 
 import keras
@@ -10,10 +9,10 @@ from absl.testing import parameterized
 
 from cnnf_tf import CNNF, layers
 from cnnf_tf.models import NETWORKS, StepSizes, infer_adaptive
+from cnnf_tf.models.presets.variables import named_variables
 from cnnf_tf.models.step_sizes import eta_text, places
 from cnnf_tf.training import Objective, TrainingStep
 from cnnf_tf.utils.dtypes import dtype_policy
-from cnnf_tf.zoo.pretrained import model_arguments, named_variables
 from tests.models import fixtures_models
 
 PAPER = {"fashion_cnn": ((28, 28, 1), {}), "wide_resnet": ((32, 32, 3), {"depth": 10, "widen_factor": 1})}
@@ -98,7 +97,7 @@ class MappingTest(tf.test.TestCase, parameterized.TestCase):
         network = layers.FeedbackGraph([relu, *inside], [(0,), (1,), (2,), (3,), (4,)])
         self.assertEqual(places(network), ["h", "relu"])
 
-    @parameterized.parameters("file", "arguments")
+    @parameterized.parameters("file", "preset")
     def test_goes_into_files(self, way):
         eta = {"tap*": 0.2, "*": 0.1}
         model = fixtures_models.model(eta=eta)
@@ -107,11 +106,9 @@ class MappingTest(tf.test.TestCase, parameterized.TestCase):
             model.save(path)
             again = keras.saving.load_model(path)
         else:
-            options = json.loads(json.dumps(model_arguments(model, name="tiny", network={})))
-            again = CNNF(
-                fixtures_models.network(), **{key: options[key] for key in options.keys() - {"name", "network"}}
-            )
-            again.set_weights(model.get_weights())
+            preset = os.path.join(self.get_temp_dir(), "mapping")
+            model.save_to_preset(preset)
+            again = CNNF.from_preset(preset)
         self.assertEqual(list(again.eta.items()), list(eta.items()))
         self.assertAllEqual(model(fixtures_models.images(2)), again(fixtures_models.images(2)))
 

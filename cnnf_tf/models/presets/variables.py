@@ -211,16 +211,31 @@ def _below(place: _Place) -> list[_Place]:
     composite = isinstance(layer, FeedbackComposite)
     inside = layer.children() if composite else layer._flatten_layers(False, False)  # noqa: SLF001
     ours = composite and type(layer).__module__.startswith("cnnf_tf.")
-    named = named and (ours or type(layer) in (Functional, keras.Sequential))
+    known = None if ours or type(layer) in (Functional, keras.Sequential) else _names_inside(layer)
     found, counts = [], collections.Counter[str]()
     for child in inside:
-        if named and _keeps_name(child):
+        if named and (known is None or child.name in known) and _keeps_name(child):
             found.append(_Place(f"{path}/{child.name}", child, True))
             continue
         name = _WORD.sub("_", type(child).__name__).lower()
         found.append(_Place(f"{path}/{name}_{counts[name]}".removesuffix("_0"), child, False))
         counts[name] += 1
     return found
+
+
+def _names_inside(layer: Any) -> set[str]:
+    """The names of layers that the configuration of the layer around them has: those of what it was given."""
+
+    def collect(config: Any) -> Iterator[str]:
+        if isinstance(config, dict):
+            yield from [config["name"]] if isinstance(config.get("name"), str) else []
+            config = list(config.values())
+        for part in config if isinstance(config, (list, tuple)) else []:
+            yield from collect(part)
+
+    with contextlib.suppress(NotImplementedError):  # such a layer cannot be saved at all
+        return set(collect(list(layer.get_config().values())))
+    return set()
 
 
 def _keeps_name(layer: Any) -> bool:
