@@ -82,7 +82,7 @@ def main() -> None:
     options = {"iterations": _app.iterations_of(model), "reduce": _REDUCE.value or None, "seed": _SEED.value}
     recording = cnnf_tf.evaluation.Recording(model, _LAYERS.value, **options)
     data = _pictures(model) if _IMAGES.value else _loaded(model)
-    recording.reduction.check(recording.names[0], recording.reduction.size, data.num_images)
+    recording.reduction.check_images(data.num_images)
     size = store.file_bytes(recording.shapes(data.image_shape), images=data.num_images, dtype=_DTYPE.value)
     names = f"{len(recording.names)} activations" if len(recording.names) > 1 else recording.names[0]
     print(f"{names} of {data.num_images:,} images: about {bytes_text(size)} in {_OUTPUT.value}", flush=True)

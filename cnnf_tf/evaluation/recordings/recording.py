@@ -119,7 +119,7 @@ class Recording:
         found = {}
         for activation in self._listed(image_shape):
             if None not in activation.shape:
-                self.reduction.check(activation.name, math.prod(activation.shape))
+                self.reduction.check_features(activation.name, math.prod(activation.shape))
             found[activation.name] = (self.iterations + 1, *self.reduction.shape(activation.shape))
         return found
 
@@ -161,7 +161,7 @@ class Recording:
                     f'reduce="pca:N" goes through the images twice; wanted an array or a data set, got {images!r}.'
                 )
             if hasattr(images, "shape"):
-                self.reduction.check(self.names[0], self.reduction.size, len(images))
+                self.reduction.check_images(len(images))
         return self._stream(batches, image_ids, progress or (lambda count: None))
 
     def _stream(

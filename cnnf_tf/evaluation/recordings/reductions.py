@@ -31,14 +31,17 @@ class Reduction(NamedTuple):
             raise ValueError(f"reduce must be {_WANTED}, got {reduce!r}.")
         return cls(kind, int(size), seed)
 
-    def check(self, name: str, features: int, images: int | None = None) -> None:
-        """Raises ValueError where there are fewer features of a name, or images, than N."""
+    def check_features(self, name: str, features: int) -> None:
+        """Raises ValueError where a name has fewer numbers for an image and pass than N."""
         if self.size > features:
             raise ValueError(
                 f'reduce="{self.kind}:{self.size}": {name!r} has {features} numbers for each image and pass, and N may '
                 "not be more; choose a smaller N or other layers."
             )
-        if self.kind == "pca" and images is not None and self.size > images:
+
+    def check_images(self, images: int) -> None:
+        """Raises ValueError where there are fewer images than principal components."""
+        if self.kind == "pca" and self.size > images:
             raise ValueError(
                 f'reduce="pca:{self.size}": there are {images} images, and N may not be more; give a smaller N or more '
                 "images."
@@ -73,8 +76,7 @@ class Projections:
 
     def check(self) -> None:
         """Raises ValueError if what principal components were shown was too little."""
-        for name in self._fitted:
-            self._reduction.check(name, self._features[name], self._images)
+        self._reduction.check_images(self._images)
 
     def apply(self, values: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
         """`[K + 1, images, N]`, float32, by name; where there is no N, the values as they are."""
@@ -101,7 +103,7 @@ class Projections:
                 f'reduce="{self._reduction.kind}:{self._reduction.size}" wants images of one size: {name!r} has '
                 f"{rows.shape[1]} numbers for an image, and had {before}."
             )
-        self._reduction.check(name, rows.shape[1])
+        self._reduction.check_features(name, rows.shape[1])
         return rows
 
 

@@ -212,7 +212,7 @@ def write_batches(
     h5netcdf = need_h5netcdf()
     if os.path.isdir(path):
         raise ValueError(f"{os.fspath(path)!r} is a folder; wanted a file, such as activations.nc in it.")
-    head = {"format": None} | _head(class_names, attributes or {}) | {"format": _FORMAT}
+    head = _head(class_names, attributes or {}) | {"format": _FORMAT}
     with atomic_path(path) as temporary:
         with h5netcdf.File(temporary, "w", track_order=True) as file:
             writer = _Writer(file, temporary.parent, dtype, details or {})
