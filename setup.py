@@ -91,8 +91,8 @@ SERVING = [
 # Presets on the Hugging Face hub, `CNNF.from_preset("hf://USER/MODEL")`. Its errors moved between modules before 1.0.
 HUB = ["huggingface_hub>=1.0"]
 
-# Keras' other backends (docs/backends.md). PyTorch also reads the authors' checkpoints and is compared with; JAX also runs
-# the screening of recipes (bin/screening.py). The classes of `torch.func` moved there in 2.0.
+# Keras' other backends (docs/backends.md). PyTorch also reads the authors' checkpoints, and is compared with; JAX also
+# runs the screening of recipes (bin/screening.py). `torch.func` is there since 2.0.
 TORCH = ["torch>=2.0"]
 JAX = ["jax>=0.6"]
 

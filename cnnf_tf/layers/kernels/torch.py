@@ -1,6 +1,6 @@
 """Linear maps and their adjoints in PyTorch; names and meaning are those of the TensorFlow file.
 
-Tensors are channels last here, as everywhere in this package. PyTorch's ops want channels first, so they are given a view
+Tensors are channels last here, as everywhere in this package. PyTorch wants channels first, so its ops are given a view
 with the axes in that order, whose memory stays channels last: the layout that its kernels for CPUs and for tensor cores
 like best. Nothing is copied on the way in or out.
 """
