@@ -3,6 +3,10 @@
 import functools
 from collections.abc import Callable as _Callable
 
+from cnnf_tf.utils.backend import need_tensorflow as _need_tensorflow
+
+_need_tensorflow(__name__, "attacks in TensorFlow's graphs")
+
 from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.autoattack import AutoAttack
 from cnnf_tf.attacks.base import Attack, AttackResult, BoundAttack
