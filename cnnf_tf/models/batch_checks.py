@@ -1,8 +1,9 @@
 """What a batch must be before a model works on it: images in [0, 1], labels that fit the loss.
 
-What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known only in a running
-graph: there an assertion raises `tf.errors.InvalidArgumentError`. XLA drops assertions, so `KerasTraining` puts them
-around the step that XLA compiles, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it.
+What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known in TensorFlow only in a
+running graph: there an assertion raises `tf.errors.InvalidArgumentError`. XLA drops assertions, so `KerasTraining` puts
+them around the step that XLA compiles, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it. In
+JAX and PyTorch `KerasTraining` looks at the values of a batch before the step gets it, and raises a ValueError.
 """
 
 import contextlib
@@ -11,12 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from cnnf_tf.layers.base import Tensor
 
-if keras.backend.backend() == "tensorflow":
+_HAS_GRAPHS = keras.backend.backend() == "tensorflow"
+if _HAS_GRAPHS:
     import tensorflow as tf
+_math: Any = ops if _HAS_GRAPHS else np  # elsewhere values are looked at on the host
 
 TOLERANCE = 1e-3
 """How far pixels may lie outside of [0, 1]: augmentation and resizing round."""
@@ -53,7 +57,7 @@ def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
     """
     if labels is None:
         raise ValueError("CNNF wants labels in fit and evaluate: fit(images, labels), or data of such pairs; got none.")
-    if getattr(labels.dtype, "kind", "number") in "USO" or labels.dtype == tf.string:
+    if getattr(labels.dtype, "kind", "number") in "USO" or getattr(labels.dtype, "name", "") == "string":
         raise ValueError(
             f"CNNF wants labels that are numbers, class ids from 0 to {num_classes - 1}, got the dtype {labels.dtype}; "
             "of Python's integers labels.astype(int) makes some."
@@ -77,51 +81,47 @@ def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
         raise ValueError(f"CNNF wants labels [batch], or one-hot ones [batch, {num_classes}]; got shape {shape}.")
 
 
-def image_faults(images: Tensor) -> list[Any]:
+def image_faults(images: Any) -> list[Any]:
     """Raises for pixels out of range or no image at all: now, or in a graph by the operations that it returns."""
-    low, high = _extremes(images)
-    in_range = (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)
+    images = _values(images)
     # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
-    return [
-        *_require(tf.size(images) > 0, "CNNF wants at least one image; got an empty batch."),
-        *_require(
-            in_range | tf.equal(tf.size(images), 0),
-            "CNNF wants pixels in [0, 1] and no NaN (divide 0 to 255 by 255, and clip what resizing or augmentation "
-            "overshoots); got minimum and maximum:",
-            low,
-            high,
-        ),
-    ]
+    some = _require(_math.size(images) > 0, "CNNF wants at least one image; got an empty batch.")
+    low, high = _extremes(images)
+    return some + _require(
+        (low >= -TOLERANCE) & (high <= 1 + TOLERANCE) | _empty(images),
+        "CNNF wants pixels in [0, 1] and no NaN (divide 0 to 255 by 255, and clip what resizing or augmentation "
+        "overshoots); got minimum and maximum:",
+        low,
+        high,
+    )
 
 
-def label_faults(labels: Tensor, loss: Any, num_classes: int) -> list[Any]:
+def label_faults(labels: Any, loss: Any, num_classes: int) -> list[Any]:
     """As `image_faults`, for labels that must be class ids, whole numbers but for what the loss ignores, or one-hot."""
+    labels = _as_floats(labels, "float64")
     if not wants_class_ids(loss):
         return _one_hot_faults(labels) if _of_keras(loss) else []
-    whole = True
-    if labels.dtype.is_floating:
-        whole = tf.reduce_all(tf.equal(labels, tf.floor(labels)))
-    else:
-        labels = tf.cast(labels, tf.int64)
+    whole = _math.all(_math.equal(labels, _math.floor(labels)))
     ignored = getattr(loss, "ignore_class", None)
     if ignored is not None:
-        labels = tf.where(tf.equal(labels, tf.cast(ignored, labels.dtype)), tf.zeros_like(labels), labels)
+        labels = _math.where(_math.equal(labels, float(ignored)), _math.zeros_like(labels), labels)
     low, high = _extremes(labels)
-    valid = tf.equal(tf.size(labels), 0) | ((low >= 0) & (high < num_classes) & whole)
+    valid = _empty(labels) | ((low >= 0) & (high < num_classes) & whole)
     message = f"CNNF wants class ids as labels, whole numbers from 0 to {num_classes - 1}; got minimum and maximum:"
     return _require(valid, message, low, high)
 
 
-def _one_hot_faults(labels: Tensor) -> list[Any]:
-    low, high = _extremes(tf.cast(labels, tf.float32))
-    valid = tf.equal(tf.size(labels), 0) | ((low >= -TOLERANCE) & (high <= 1 + TOLERANCE))
+def _one_hot_faults(labels: Any) -> list[Any]:
+    low, high = _extremes(labels)
+    valid = _empty(labels) | ((low >= -TOLERANCE) & (high <= 1 + TOLERANCE))
     return _require(valid, "CNNF wants one-hot labels, from 0 to 1 and no NaN; got minimum and maximum:", low, high)
 
 
-def weight_faults(weights: Tensor) -> list[Any]:
+def weight_faults(weights: Any) -> list[Any]:
     """As `image_faults`, for weights of examples."""
-    low, high = _extremes(tf.cast(weights, tf.float32))
-    finite = tf.math.is_finite(low) & tf.math.is_finite(high) | tf.equal(tf.size(weights), 0)
+    weights = _as_floats(weights, "float32")
+    low, high = _extremes(weights)
+    finite = _math.isfinite(low) & _math.isfinite(high) | _empty(weights)
     return _require(finite, "CNNF wants finite sample_weight; got minimum and maximum:", low, high)
 
 
@@ -140,9 +140,16 @@ def nan_where_faulty(values: Any, images: Tensor) -> Any:
 
 def with_known_sizes(images: Tensor, image_shape: Sequence[int | None]) -> Tensor:
     """Images with the sizes that the model knows, where the graph, as of a generator's data, does not know them."""
-    if keras.backend.backend() != "tensorflow" or None not in (_static_shape(images) or (None, None))[1:]:
+    if not _HAS_GRAPHS or None not in (_static_shape(images) or (None, None))[1:]:
         return images
     return tf.ensure_shape(images, (None, *image_shape))
+
+
+def with_known_rank(labels: Any, loss: Any, num_classes: int) -> Any:
+    """Labels with the rank that a loss wants, where the graph, as of a generator's data, does not know it."""
+    if not _HAS_GRAPHS or _static_shape(labels) is not None:
+        return labels
+    return tf.ensure_shape(labels, [None] if wants_class_ids(loss) else [None, num_classes])
 
 
 def wants_class_ids(loss: Any) -> bool:
@@ -155,7 +162,7 @@ def clear_errors() -> Iterator[None]:
     """Raises what a check in a graph found by its message alone, without the graph's own story."""
     try:
         yield
-    except tf.errors.InvalidArgumentError as error:
+    except tf.errors.InvalidArgumentError if _HAS_GRAPHS else () as error:
         found = re.search(r"CNNF wants [^\n]*", error.message)
         sizes = re.search(
             r"Shape of tensor \S+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", error.message
@@ -169,18 +176,31 @@ def clear_errors() -> Iterator[None]:
         raise tf.errors.InvalidArgumentError(None, None, message) from None
 
 
-def _require(condition: Tensor, message: str, *values: Tensor) -> list[Any]:
-    if not tf.executing_eagerly():
+def _require(condition: Any, message: str, *values: Any) -> list[Any]:
+    if _HAS_GRAPHS and not tf.executing_eagerly():
         return [tf.debugging.Assert(condition, [message, *values])]
     if not condition:
-        raise tf.errors.InvalidArgumentError(
-            None, None, " ".join([message, ", ".join(f"{v.numpy():g}" for v in values)])
-        )
+        message = " ".join([message, ", ".join(f"{float(value):g}" for value in values)]).strip()
+        raise tf.errors.InvalidArgumentError(None, None, message) if _HAS_GRAPHS else ValueError(message)
     return []
 
 
-def _extremes(values: Tensor) -> tuple[Tensor, Tensor]:
-    return tf.reduce_min(values), tf.reduce_max(values)
+def _values(values: Any) -> Any:
+    """A tensor, or where values are looked at on the host an array."""
+    return ops.convert_to_tensor(values) if _HAS_GRAPHS else ops.convert_to_numpy(values)
+
+
+def _as_floats(values: Any, dtype: str) -> Any:
+    return ops.cast(_values(values), dtype) if _HAS_GRAPHS else _values(values).astype(dtype)
+
+
+def _extremes(values: Any) -> tuple[Any, Any]:
+    infinity = float("inf")  # what is left of no values
+    return _math.min(values, initial=infinity), _math.max(values, initial=-infinity)
+
+
+def _empty(values: Any) -> Any:
+    return _math.equal(_math.size(values), 0)
 
 
 def _static_shape(values: Any) -> tuple[int | None, ...] | None:

@@ -82,7 +82,8 @@ def _squared_errors(target: Tensor, *found: Tensor) -> tuple[Tensor, Callable[[T
     axes = tuple(range(1, len(target.shape)))
     differences = [at_least_float32(tensor) - at_least_float32(target) for tensor in found]
 
-    def gradient(upstream: Tensor) -> tuple[Tensor, ...]:
+    def gradient(*upstreams: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
+        upstream = upstreams[0] if upstream is None else upstream  # PyTorch's comes by name, after the arguments
         units = ops.size(target) / ops.shape(target)[0]
         scale = ops.expand_dims(2 * upstream / ops.cast(units, upstream.dtype), [axis + 1 for axis in axes])
         pulls = [difference * scale[place] for place, difference in enumerate(differences)]

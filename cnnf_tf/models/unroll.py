@@ -190,7 +190,12 @@ def _in_turn(earlier: Tensor, later: Tensor) -> tuple[Tensor, Callable[[Tensor],
 
     Otherwise TensorFlow takes the gradients of the K iterations while the loop goes on, with the memory for both.
     """
-    return later, lambda upstream: (0 * upstream, 0 * upstream)
+
+    def gradient(*upstreams: Tensor, upstream: Tensor = None) -> tuple[Tensor, Tensor]:
+        zeros = 0 * (upstreams[0] if upstream is None else upstream)  # PyTorch's comes by name, after the arguments
+        return zeros, zeros
+
+    return later, gradient
 
 
 def _called(
