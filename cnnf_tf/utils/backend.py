@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import pathlib
 import sys
 
-BACKENDS = ("jax", "tensorflow")
-"""Those with kernels in `cnnf_tf.layers.kernels`."""
+_KERNELS = pathlib.Path(__file__).parents[1] / "layers" / "kernels"
+BACKENDS = tuple(sorted(path.stem for path in _KERNELS.glob("*.py") if path.stem not in ("__init__", "plain")))
+"""Those with a file of kernels in `cnnf_tf.layers.kernels`."""
 
 
 def choose_backend(default: str = "tensorflow") -> None:
