@@ -1,9 +1,9 @@
 """What a batch must be before a model works on it: images in [0, 1], labels that fit the loss.
 
-What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known in TensorFlow only in a
-running graph: there an assertion raises `tf.errors.InvalidArgumentError`. XLA drops assertions, so `KerasTraining` puts
-them around the step that XLA compiles, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it. In
-JAX and PyTorch `KerasTraining` looks at the values of a batch before the step gets it, and raises a ValueError.
+What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known in eager execution, and
+in a running graph of TensorFlow: there faults raise `tf.errors.InvalidArgumentError`, on JAX and PyTorch ValueError.
+XLA drops assertions, so `KerasTraining` checks a batch outside of the step that is compiled, before it or by assertions
+around it, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it.
 """
 
 import contextlib
@@ -12,15 +12,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops, tree
 
 from cnnf_tf.layers.base import Tensor
+from cnnf_tf.models.tracing import has_values
 
-_HAS_GRAPHS = keras.backend.backend() == "tensorflow"
-if _HAS_GRAPHS:
+if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
-_math: Any = ops if _HAS_GRAPHS else np  # elsewhere values are looked at on the host
 
 TOLERANCE = 1e-3
 """How far pixels may lie outside of [0, 1]: augmentation and resizing round."""
@@ -81,47 +79,60 @@ def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
         raise ValueError(f"CNNF wants labels [batch], or one-hot ones [batch, {num_classes}]; got shape {shape}.")
 
 
-def image_faults(images: Any) -> list[Any]:
+def checked_images(images: Tensor) -> Tensor:
+    """The images, after `image_faults`."""
+    faults = image_faults(images)
+    if not faults:
+        return images
+    with tf.control_dependencies(faults):
+        return tf.identity(images)
+
+
+def image_faults(images: Tensor) -> list[Any]:
     """Raises for pixels out of range or no image at all: now, or in a graph by the operations that it returns."""
-    images = _values(images)
-    # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
-    some = _require(_math.size(images) > 0, "CNNF wants at least one image; got an empty batch.")
     low, high = _extremes(images)
-    return some + _require(
-        (low >= -TOLERANCE) & (high <= 1 + TOLERANCE) | _empty(images),
-        "CNNF wants pixels in [0, 1] and no NaN (divide 0 to 255 by 255, and clip what resizing or augmentation "
-        "overshoots); got minimum and maximum:",
-        low,
-        high,
-    )
+    in_range = (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)
+    # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
+    return [
+        *_require(ops.size(images) > 0, "CNNF wants at least one image; got an empty batch."),
+        *_require(
+            in_range | (ops.size(images) == 0),
+            "CNNF wants pixels in [0, 1] and no NaN (divide 0 to 255 by 255, and clip what resizing or augmentation "
+            "overshoots); got minimum and maximum:",
+            low,
+            high,
+        ),
+    ]
 
 
-def label_faults(labels: Any, loss: Any, num_classes: int) -> list[Any]:
+def label_faults(labels: Tensor, loss: Any, num_classes: int) -> list[Any]:
     """As `image_faults`, for labels that must be class ids, whole numbers but for what the loss ignores, or one-hot."""
-    labels = _as_floats(labels, "float64")
     if not wants_class_ids(loss):
         return _one_hot_faults(labels) if _of_keras(loss) else []
-    whole = _math.all(_math.equal(labels, _math.floor(labels)))
+    whole = True
+    if "float" in keras.backend.standardize_dtype(labels.dtype):
+        whole = ops.all(labels == ops.floor(labels))
+    else:
+        labels = ops.cast(labels, "int32" if keras.backend.backend() == "jax" else "int64")
     ignored = getattr(loss, "ignore_class", None)
     if ignored is not None:
-        labels = _math.where(_math.equal(labels, float(ignored)), _math.zeros_like(labels), labels)
+        labels = ops.where(labels == ops.cast(ignored, labels.dtype), ops.zeros_like(labels), labels)
     low, high = _extremes(labels)
-    valid = _empty(labels) | ((low >= 0) & (high < num_classes) & whole)
+    valid = (ops.size(labels) == 0) | ((low >= 0) & (high < num_classes) & whole)
     message = f"CNNF wants class ids as labels, whole numbers from 0 to {num_classes - 1}; got minimum and maximum:"
     return _require(valid, message, low, high)
 
 
-def _one_hot_faults(labels: Any) -> list[Any]:
-    low, high = _extremes(labels)
-    valid = _empty(labels) | ((low >= -TOLERANCE) & (high <= 1 + TOLERANCE))
+def _one_hot_faults(labels: Tensor) -> list[Any]:
+    low, high = _extremes(ops.cast(labels, "float32"))
+    valid = (ops.size(labels) == 0) | ((low >= -TOLERANCE) & (high <= 1 + TOLERANCE))
     return _require(valid, "CNNF wants one-hot labels, from 0 to 1 and no NaN; got minimum and maximum:", low, high)
 
 
-def weight_faults(weights: Any) -> list[Any]:
+def weight_faults(weights: Tensor) -> list[Any]:
     """As `image_faults`, for weights of examples."""
-    weights = _as_floats(weights, "float32")
-    low, high = _extremes(weights)
-    finite = _math.isfinite(low) & _math.isfinite(high) | _empty(weights)
+    low, high = _extremes(ops.cast(weights, "float32"))
+    finite = ops.isfinite(low) & ops.isfinite(high) | (ops.size(weights) == 0)
     return _require(finite, "CNNF wants finite sample_weight; got minimum and maximum:", low, high)
 
 
@@ -140,14 +151,14 @@ def nan_where_faulty(values: Any, images: Tensor) -> Any:
 
 def with_known_sizes(images: Tensor, image_shape: Sequence[int | None]) -> Tensor:
     """Images with the sizes that the model knows, where the graph, as of a generator's data, does not know them."""
-    if not _HAS_GRAPHS or None not in (_static_shape(images) or (None, None))[1:]:
+    if keras.backend.backend() != "tensorflow" or None not in (_static_shape(images) or (None, None))[1:]:
         return images
     return tf.ensure_shape(images, (None, *image_shape))
 
 
 def with_known_rank(labels: Any, loss: Any, num_classes: int) -> Any:
     """Labels with the rank that a loss wants, where the graph, as of a generator's data, does not know it."""
-    if not _HAS_GRAPHS or _static_shape(labels) is not None:
+    if keras.backend.backend() != "tensorflow" or _static_shape(labels) is not None:
         return labels
     return tf.ensure_shape(labels, [None] if wants_class_ids(loss) else [None, num_classes])
 
@@ -160,9 +171,12 @@ def wants_class_ids(loss: Any) -> bool:
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
     """Raises what a check in a graph found by its message alone, without the graph's own story."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
     try:
         yield
-    except tf.errors.InvalidArgumentError if _HAS_GRAPHS else () as error:
+    except tf.errors.InvalidArgumentError as error:
         found = re.search(r"CNNF wants [^\n]*", error.message)
         sizes = re.search(
             r"Shape of tensor \S+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", error.message
@@ -176,31 +190,25 @@ def clear_errors() -> Iterator[None]:
         raise tf.errors.InvalidArgumentError(None, None, message) from None
 
 
-def _require(condition: Any, message: str, *values: Any) -> list[Any]:
-    if _HAS_GRAPHS and not tf.executing_eagerly():
-        return [tf.debugging.Assert(condition, [message, *values])]
+def _require(condition: Any, message: str, *values: Tensor) -> list[Any]:
+    native = keras.backend.backend() == "tensorflow"
+    if not has_values(condition):
+        return [tf.debugging.Assert(condition, [message, *values])] if native else []
     if not condition:
-        message = " ".join([message, ", ".join(f"{float(value):g}" for value in values)]).strip()
-        raise tf.errors.InvalidArgumentError(None, None, message) if _HAS_GRAPHS else ValueError(message)
+        text = " ".join([message, ", ".join(f"{float(value):g}" for value in values)]).strip()
+        raise tf.errors.InvalidArgumentError(None, None, text) if native else ValueError(text)
     return []
 
 
-def _values(values: Any) -> Any:
-    """A tensor, or where values are looked at on the host an array."""
-    return ops.convert_to_tensor(values) if _HAS_GRAPHS else ops.convert_to_numpy(values)
-
-
-def _as_floats(values: Any, dtype: str) -> Any:
-    return ops.cast(_values(values), dtype) if _HAS_GRAPHS else _values(values).astype(dtype)
-
-
-def _extremes(values: Any) -> tuple[Any, Any]:
-    infinity = float("inf")  # what is left of no values
-    return _math.min(values, initial=infinity), _math.max(values, initial=-infinity)
-
-
-def _empty(values: Any) -> Any:
-    return _math.equal(_math.size(values), 0)
+def _extremes(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Minimum and maximum; of nothing, which backends do not agree on, two zeros."""
+    if 0 in (_static_shape(values) or ()):
+        values = ops.zeros((1,), values.dtype)
+    low, high = ops.min(values), ops.max(values)
+    if keras.backend.backend() == "jax":  # whose minimum and maximum may miss NaN
+        missed = ops.any(ops.isnan(values))
+        return ops.where(missed, float("nan"), low), ops.where(missed, float("nan"), high)
+    return low, high
 
 
 def _static_shape(values: Any) -> tuple[int | None, ...] | None:

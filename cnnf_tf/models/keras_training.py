@@ -203,13 +203,14 @@ class KerasTraining(Steps):
         images, clean, labels, sample_weight = _batch(data)
         found = []
         for part in [*self._parts(images), *(() if clean is None else self._parts(clean))]:
+            part = ops.convert_to_tensor(part)
             check_image_spec(part, self.image_shape)
             found += image_faults(part)
         for part in self._parts(labels) if labelled else []:
             check_label_spec(part, self.loss, self.num_classes)
-            found += label_faults(part, self.loss, self.num_classes)
+            found += label_faults(ops.convert_to_tensor(part), self.loss, self.num_classes)
         for part in self._parts(sample_weight) if labelled and sample_weight is not None else []:
-            found += weight_faults(part)
+            found += weight_faults(ops.convert_to_tensor(part))
         return found
 
     def _check_data(self, images: Any, labels: Any, *, labelled: bool, ahead: bool = False) -> None:

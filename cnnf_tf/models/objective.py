@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from keras import ops, tree
 
-from cnnf_tf.layers.base import Tensor, at_least_float32
+from cnnf_tf.layers.base import Tensor, at_least_float32, custom_gradient
 from cnnf_tf.models.unroll import Trajectory
 
 Reduce = Callable[[Tensor], Tensor]
@@ -72,7 +72,7 @@ def reconstruction_loss(trajectory: Trajectory, targets: Sequence[Tensor] | None
     return ops.mean(reconstruction_errors(trajectory, targets))
 
 
-@ops.custom_gradient
+@custom_gradient
 def _squared_errors(target: Tensor, *found: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
     """The mean squared errors of n tensors, `[n, batch]`, at least float32.
 
@@ -82,8 +82,7 @@ def _squared_errors(target: Tensor, *found: Tensor) -> tuple[Tensor, Callable[[T
     axes = tuple(range(1, len(target.shape)))
     differences = [at_least_float32(tensor) - at_least_float32(target) for tensor in found]
 
-    def gradient(*upstreams: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
-        upstream = upstreams[0] if upstream is None else upstream  # PyTorch's comes by name, after the arguments
+    def gradient(upstream: Tensor) -> tuple[Tensor, ...]:
         units = ops.size(target) / ops.shape(target)[0]
         scale = ops.expand_dims(2 * upstream / ops.cast(units, upstream.dtype), [axis + 1 for axis in axes])
         pulls = [difference * scale[place] for place, difference in enumerate(differences)]

@@ -1,8 +1,8 @@
 """Linear maps and their adjoints in PyTorch; names and meaning are those of the TensorFlow file.
 
-Tensors are channels last here, as everywhere in this package. PyTorch's own ops count channels first, so they are given
-a view with the axes in that order, whose memory stays channels last: the layout that its kernels for CPUs and for tensor
-cores like best. Nothing is copied on the way in or out.
+Tensors are channels last here, as everywhere in this package. PyTorch wants channels first, so its ops are given a view
+with the axes in that order, whose memory stays channels last: the layout that its kernels for CPUs and for tensor cores
+like best. Nothing is copied on the way in or out.
 """
 
 from collections.abc import Callable

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 from jax import Array
@@ -81,8 +82,8 @@ class Steps(BaseSteps):
 
         return checked
 
-    def _draw(self, step: Array, high: int) -> Array:
-        step = step.astype(np.uint32)
+    def _draw(self, step: Any, high: int) -> Array:
+        step = jnp.asarray(step, np.uint32)
         return philox.integer([step, step ^ step], high).astype(np.int32)
 
 
