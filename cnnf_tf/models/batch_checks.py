@@ -2,8 +2,8 @@
 
 What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known in eager execution, and
 in a running graph of TensorFlow: there faults raise `tf.errors.InvalidArgumentError`, on JAX and PyTorch ValueError.
-XLA drops assertions, so `KerasTraining` puts them around the step that XLA compiles, and `CNNF.infer` returns NaN for
-pixels out of range, whatever compiles it.
+XLA drops assertions, so `KerasTraining` checks a batch outside of the step that is compiled, before it or by assertions
+around it, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it.
 """
 
 import contextlib
@@ -154,6 +154,13 @@ def with_known_sizes(images: Tensor, image_shape: Sequence[int | None]) -> Tenso
     if keras.backend.backend() != "tensorflow" or None not in (_static_shape(images) or (None, None))[1:]:
         return images
     return tf.ensure_shape(images, (None, *image_shape))
+
+
+def with_known_rank(labels: Any, loss: Any, num_classes: int) -> Any:
+    """Labels with the rank that a loss wants, where the graph, as of a generator's data, does not know it."""
+    if keras.backend.backend() != "tensorflow" or _static_shape(labels) is not None:
+        return labels
+    return tf.ensure_shape(labels, [None] if wants_class_ids(loss) else [None, num_classes])
 
 
 def wants_class_ids(loss: Any) -> bool:
