@@ -15,13 +15,13 @@ def skip_without(test, backend):
         test.skipTest(f"{backend} is not installed")
 
 
-def run(test, backend, *arguments, module=None):
-    """Runs a check of a module, tests/{backend}_backend.py by default; skips where the backend is not installed.
+def run(test, backend, *arguments, module):
+    """Runs a module and returns what it prints; skips the test where the backend is not installed.
 
     JAX has two devices there, and PyTorch one thread, as small networks want it.
     """
     skip_without(test, backend)
-    command = [sys.executable, "-m", module or f"tests.{backend}_backend", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         "JAX_PLATFORMS": "cpu",
@@ -30,3 +30,4 @@ def run(test, backend, *arguments, module=None):
     }
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     test.assertEqual(result.returncode, 0, result.stderr[-4000:])
+    return result.stdout

@@ -5,9 +5,9 @@ import os
 import pathlib
 import sys
 
-_KERNELS = pathlib.Path(__file__).parents[1] / "layers" / "kernels"
-BACKENDS = tuple(sorted(path.stem for path in _KERNELS.glob("*.py") if path.stem not in ("__init__", "plain")))
-"""Those with a file of kernels in `cnnf_tf.layers.kernels`."""
+_FILES = (pathlib.Path(__file__).parents[1] / "layers" / "kernels").glob("*.py")
+BACKENDS = tuple(sorted({path.stem for path in _FILES} - {"__init__", "exported", "plain"}))
+"""Those with a file of their own in `cnnf_tf.layers.kernels`."""
 
 
 def choose_backend(default: str = "tensorflow") -> None:
