@@ -42,7 +42,7 @@ class FeedbackDense(FeedbackLayer):
         self, features: Tensor, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, None]:
         del signal, eta, training
-        output = keras.ops.matmul(features, self.in_compute_dtype(self.kernel))
+        output = features @ self.in_compute_dtype(self.kernel)  # `keras.ops.matmul` knows no float64 on every backend
         if self.bias is not None:
             output = output + self.in_compute_dtype(self.bias)
         return output, None

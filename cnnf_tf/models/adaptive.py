@@ -101,8 +101,8 @@ def adaptive_unroll(
 ) -> AdaptiveResult:
     """Runs the loop for inference until every image is self-consistent (see the module docstring).
 
-    Works eagerly and in a `tf.function`; not under XLA, `jax.jit` or `torch.compile`, since the number of rows changes as
-    images stop.
+    Works eagerly and in a `tf.function`; not under XLA, `jax.jit` or `torch.compile`, since the number of rows changes
+    as images stop.
 
     Args:
       network: the part of the CNN inside the loop, from h to the logits.
@@ -116,8 +116,8 @@ def adaptive_unroll(
       The `AdaptiveResult`.
 
     Raises:
-      ValueError: a negative or non-integer `max_iterations`, a negative `tolerance`, an unknown `feedback_start`; a call
-        inside of `jax.jit` or `torch.compile`.
+      ValueError: a negative or non-integer `max_iterations`, a negative `tolerance`, an unknown `feedback_start`; a
+        call inside of `jax.jit` or `torch.compile`.
     """
     if not ops.is_tensor(max_iterations):
         check_iterations(max_iterations)

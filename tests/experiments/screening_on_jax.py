@@ -1,4 +1,4 @@
-"""The screening's loop under `lax.scan` and its objective are those of the models: `KERAS_BACKEND=jax python -m` this."""
+"""The screening's loop under `lax.scan` and its objective are those of the models; screening_test.py runs it."""
 
 import jax
 import jax.numpy as jnp
