@@ -42,6 +42,10 @@ def _left_behind():
     folder = pathlib.Path(tempfile.mkdtemp())
     backend_checks.leave_behind(folder)
     np.savez(folder / "layers.npz", **backend_checks.layer_outputs())
+    loops = {rule: backend_checks.loop_gradients(rule) for rule in ("map", "slide", "reference")}
+    np.savez(
+        folder / "loop.npz", **{f"{rule}.{i}": part for rule, parts in loops.items() for i, part in enumerate(parts)}
+    )
     images = np.random.default_rng(0).random((4, 28, 28, 1)).astype("float32")
     model = cnnf_tf.load_pretrained("fashion_mnist_standard")
     np.savez(folder / "pretrained.npz", images=images, logits=model.infer(images).logits)
