@@ -28,6 +28,7 @@ SLOW = (
     "experiments/demo/measures_test.py",
     "configs_test.py",
     "models/golden_test.py",
+    "backends_test.py",
     "serving/export_test.py",
     "bin/package_model_test.py",
     "experiments/model_cards/card_test.py",

@@ -61,6 +61,10 @@ def module_level_imports(path: pathlib.Path) -> set[str]:
     return {dotted.partition(".")[0] for dotted, _ in imported_names(path, nested=False)}
 
 
+# Folders with a file for each backend of Keras.
+_OF_A_BACKEND = ("layers/kernels", "models/steps")
+
+
 class SetupTest(unittest.TestCase):
     """setup.py."""
 
@@ -128,7 +132,8 @@ class SetupTest(unittest.TestCase):
         But for the files of a backend, which are imported where Keras runs on it, and the page of the playground.
         """
         optional = set().union(*self.extras.values()) - self.core
-        backend = {ROOT / "cnnf_tf/layers/kernels/jax.py", *(ROOT / "cnnf_tf/experiments/screening").glob("*.py")}
+        backend = {ROOT / f"cnnf_tf/{room}/{name}.py" for room in _OF_A_BACKEND for name in ("jax", "torch")}
+        backend |= {*(ROOT / "cnnf_tf/experiments/screening").glob("*.py")}
         page = {ROOT / "cnnf_tf/experiments/playground/page.py"}
         for path in sorted({*(ROOT / "cnnf_tf").rglob("*.py")} - backend - page):
             for module in module_level_imports(path):
