@@ -28,6 +28,7 @@ def fashion_mnist() -> ConfigDict:
     config.train = ConfigDict()
     config.train.epochs = 5
     config.train.steps_per_epoch = 0  # 0: one pass over the training split
+    config.train.feedback_from = 0.0  # share of the training after which feedback joins in; before it, K = 0
     config.train.dtype_policy = "float32"
     config.train.accumulation = 1  # micro-batches that each replica works through one by one
     config.train.ema_decay = 0.0  # of a moving average of the weights, which is then what is saved; 0 for none
