@@ -39,28 +39,14 @@ VARIANTS = {
 def get_config(variant: str = "") -> ConfigDict:
     """Returns the locked configuration of one of `VARIANTS`."""
     _variants.check(variant, VARIANTS, "cifar10_adversarial.py")
-    config = _base.fashion_mnist()
-    config.model.name = "wide_resnet"
-    config.model.network = ConfigDict({"depth": 40, "widen_factor": 2, "encoder_blocks": 5, "rule": "reference"})
-    config.model.iterations = 2
-    config.data.name = "cifar10"
-    config.data.train_split = "train[:49000]"
-    config.data.validation_split = "train[49000:]"
-    config.data.crop_padding = 4
+    config = _base.cifar10(depth=16 if variant.startswith("wrn_16") else 40)
     config.train.epochs = 500
     _base.add_adversarial(config, epsilon=8 / 255, step_size=0.02 / 2, clean_weight=0.05)
     if variant.startswith("wrn"):
         _base.make_fast(config)
-        config.model.network.batch_norm = True
-        if variant.startswith("wrn_16"):
-            config.model.network.update({"depth": 16, "encoder_blocks": 2})
+        _base.make_cyclic(config)
         config.adversarial.guard_from = 0.7
-        config.data.batch_size = 128
         config.train.epochs = 15 if variant.startswith("wrn_16") else 10
-        config.train.feedback_from = 0.6
-        config.train.checkpoint_every = 100
-        config.train.optimizer.learning_rate = 0.1
-        config.train.optimizer.clip_norm = 0.0
     if variant.endswith("cnn"):
         config.model.iterations = 0
     if variant == "smoke":
