@@ -37,7 +37,6 @@ class Objective:
         self.model = model
         self._infer = functools.partial(model.infer, iterations=0) if plain else model.infer
         self._horizon = 0 if plain else model.training_horizon
-        self._reconstructs = not plain and bool(model.iterations or model.training_horizon)
 
     def prepare(
         self, images: tf.Tensor | Mapping[str, tf.Tensor], labels: tf.Tensor, *, seed: tf.Tensor, indices: tf.Tensor
@@ -74,7 +73,7 @@ class Objective:
             prepared.images,
             cross_entropy,
             reconstruction_weight=self.model.reconstruction_weight,
-            clean=prepared.clean if self.clean_weight or self._reconstructs else None,
+            clean=prepared.clean,
             clean_weight=self.clean_weight,
             training=training,
             burn_in=self.model.burn_in_iterations(step) if training and self._horizon else None,
