@@ -60,8 +60,8 @@ def cifar10(*, depth: int) -> ConfigDict:
 
 
 def make_cyclic(config: ConfigDict) -> None:
-    """For two CPU cores: batch norm, batches of 128, one cycle of the learning rate, feedback late, bfloat16."""
-    config.model.network.batch_norm = True
+    """For two CPU cores: batch norm in the head, batches of 128, one cycle of the rate, feedback late, bfloat16."""
+    config.model.network.head_batch_norm = True
     config.data.batch_size = 128
     config.train.feedback_from = 0.6
     config.train.checkpoint_every = 100

@@ -6,13 +6,14 @@ Smoke:   python bin/train.py --config=configs/cifar10_adversarial.py:smoke --wor
 
 The authors' recipe mirrors the appendix of arXiv:2007.09200 and their code: K = 2, eta = 0.1, five residual blocks
 outside of the loop, PGD-7 with epsilon 8/255 through the first pass, clean and adversarial images in one batch, 500
-epochs, and no batch norm, with which it needs hundreds of steps to leave chance.
+epochs, and no batch norm, without which it needs hundreds of steps to leave chance.
 
-The ladder: batch norm, batches of 128 as in arXiv:2001.03994, one attack step and at the end three, one cycle of the
-learning rate, bfloat16, clean images as targets only. Feedback joins in after 60 % of the steps, so that the average
-step of `wrn_16_2` costs 1.8 times that of its CNN, and at K = 2 throughout 2.8 times. Multiplications and additions of
-the convolutions alone, for 49,000 images an epoch (attack, first and later, plus training step); the minutes are what
-they take at 160 GFLOP/s, which two cores with AVX-512 and bfloat16 reach while nothing else runs:
+The ladder: batch norm in the head, batches of 128 as in arXiv:2001.03994, one attack step and at the end three, one
+cycle of the learning rate, bfloat16, clean images as targets only. Feedback joins in after 60 % of the steps, so that
+the average step of `wrn_16_2` costs 1.8 times that of its CNN, and at K = 2 throughout 2.8 times. Multiplications and
+additions of the convolutions alone, for 49,000 images an epoch (attack, first and later, plus training step); the
+minutes are what they take at 160 GFLOP/s, which two cores with AVX-512 and bfloat16 reach while nothing else
+runs:
 
     variant         epochs   GFLOP / image: plain     with feedback    PFLOP    minutes
     wrn_16_2_cnn    15       1.0, later 1.8           -                0.92     100

@@ -84,7 +84,7 @@ def wide_resnet(
     widen_factor: int = 2,
     encoder_blocks: int = 0,
     rule: str = "map",
-    batch_norm: bool = False,
+    head_batch_norm: bool = False,
 ) -> Network:
     """WideResNet-depth-widen_factor (for 32x32 colour images; sides must be multiples of 32).
 
@@ -100,9 +100,10 @@ def wide_resnet(
       widen_factor: k >= 1.
       encoder_blocks: 0: h is the image; else h is the output of block number `encoder_blocks` (1-based) of stage 1.
       rule: how AdaReLU decides, "map", "slide" or "reference".
-      batch_norm: whether N^ is a batch norm, as in the WideResNet that everybody knows, and not the authors' division
-        by the root mean square of each channel of each image. Theirs starts slowly: of what `fc` reads at first, after
-        N^, A and the average, 99.5 % is the same for all images.
+      head_batch_norm: whether the last N^, before the average, is a batch norm, and not the authors' division by the
+        root mean square of each channel of each image. With theirs 99.5 % of what `fc` reads at first is the same for
+        all images, and the network learns nothing for hundreds of steps. Below, theirs stay: statistics are those of
+        the first pass, and if all norms kept to them, features of later passes would be up to 50 times as large.
 
     Taps: the outputs of the three stages.
     """
@@ -113,10 +114,8 @@ def wide_resnet(
     _check_encoder_blocks(encoder_blocks, num_blocks)
     one_of("rule", rule, ada_relu.RULES)
 
-    norm_up = _batch_norm if batch_norm else _norm_up
-
     def activation(name: str) -> Layers:
-        return [norm_up(f"{name}_norm_up"), AdaReLU(rule=rule, name=f"{name}_ada_relu")]
+        return [_norm_up(f"{name}_norm_up"), AdaReLU(rule=rule, name=f"{name}_ada_relu")]
 
     def block(name: str, width_in: int, width: int, strides: int) -> Layers:
         before = activation(f"{name}_1")
@@ -140,7 +139,10 @@ def wide_resnet(
             parts.append(block(f"block{stage}_{index}", width_in, width, strides if index == 0 else 1))
             width_in = width
         parts.append([Tap(name=f"tap{stage}")])
-    parts.append([*activation("head"), _norm_down("head_norm_down")])
+    head = activation("head")
+    if head_batch_norm:
+        head[0] = _batch_norm(head[0].name)
+    parts.append([*head, _norm_down("head_norm_down")])
     parts.append([FeedbackAveragePooling2D(8, name="average_pool"), FeedbackFlatten(name="flatten")])
     parts.append([_logits(num_classes, "fc")])
     return _split(parts, 0 if encoder_blocks == 0 else 1 + encoder_blocks)
