@@ -23,7 +23,7 @@ class Reference:
     """The steps of the authors' code on one case.
 
     Args:
-      case: `cases.Case.to_dict()`.
+      case: `setups.Case.to_dict()`.
       checkout: folder of their code.
     """
 
