@@ -14,7 +14,7 @@ from jax import Array, lax
 from cnnf_tf.experiments.screening.recipes import Recipe
 from cnnf_tf.layers import AdaReLU, FeedbackSequential, Tap
 from cnnf_tf.layers.base import move
-from cnnf_tf.models.networks import fashion_cnn
+from cnnf_tf.models.networks import NETWORKS
 from cnnf_tf.models.unroll import State, first_pass, step
 
 Weights = list[Array]
@@ -49,15 +49,22 @@ class SoftAdaReLU(AdaReLU):
 
 
 class Model:
-    """The Fashion-MNIST network of a recipe; `weights` are passed to every method."""
+    """The network of a recipe; `weights` are passed to every method.
+
+    Args:
+      recipe: whose network, by the dtype policy of Keras.
+      image_shape: height, width and channels.
+      seed: of the initial weights.
+    """
 
     def __init__(self, recipe: Recipe, image_shape: tuple[int, int, int], seed: int):
         keras.utils.set_random_seed(seed)
-        parts = fashion_cnn(encoder_blocks=recipe.encoder_blocks, rule=recipe.rule, taps=recipe.taps)
+        build = NETWORKS[recipe.network]
+        self.parts = build(encoder_blocks=recipe.encoder_blocks, rule=recipe.rule, **recipe.options)
         if recipe.soft:
-            _soften(parts.network)
+            _soften(self.parts.network)
         shape = (None, *image_shape)
-        self._encoder, self._network = parts
+        self._encoder, self._network = self.parts
         self._variables = []
         if self._encoder is not None:
             self._encoder.build(shape)
@@ -77,7 +84,7 @@ class Model:
     def run(self, weights: Weights, images: Array, iterations: int, eta: Array, *, remat: bool = False) -> Passes:
         """K iterations on images in [0, 1], `[batch, height, width, channels]`."""
         with self._with(weights):
-            features = (images - 0.5) / 0.5
+            features = self._network.in_compute_dtype((images - 0.5) / 0.5)
             if self._encoder is not None:
                 features, _ = self._encoder(features)
             state = first_pass(self._network, features)

@@ -14,6 +14,7 @@ from jax import Array, lax
 from cnnf_tf.experiments.screening import images as images_lib
 from cnnf_tf.experiments.screening.loop import Model, Passes, Weights, readout
 from cnnf_tf.experiments.screening.recipes import Recipe
+from cnnf_tf.layers.base import at_least_float32
 
 WARM_UP = 0.05
 CLIP_NORM = 1.0
@@ -75,7 +76,7 @@ def epoch_function(model: Model, recipe: Recipe, iterations: int, batch_size: in
             return array[: steps * batch_size].reshape(steps, batch_size, *array.shape[1:])
 
         def one(training: Training, batch: Any) -> Any:
-            return _step(model, recipe, iterations, numbers, training, *batch)
+            return step(model, recipe, iterations, numbers, training, *batch)
 
         inputs = batches(seen), batches(clean), batches(labels), jax.random.split(steps_key, steps)
         training, reports = lax.scan(one, training, inputs)
@@ -98,7 +99,7 @@ def _prepared(recipe: Recipe, images: Array, labels: Array, order_key: Array, no
     return images_lib.in_chunks(noise_key, clean, noisy, 4000), clean, labels
 
 
-def _step(
+def step(
     model: Model,
     recipe: Recipe,
     iterations: int,
@@ -109,6 +110,7 @@ def _step(
     labels: Array,
     key: Array,
 ) -> Any:
+    """One update on a batch of uint8 images, as they are shown and clean: what changed, and what was found."""
     attack_key, horizon_key = jax.random.split(key)
     seen, clean = images_lib.to_floats(seen), images_lib.to_floats(clean)
     if recipe.attack_steps:
@@ -133,14 +135,14 @@ def _loss(
     labels: Array,
     skipped: Array,
 ) -> Any:
-    passes = model.run(weights, seen, iterations, numbers.eta)
+    passes = model.run(weights, seen, iterations, numbers.eta, remat=recipe.rematerialize)
     if recipe.horizon:
         passes = model.skip(weights, passes, skipped, numbers.eta)
         passes = model.go_on(weights, passes, 1, numbers.eta)
     targets = passes.targets
     clean_loss = 0.0
     if recipe.trades:
-        undisturbed = model.run(weights, clean, iterations, numbers.eta)
+        undisturbed = model.run(weights, clean, iterations, numbers.eta, remat=recipe.rematerialize)
         targets = undisturbed.targets
         classification = _cross_entropy(undisturbed.logits, labels, recipe.loss_readout)
         clean_loss = recipe.trades * jnp.mean(_divergence(undisturbed.logits, passes.logits))
@@ -182,7 +184,8 @@ def _reconstruction(passes: Passes, targets: list[Array]) -> Array:
     if not passes.reconstructions:
         return jnp.zeros(())
     pairs = zip(passes.reconstructions, targets, strict=True)
-    return jnp.mean(jnp.stack([jnp.mean(jnp.square(found - target[None])) for found, target in pairs]))
+    errors = [at_least_float32(found) - at_least_float32(target)[None] for found, target in pairs]
+    return jnp.mean(jnp.stack([jnp.mean(jnp.square(error)) for error in errors]))
 
 
 def attack(
@@ -201,7 +204,7 @@ def attack(
     through = iterations if recipe.attack_path == "full_unroll" else 0
 
     def loss(images: Array) -> Array:
-        logits = model.run(weights, images, through, numbers.eta).logits
+        logits = model.run(weights, images, through, numbers.eta, remat=recipe.rematerialize).logits
         return _cross_entropy(logits, labels, recipe.loss_readout) * len(images)
 
     def ascend(_: int, adversarial: Array) -> Array:

@@ -3,8 +3,8 @@ import dataclasses
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import BenchmarkOptions, setups
-from cnnf_tf.experiments.benchmark.plan import first_cases, memory_cases, timed_groups
+from cnnf_tf.experiments.benchmark import setups
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, first_cases, memory_cases, timed_groups
 
 
 def timed(options):

@@ -5,10 +5,12 @@ import pathlib
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import BenchmarkOptions, BenchmarkReport, benchmark_figure, setups
+from cnnf_tf.experiments.benchmark import setups
 from cnnf_tf.experiments.benchmark.first_result import FirstRuns
 from cnnf_tf.experiments.benchmark.memory import Memory
-from cnnf_tf.experiments.benchmark.report import Measured
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions
+from cnnf_tf.experiments.benchmark.plot import benchmark_figure
+from cnnf_tf.experiments.benchmark.report import BenchmarkReport, Measured
 from cnnf_tf.experiments.benchmark.timing import Failure, Timing
 
 FASHION = setups.SETUPS["fashion_cnn"]

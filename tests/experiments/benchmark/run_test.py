@@ -2,9 +2,11 @@ from unittest import mock
 
 import tensorflow as tf
 
-from cnnf_tf.experiments.benchmark import BenchmarkOptions, cases, first_result, run_benchmark, setups
+from cnnf_tf.experiments.benchmark import cases, first_result, setups
 from cnnf_tf.experiments.benchmark import run as benchmark
 from cnnf_tf.experiments.benchmark.memory import Memory
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions
+from cnnf_tf.experiments.benchmark.run import run_benchmark
 from cnnf_tf.experiments.benchmark.timing import Timing
 
 SMALL = {"networks": ("fashion_cnn",), "dtypes": ("float32",), "modes": ("function",), "repeats": 2, "smoke": True}
