@@ -3,12 +3,12 @@
 import os
 import pathlib
 
-from cnnf_tf.experiments.accelerator.plan import KINDS, Scale
+from cnnf_tf.experiments.accelerator.plan import KINDS, Scale, Timed
 from cnnf_tf.experiments.accelerator.record import Record, one_line
 from cnnf_tf.experiments.benchmark.reference import check_checkout
 from cnnf_tf.experiments.benchmark.setups import Case
-from cnnf_tf.experiments.benchmark.timing import Timing, time_in_turns
-from cnnf_tf.experiments.benchmark.torch_process import TorchError, TorchProcess
+from cnnf_tf.experiments.benchmark.timing import Failure, Timing, time_in_turns
+from cnnf_tf.experiments.benchmark.torch_process import TorchProcess
 
 
 def run(scale: Scale, record: Record, checkout: pathlib.Path | None) -> None:
@@ -35,16 +35,11 @@ def run(scale: Scale, record: Record, checkout: pathlib.Path | None) -> None:
                 for iterations in scale.iterations:
                     for kind in KINDS:
                         case = Case(kind, setup, setup.encoder_blocks, iterations, setup.batch_size)
-                        name = f"{setup.network}, {kind}, K {iterations}, batch {setup.batch_size}, {precision}"
+                        name = Timed(case, precision).name
                         if record.left() < 0 or record.done(name):
                             continue
-                        try:
-                            work = torch.run(case=case.to_dict(), device=device, tf32=precision == "tf32")
-                            found = time_in_turns({"": work}, repeats=scale.repeats)[""]
-                        except TorchError as error:
-                            record.add(name, {"error": one_line(error)})
-                            return
-                        record.add(name, _row(case, found))
+                        work = torch.run(case=case.to_dict(), device=device, tf32=precision == "tf32")
+                        record.add(name, _row(case, time_in_turns({"": work}, repeats=scale.repeats)[""]))
                         torch.forget()
         record.write(device=device, pytorch=torch.about)
 
@@ -55,7 +50,7 @@ def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _row(case: Case, found: object) -> dict[str, object]:
-    if not isinstance(found, Timing):
-        return {"error": str(getattr(found, "message", found))}
+def _row(case: Case, found: Timing | Failure) -> dict[str, object]:
+    if isinstance(found, Failure):
+        return {"error": found.message}
     return {"milliseconds": 1000 * found.median, "images_per_second": case.batch_size / found.median}

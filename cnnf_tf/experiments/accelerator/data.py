@@ -5,7 +5,7 @@ python -m cnnf_tf.experiments.accelerator.data cifar10 cifar10.npz
 
 import pathlib
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,7 +64,8 @@ def main(arguments: list[str]) -> None:
         batches = [(images.numpy(), labels.numpy()) for images, labels in load_data(name, split, batch_size=1000)]
         images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
         parts += [np.round(255 * images).astype(np.uint8), labels.astype(np.int32)]
-    np.savez_compressed(path, **dict(zip(Images._fields, parts, strict=True)))
+    arrays: dict[str, Any] = dict(zip(Images._fields, parts, strict=True))
+    np.savez_compressed(path, **arrays)
     sys.stdout.write(f"{path}: {len(parts[0])} images to train on, {len(parts[2])} to test on\n")
 
 

@@ -29,7 +29,7 @@ class Program(NamedTuple):
 
 def recipe_of(setup: BenchmarkNetwork, **changes: Any) -> Recipe:
     """The network of a set-up with the authors' rule."""
-    values = {
+    values: dict[str, Any] = {
         "network": setup.network,
         "options": dict(setup.options),
         "encoder_blocks": setup.encoder_blocks,

@@ -9,8 +9,8 @@ reads a JSON object a line from stdin and answers each with one line on stdout:
     {}                             {}                                                   frees all that was made
 
 or `{"error": "..."}`. Work is `{"case": {...}}`, the authors' code on a case (see `reference_steps`), and with it the
-`"device"` and whether its products are `"tf32"`, or `{"ops": [...]}`, bare ops (see `torch_floor`). CHECKOUT is a copy of https://github.com/yjhuangcd/CNNF. This file
-imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
+`"device"` and whether its products are `"tf32"`, or `{"ops": [...]}`, bare ops (see `torch_floor`). CHECKOUT is a copy
+of https://github.com/yjhuangcd/CNNF. This file imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
 """
 
 import json

@@ -49,7 +49,7 @@ def start(weights: Weights) -> Training:
     return Training(weights, zeros, zeros, weights, jnp.zeros((), jnp.int32))
 
 
-def numbers_of(recipe: Recipe, steps: int) -> Numbers:
+def numbers_of(recipe: Recipe, steps: float) -> Numbers:
     """The traced part of a recipe that is trained for so many steps."""
     values = (
         recipe.learning_rate,
@@ -63,7 +63,7 @@ def numbers_of(recipe: Recipe, steps: int) -> Numbers:
     return Numbers(*(jnp.asarray(value, jnp.float32) for value in values))
 
 
-def epoch_function(model: Model, recipe: Recipe, iterations: int, batch_size: int) -> Callable[..., Any]:
+def epoch_function(model: Model, recipe: Recipe, iterations: int, batch_size: int) -> Any:
     """A compiled `(training, numbers, images, labels, key) -> (training, means)` for one pass over the data."""
 
     @jax.jit
