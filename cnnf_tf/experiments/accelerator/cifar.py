@@ -105,8 +105,9 @@ class _Run:
         leaves = {f"{place:03d}": leaf for place, leaf in enumerate(jax.tree.leaves(self.training))}
         with atomic_path(self.path) as path:
             np.savez(path, seconds=self.seconds, **leaves)
-        images = self.scale.steps * self.batch_size / self.duration
-        self.row |= {"seconds": round(self.seconds, 1), "steps": int(self.training.step), "images_per_second": images}
+        steps = int(self.training.step)
+        images = round(steps * self.batch_size / self.seconds, 1)
+        self.row |= {"seconds": round(self.seconds, 1), "steps": steps, "images_per_second": images}
         self.record.add(self.name, self.row)
         self.written = time.time()
 
@@ -155,7 +156,7 @@ def run(scale: Scale, record: Record, path: pathlib.Path | None) -> None:
         waiting = [pool.submit(each.lowered().compile) for each in unfinished]
     for each, compiled in zip(unfinished, waiting, strict=True):
         each.prepare(compiled.result())
-    share = max(0.0, _SHARE * record.left() / max(1, len(unfinished)))
+    share = min(scale.train_seconds, max(0.0, _SHARE * record.left() / max(1, len(unfinished))))
     for each in unfinished:
         planned = each.row["planned_seconds"]
         each.row["planned_seconds"] = round(each.seconds + (share if planned is None else min(share, each.left())), 1)

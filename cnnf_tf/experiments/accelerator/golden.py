@@ -1,6 +1,7 @@
 """Our outputs against those of the authors' code, on this device: the golden tests, with figures."""
 
 import json
+import pathlib
 import subprocess
 import sys
 from typing import Any
@@ -10,12 +11,13 @@ from cnnf_tf.experiments.accelerator.record import Record
 
 PRECISIONS = {"highest": "float32", "default": "tf32"}
 """Of JAX, with the names of `plan.PRECISIONS`."""
+_CHECKOUT = pathlib.Path(__file__).parents[3]
 
 
 def run(scale: Scale, record: Record) -> None:
     """A row for each file and precision, as they come; the last of them may be missing where the time was short."""
     command = [sys.executable, "-m", "tests.golden_errors", ",".join(PRECISIONS), *scale.golden]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=_CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # for the type checker
         for line in process.stdout:
             found = json.loads(line)

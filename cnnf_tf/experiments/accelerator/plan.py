@@ -59,6 +59,7 @@ class Scale:
       repeats: runs that count; medians are taken over them.
       copies: of each bare op in one program, so that starting it does not count.
       steps: updates of training in one go, before anything is written.
+      train_seconds: of each training at most.
       test_images: for accuracy without an attack.
       attacked_images: the first so many of them.
       attack_steps: of each PGD.
@@ -73,6 +74,7 @@ class Scale:
     repeats: int = 7
     copies: int = 8
     steps: int = 25
+    train_seconds: float = float("inf")
     test_images: int = 10_000
     attacked_images: int = 1000
     attack_steps: tuple[int, ...] = (10, 40)
@@ -87,14 +89,11 @@ WHOLE = Scale(
     trained=dataclasses.replace(_WIDE, batch_size=256),
 )
 """For one card of the H100's class, with 80 GB."""
-TINY = {
-    "fashion_cnn": dataclasses.replace(setups.SMOKE_SETUPS["fashion_cnn"], image_shape=(8, 8, 3), iterations=1),
-    "wide_resnet": dataclasses.replace(setups.SMOKE_SETUPS["wide_resnet"], iterations=1),
-}
+TINY = {name: dataclasses.replace(setup, iterations=1, batch_size=2) for name, setup in setups.SMOKE_SETUPS.items()}
 
 
 def tiny(network: str) -> Scale:
-    """To see on a CPU that everything runs with this network; some ten seconds, or a minute of "wide_resnet"."""
+    """To see on a CPU that everything runs with this network; a minute or two."""
     setup = TINY[one_of("tiny", network, TINY)]
     return Scale(
         networks={network: setup},
@@ -106,6 +105,7 @@ def tiny(network: str) -> Scale:
         repeats=1,
         copies=1,
         steps=2,
+        train_seconds=0.5,
         test_images=8,
         attacked_images=4,
         attack_steps=(1, 2),

@@ -1,14 +1,14 @@
 """The records of the parts as one page."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from cnnf_tf.experiments.accelerator.golden import passed
 
-Found = Mapping[str, Any]
+Found = dict[str, Any]
 
 
-def page(found: Mapping[str, Found]) -> str:
+def page(found: dict[str, Found]) -> str:
     """Markdown.
 
     Args:

@@ -110,7 +110,7 @@ def _memory(compiled: Compiled) -> dict[str, float] | None:
         "results": found.output_size_in_bytes - found.alias_size_in_bytes,
         "between": found.temp_size_in_bytes,
     }
-    return {name: round(size / _MIB, 2) for name, size in (sizes | {"all": sum(sizes.values())}).items()}
+    return {name: round(size / _MIB, 3) for name, size in (sizes | {"all": sum(sizes.values())}).items()}
 
 
 def _memory_stats() -> dict[str, int]:
