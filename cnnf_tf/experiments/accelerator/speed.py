@@ -29,11 +29,16 @@ def run(scale: Scale, record: Record) -> None:
     longest = 0.0
     for group in plan.groups(scale):
         wanted = [each for each in group if not record.done(each.name)]
-        if record.left() < 1.2 * longest:
-            record.report(f"no time left for {len(wanted)} cases, from {wanted[0].name} on" if wanted else "")
+        if wanted and record.left() < 1.2 * longest:
+            record.report(f"no time left, from {wanted[0].name} on")
             return
         started = time.time()
-        _run_group(wanted, scale, record, floors)
+        try:
+            _run_group(wanted, scale, record, floors)
+        except Exception as error:  # noqa: BLE001 - the next group goes on
+            for each in wanted:
+                if not record.done(each.name):
+                    record.add(each.name, each.about() | {"error": one_line(error)})
         longest = max(longest, time.time() - started)
         record.write(memory_of_the_process=_memory_stats())
 
