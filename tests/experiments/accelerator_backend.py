@@ -11,27 +11,38 @@ import time
 
 import jax
 import jax.numpy as jnp
+import keras
 import numpy as np
 
 from cnnf_tf.experiments.accelerator import arithmetic, cifar, lower_bound, plan, programs, speed
 from cnnf_tf.experiments.accelerator.record import Record
 from cnnf_tf.experiments.benchmark import linear_ops, setups
 from cnnf_tf.experiments.benchmark.linear_ops import Kind, LinearOp
-from cnnf_tf.layers import AdaReLU, FeedbackConv2D, FeedbackDense, FeedbackFlatten, FeedbackSequential, Tap
+from cnnf_tf.layers import (
+    AdaReLU,
+    FeedbackBatchNorm,
+    FeedbackConv2D,
+    FeedbackDense,
+    FeedbackFlatten,
+    FeedbackSequential,
+    Tap,
+)
 from cnnf_tf.models import networks
 
 MANY = 600
 """Seconds; nothing here is cut short by the clock."""
 
 
-def small(encoder_blocks=0, rule="map"):
+def small(encoder_blocks=0, rule="map", batch_norm=False):
     """Convolution, rectifier, logits; all of it in the loop."""
     assert not encoder_blocks
+    norm = [FeedbackBatchNorm(keras.layers.BatchNormalization(), frozen=False)] if batch_norm else []
     top = [Tap(AdaReLU(rule=rule)), FeedbackFlatten(), FeedbackDense(10, use_bias=True, dtype="float32")]
-    return networks.Network(None, FeedbackSequential([FeedbackConv2D(3, strides=2), *top]))
+    return networks.Network(None, FeedbackSequential([FeedbackConv2D(3, strides=2), *norm, *top]))
 
 
 networks.NETWORKS["small"] = small
+cifar.NETWORK_OPTIONS["small"] = {"batch_norm": True}
 SETUP = setups.BenchmarkNetwork("small", (8, 8, 3), 4, 0, 1, 0.1, 0.05, 0.1)
 SCALE = dataclasses.replace(plan.tiny("fashion_cnn"), networks={"small": SETUP}, trained=SETUP, repeats=2)
 
@@ -80,7 +91,12 @@ def timing(folder):
     assert len(again.rows) == 3
     again.until = time.time() + MANY
     speed.run(SCALE, again)
-    assert [row.get("error") for row in again.rows.values()] == [None, None, None, "ZeroDivisionError: division by zero"]
+    assert [row.get("error") for row in again.rows.values()] == [
+        None,
+        None,
+        None,
+        "ZeroDivisionError: division by zero",
+    ]
 
 
 def training(folder):
@@ -98,6 +114,11 @@ def training(folder):
         assert list(row["accuracy"]) == ["clean", "pgd_1", "pgd_2"]
     assert len(record.rows["cnnf"]["accuracy"]["pgd_1"]["0.1"]) == 2
     assert len(record.rows["cnn"]["accuracy"]["pgd_1"]["0.1"]) == 1  # one pass has one gradient
+    with np.load(folder / "cnnf.npz") as arrays:  # weights, two moments, averaged weights, the step and the seconds
+        mean, variance = (arrays[f"{place:03d}"] for place in (6, 7))
+    assert mean.shape == variance.shape == (3,)
+    assert np.abs(mean).max() > 0
+    assert np.abs(variance - 1).max() > 0
     before = {name: row["steps"] for name, row in record.rows.items()}
     record.rows["cnn"]["planned_seconds"] += 0.5
     record.rows["cnn"].pop("accuracy")

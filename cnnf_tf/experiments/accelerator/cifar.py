@@ -25,8 +25,8 @@ from cnnf_tf.experiments.screening.loop import Model
 from cnnf_tf.experiments.screening.recipes import Recipe
 from cnnf_tf.utils.files import atomic_path
 
-NETWORK_OPTIONS: dict[str, Any] = {}
-"""Further options of the network that is trained, of `cnnf_tf.models.wide_resnet`."""
+NETWORK_OPTIONS: dict[str, dict[str, Any]] = {"wide_resnet": {"batch_norm": True}}
+"""Further options of a network that is trained: without batch norm this one stays at chance for hundreds of steps."""
 RECIPE: dict[str, Any] = {"attack_steps": 3, "attack_path": "first_pass", "learning_rate": 1e-3, "ema": 0.999}
 ATTACKS = (("first_pass", "cross_entropy"), ("full_unroll", "cross_entropy"))
 _SHARE = 0.6  # of the time after compilation that is training; the rest is for attacks
@@ -35,7 +35,7 @@ _CHECKPOINT_SECONDS = 15
 
 def recipes(setup: BenchmarkNetwork) -> dict[str, Recipe]:
     """The two that are compared."""
-    options = {**dict(setup.options), **NETWORK_OPTIONS}
+    options = {**dict(setup.options), **NETWORK_OPTIONS.get(setup.network, {})}
     cnnf = programs.recipe_of(setup, options=options, **RECIPE)
     return {"cnn": dataclasses.replace(cnnf, iterations=0), "cnnf": cnnf}
 

@@ -120,8 +120,10 @@ def step(
     def loss(weights: Weights) -> Any:
         return _loss(model, recipe, iterations, numbers, weights, seen, clean, labels, skipped)
 
-    (_, report), gradients = jax.value_and_grad(loss, has_aux=True)(training.weights)
-    return _adam(numbers, training, gradients), report
+    (_, (report, statistics)), gradients = jax.value_and_grad(loss, has_aux=True)(training.weights)
+    training = _adam(numbers, training, gradients)
+    kept = training.weights[: len(training.weights) - len(statistics)]
+    return training._replace(weights=[*kept, *statistics]), report
 
 
 def _loss(
@@ -135,21 +137,22 @@ def _loss(
     labels: Array,
     skipped: Array,
 ) -> Any:
-    passes = model.run(weights, seen, iterations, numbers.eta, remat=recipe.rematerialize)
+    run = functools.partial(model.run, weights, eta=numbers.eta, remat=recipe.rematerialize, training=True)
+    passes = run(seen, iterations)
     if recipe.horizon:
         passes = model.skip(weights, passes, skipped, numbers.eta)
         passes = model.go_on(weights, passes, 1, numbers.eta)
     targets = passes.targets
     clean_loss = 0.0
     if recipe.trades:
-        undisturbed = model.run(weights, clean, iterations, numbers.eta, remat=recipe.rematerialize)
+        undisturbed = run(clean, iterations)
         targets = undisturbed.targets
         classification = _cross_entropy(undisturbed.logits, labels, recipe.loss_readout)
         clean_loss = recipe.trades * jnp.mean(_divergence(undisturbed.logits, passes.logits))
     else:
         classification = _cross_entropy(passes.logits, labels, recipe.loss_readout)
         if recipe.noise or recipe.attack_steps:
-            targets = model.run(weights, clean, 0, numbers.eta).targets
+            targets = run(clean, 0).targets
     reconstruction = _reconstruction(passes, targets)
     mean = lax.stop_gradient(jnp.mean(passes.logits, axis=0, keepdims=True))
     consistency = jnp.mean(_divergence(jnp.broadcast_to(mean, passes.logits.shape), passes.logits))
@@ -162,7 +165,7 @@ def _loss(
         "first_pass_accuracy": accuracy[0],
         "last_pass_accuracy": accuracy[-1],
     }
-    return total, report
+    return total, (report, passes.statistics)
 
 
 def _cross_entropy(logits: Array, labels: Array, loss_readout: str) -> Array:
