@@ -99,7 +99,7 @@ def training_minutes(
 def main() -> None:
     """Prints both tables."""
     header = ["network", "work", "K", "GFLOP", "MB, linear", "MB, between"]
-    header += ["1000 images/s, TF32", "with between", "bfloat16", "with between"]
+    header += ["1000 images/s: TF32, linear", "all", "bfloat16, linear", "all"]
     _print([header, *(row for setup in WHOLE.networks.values() for row in rows(setup))])
     lines = [["WRN-40-2, 30 epochs", "K", "TF32, minutes", "bfloat16, minutes"]]
     for attack_steps in (1, setups.ATTACK_STEPS):
