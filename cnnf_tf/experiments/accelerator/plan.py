@@ -93,7 +93,7 @@ TINY = {name: dataclasses.replace(setup, iterations=1, batch_size=2) for name, s
 
 
 def tiny(network: str) -> Scale:
-    """To see on a CPU that everything runs with this network; a minute or two."""
+    """To see on a CPU that everything runs with this network; minutes."""
     setup = TINY[one_of("tiny", network, TINY)]
     return Scale(
         networks={network: setup},
