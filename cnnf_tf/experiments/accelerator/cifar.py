@@ -25,7 +25,7 @@ from cnnf_tf.experiments.screening.loop import Model
 from cnnf_tf.experiments.screening.recipes import Recipe
 from cnnf_tf.utils.files import atomic_path
 
-NETWORK_OPTIONS: dict[str, dict[str, Any]] = {"wide_resnet": {"batch_norm": True}}
+NETWORK_OPTIONS: dict[str, dict[str, Any]] = {"wide_resnet": {"head_batch_norm": True}}
 """Further options of a network that is trained: without batch norm this one stays at chance for hundreds of steps."""
 RECIPE: dict[str, Any] = {"attack_steps": 3, "attack_path": "first_pass", "learning_rate": 1e-3, "ema": 0.999}
 ATTACKS = (("first_pass", "cross_entropy"), ("full_unroll", "cross_entropy"))
