@@ -62,7 +62,9 @@ class Steps(BaseSteps):
         mapping = [pair for name, values in pairs for pair in zip(variables[name], values, strict=True)]
         return keras.StatelessScope(state_mapping=mapping, collect_losses=True)
 
-    def _make_function(self, step_function: Callable[..., Any], concatenate_outputs: bool = False) -> Callable[..., Any]:
+    def _make_function(
+        self, step_function: Callable[..., Any], concatenate_outputs: bool = False
+    ) -> Callable[..., Any]:
         """Keras hands batches to each step through here, outside of what JAX compiles."""
         run = super()._make_function(step_function, concatenate_outputs)
         labelled = not concatenate_outputs  # data for predictions may hold labels of any kind
