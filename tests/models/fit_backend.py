@@ -1,4 +1,4 @@
-"""What `fit` and its kin do, to be the same on each backend of Keras: run in a process of its own for each.
+"""What `fit` and its kin do, and attacks, to be the same on each backend of Keras: run in a process of its own for each.
 
 `KERAS_BACKEND=jax python -m tests.models.fit_backend EXPECTED.npz`; tests/models/fit_test.py starts it.
 """
@@ -10,6 +10,7 @@ import numpy as np
 
 from cnnf_tf import CNNF, layers
 from cnnf_tf.utils.dtypes import dtype_policy
+from tests.attacks import attack_backend
 
 BATCH, STEPS, CLASSES = 8, 50, 3
 OPTIMIZERS = {"sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9), "adam": lambda: keras.optimizers.Adam(1e-3)}
@@ -66,6 +67,7 @@ def observed():
     for (optimizer, name), options in RUNS.items():
         found[f"{optimizer}_{name}"], found[f"{optimizer}_{name}_losses"] = trained(optimizer, **options)
     images, labels = data(2 * BATCH)
+    found |= attack_backend.observed(small(), images)
     model = small(training_horizon=30)
     found["burn_in"] = np.array([int(model.burn_in_iterations(keras.ops.convert_to_tensor(n))) for n in range(40)])
 
@@ -168,9 +170,11 @@ def main(path):
     with np.load(path) as expected:
         assert found.keys() == set(expected.files), found.keys() ^ set(expected.files)
         for name, values in found.items():
-            np.testing.assert_allclose(values, expected[name], rtol=0, atol=1e-4, err_msg=name)
+            tolerance = 1e-4 if "loss" in name else 1e-5
+            np.testing.assert_allclose(values, expected[name], rtol=0, atol=tolerance, err_msg=name)
     check_half_precision()
     check_errors()
+    attack_backend.check_what_is_absent()
     if keras.backend.backend() == "jax":
         check_data_parallel(found)
 
