@@ -14,6 +14,7 @@ from cnnf_tf.layers import (
     AdaPool2D,
     AdaReLU,
     FeedbackAveragePooling2D,
+    FeedbackBatchNorm,
     FeedbackComposite,
     FeedbackConv2D,
     FeedbackDense,
@@ -77,9 +78,15 @@ def fashion_cnn(*, num_classes: int = 10, encoder_blocks: int = 0, rule: str = "
 
 
 def wide_resnet(
-    *, num_classes: int = 10, depth: int = 40, widen_factor: int = 2, encoder_blocks: int = 0, rule: str = "map"
+    *,
+    num_classes: int = 10,
+    depth: int = 40,
+    widen_factor: int = 2,
+    encoder_blocks: int = 0,
+    rule: str = "map",
+    batch_norm: bool = False,
 ) -> Network:
-    """WideResNet-depth-widen_factor without batch norm (for 32x32 colour images; sides must be multiples of 32).
+    """WideResNet-depth-widen_factor (for 32x32 colour images; sides must be multiples of 32).
 
         stem conv 16 | 3 stages of n blocks (16k, 32k, 64k channels; strides 1, 2, 2) | N^ A Nv, average pool 8, fc
         block: N^ A Nv conv(stride) N^ A Nv conv + shortcut
@@ -93,6 +100,9 @@ def wide_resnet(
       widen_factor: k >= 1.
       encoder_blocks: 0: h is the image; else h is the output of block number `encoder_blocks` (1-based) of stage 1.
       rule: how AdaReLU decides, "map", "slide" or "reference".
+      batch_norm: whether N^ is a batch norm, as in the WideResNet that everybody knows, and not the authors' division
+        by the root mean square of each channel of each image. Theirs starts slowly: of what `fc` reads at first, after
+        N^, A and the average, 99.5 % is the same for all images.
 
     Taps: the outputs of the three stages.
     """
@@ -103,8 +113,10 @@ def wide_resnet(
     _check_encoder_blocks(encoder_blocks, num_blocks)
     one_of("rule", rule, ada_relu.RULES)
 
+    norm_up = _batch_norm if batch_norm else _norm_up
+
     def activation(name: str) -> Layers:
-        return [_norm_up(f"{name}_norm_up"), AdaReLU(rule=rule, name=f"{name}_ada_relu")]
+        return [norm_up(f"{name}_norm_up"), AdaReLU(rule=rule, name=f"{name}_ada_relu")]
 
     def block(name: str, width_in: int, width: int, strides: int) -> Layers:
         before = activation(f"{name}_1")
@@ -165,6 +177,11 @@ def bernoulli_latents(layer: FeedbackLayer, latents: Any) -> list[Any]:
 
 def _norm_up(name: str) -> InstanceNorm:
     return InstanceNorm(down=False, name=name)
+
+
+def _batch_norm(name: str) -> FeedbackBatchNorm:
+    """With the moving average of PyTorch's default: that of Keras is too slow for trainings of a few thousand steps."""
+    return FeedbackBatchNorm(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5), frozen=False, name=name)
 
 
 def _norm_down(name: str) -> InstanceNorm:
