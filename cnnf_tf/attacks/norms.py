@@ -49,7 +49,7 @@ def _l2_uniform(shape: tuple[int, ...], seed: Any, dtype: Any) -> Tensor:
     # The first n coordinates of a point uniform on the sphere of n + 2 dimensions are uniform in the ball of n.
     size = math.prod(shape)
     point = programs.normal(size + 2, seed, dtype)
-    return ops.reshape(point[:size] / ops.sqrt(ops.sum(ops.square(point))), shape)
+    return ops.reshape(point[:size] / programs.length(point), shape)
 
 
 def _length(delta: Tensor, *, keepdims: bool = True) -> Tensor:

@@ -139,3 +139,8 @@ def uniform(shape: tuple[int, ...], seed: Any, dtype: str) -> Tensor:
 def normal(size: int, seed: Any, dtype: str) -> Tensor:
     """Of mean 0 and deviation 1, `[size]`."""
     return ops.convert_to_tensor(philox.normal(seed, size, dtype))
+
+
+def length(point: Tensor) -> Tensor:
+    """The Euclidean length of a vector."""
+    return ops.norm(point)

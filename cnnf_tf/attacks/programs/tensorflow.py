@@ -9,6 +9,7 @@ import tensorflow as tf
 is_traced = tf.is_symbolic_tensor
 executing_eagerly = tf.executing_eagerly
 number = tf.constant
+length = tf.norm
 branch = tf.cond
 take = tf.gather
 keep = tf.boolean_mask
