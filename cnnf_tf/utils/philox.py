@@ -43,7 +43,7 @@ def integer(seed: Words, high: int) -> Any:
 def bits(seed: np.ndarray, count: int) -> np.ndarray:
     """Random words, uint32 `[count]`, from a seed of two whole numbers of 64 bits."""
     key, counter = _stream(list(np.asarray(seed, np.int64).view(np.uint32).reshape(4, 1)))
-    blocks = np.arange(-(-count // 4), dtype=np.uint32)
+    blocks: np.ndarray = np.arange(-(-count // 4), dtype=np.uint32)
     return np.stack(philox([blocks, np.zeros_like(blocks), *counter], key), axis=1).reshape(-1)[:count]
 
 

@@ -1,5 +1,7 @@
 """What FGSM and PGD find, to be the same on each backend of Keras; tests/models/fit_backend.py runs it."""
 
+import unittest
+
 import keras
 
 from cnnf_tf import attacks
@@ -26,14 +28,11 @@ def observed(model, images):
 
 def check_what_is_absent():
     """Attacks that are made of TensorFlow's operations say so; and errors that name the argument."""
+    case = unittest.TestCase()
     for use, error, message in (
         (lambda: attacks.APGD(epsilon=0.1, steps=3), ImportError, "needs Keras on TensorFlow"),
         (lambda: attacks.ATTACKS["autoattack"](epsilon=0.1), ImportError, "cnnf_tf.attacks.AutoAttack needs"),
         (lambda: attacks.PGD(epsilon=-1, steps=3), ValueError, "epsilon must be"),
     ):
-        try:
+        with case.assertRaisesRegex(error, message):
             use()
-        except error as found:
-            assert message in str(found), found
-        else:
-            raise AssertionError(f"nothing raised {message!r}")

@@ -1,9 +1,11 @@
-"""What `fit` and its kin do, and attacks, to be the same on each backend of Keras: run in a process of its own for each.
+"""What `fit` and its kin do, and attacks, to be the same on each backend of Keras, in a process of its own for each.
 
 `KERAS_BACKEND=jax python -m tests.models.fit_backend EXPECTED.npz`; tests/models/fit_test.py starts it.
 """
 
+import re
 import sys
+import unittest
 
 import keras
 import numpy as np
@@ -144,12 +146,8 @@ def check_errors():
 
 
 def _raises(use, message):
-    try:
+    with unittest.TestCase().assertRaisesRegex(ValueError, re.escape(message)):
         use()
-    except ValueError as error:
-        assert message in str(error), error
-    else:
-        raise AssertionError(f"nothing raised {message!r}")
 
 
 def check_data_parallel(expected):
