@@ -14,8 +14,8 @@ def observed(model, images):
     found = {}
     for path, attack in (
         ("first_pass", attacks.FGSM(epsilon=0.03)),
-        ("full_unroll", attacks.PGD(epsilon=0.03, steps=4, random_start=False)),
-        ("full_unroll", attacks.PGD(epsilon=0.1, norm="l2", steps=4, restarts=2, loss="dlr")),
+        ("full_unroll", attacks.PGD(epsilon=0.03, steps=3, random_start=False)),
+        ("full_unroll", attacks.PGD(epsilon=0.1, norm="l2", steps=3, restarts=2, loss="dlr")),
     ):
         surrogate = attacks.gradient_source(model, path)
         result = attack(attacks.predictor(model), images, labels, seed=3, surrogate=surrogate)

@@ -69,7 +69,7 @@ def observed():
     for (optimizer, name), options in RUNS.items():
         found[f"{optimizer}_{name}"], found[f"{optimizer}_{name}_losses"] = trained(optimizer, **options)
     images, labels = data(2 * BATCH)
-    found |= attack_backend.observed(small(), images)
+    found |= attack_backend.observed(small(), images[:BATCH])
     model = small(training_horizon=30)
     found["burn_in"] = np.array([int(model.burn_in_iterations(keras.ops.convert_to_tensor(n))) for n in range(40)])
 
