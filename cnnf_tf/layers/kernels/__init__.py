@@ -1,6 +1,15 @@
-"""Linear maps and their adjoints, by the backend that Keras runs on: one name, one file for each backend."""
+"""Linear maps and their adjoints, by the backend that Keras runs on: one name, one file for each backend.
 
+`kernels.conv2d` and all others are looked up when they are called for: in the backend's file, or in another for as long
+as `using` says. The names, and what they mean, are those of the TensorFlow file.
+"""
+
+import contextlib
+import contextvars
 import importlib
+import types
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -11,36 +20,22 @@ if keras.backend.backend() not in BACKENDS:
         f"cnnf_tf runs on the Keras backends {', '.join(BACKENDS)}, got {keras.backend.backend()!r}; set "
         "KERAS_BACKEND before Keras is first imported."
     )
-_kernels = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
+_own = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
+_used: contextvars.ContextVar[types.ModuleType] = contextvars.ContextVar("kernels", default=_own)
 
-adaptive_pool = _kernels.adaptive_pool
-average_pool = _kernels.average_pool
-conv2d = _kernels.conv2d
-conv2d_adjoint = _kernels.conv2d_adjoint
-flip_where_negative = _kernels.flip_where_negative
-matmul_adjoint = _kernels.matmul_adjoint
-max_pool = _kernels.max_pool
-max_pool_adjoint = _kernels.max_pool_adjoint
-sum_pool = _kernels.sum_pool
-times_upsampled = _kernels.times_upsampled
-unpool = _kernels.unpool
-upsample = _kernels.upsample
-vector_jacobian_product = _kernels.vector_jacobian_product
-where_positive = _kernels.where_positive
 
-__all__ = [
-    "adaptive_pool",
-    "average_pool",
-    "conv2d",
-    "conv2d_adjoint",
-    "flip_where_negative",
-    "matmul_adjoint",
-    "max_pool",
-    "max_pool_adjoint",
-    "sum_pool",
-    "times_upsampled",
-    "unpool",
-    "upsample",
-    "vector_jacobian_product",
-    "where_positive",
-]
+def __getattr__(name: str) -> Any:
+    return getattr(_used.get(), name)
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """In its block, and in this thread alone, layers call the kernels of the file of that name.
+
+    `using("plain")` is for tracing a graph that leaves its backend.
+    """
+    token = _used.set(importlib.import_module(f"{__name__}.{name}"))
+    try:
+        yield
+    finally:
+        _used.reset(token)
