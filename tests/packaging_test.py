@@ -62,7 +62,7 @@ def module_level_imports(path: pathlib.Path) -> set[str]:
 
 
 # Folders with a file for each backend of Keras.
-_OF_A_BACKEND = ("layers/kernels", "models/steps")
+_OF_A_BACKEND = ("attacks/programs", "layers/kernels", "models/steps")
 
 
 class SetupTest(unittest.TestCase):
@@ -133,7 +133,8 @@ class SetupTest(unittest.TestCase):
         """
         optional = set().union(*self.extras.values()) - self.core
         backend = {ROOT / f"cnnf_tf/{room}/{name}.py" for room in _OF_A_BACKEND for name in ("jax", "torch")}
-        backend |= {*(ROOT / "cnnf_tf/experiments/screening").glob("*.py")}
+        for experiment in ("accelerator", "screening"):
+            backend |= {*(ROOT / "cnnf_tf/experiments" / experiment).glob("*.py")}
         page = {ROOT / "cnnf_tf/experiments/playground/page.py"}
         for path in sorted({*(ROOT / "cnnf_tf").rglob("*.py")} - backend - page):
             for module in module_level_imports(path):

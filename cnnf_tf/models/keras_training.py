@@ -76,8 +76,9 @@ class Batch(NamedTuple):
 class KerasTraining(Steps):
     """Base of `CNNF`: what Keras' loops do with a model whose `infer` returns a `Trajectory`.
 
-    How a step is taken is up to the backend: see `steps`. Batches are checked as `batch_checks` says: each one while the loop runs; of arrays the first 256 rows, and shape
-    and dtype of a `tf.data.Dataset`, before it starts, also of `validation_data`.
+    How a step is taken is up to the backend: see `steps`. Batches are checked as `batch_checks` says: each one while
+    the loop runs; of arrays the first 256 rows, and shape and dtype of a `tf.data.Dataset`, before it starts, also of
+    `validation_data`.
     """
 
     network: Any

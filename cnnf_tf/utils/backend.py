@@ -4,6 +4,8 @@ import importlib.util
 import os
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
 _FILES = (pathlib.Path(__file__).parents[1] / "layers" / "kernels").glob("*.py")
 BACKENDS = tuple(sorted({path.stem for path in _FILES} - {"__init__", "exported", "plain"}))
@@ -50,6 +52,11 @@ def need_tensorflow(part: str, why: str, *, as_backend: bool = True) -> None:
             "KERAS_BACKEND, or set it to tensorflow, in a process for this part. Layers, models and zoo run on every "
             "backend, and files of one load on the others."
         )
+
+
+def needs_tensorflow(part: str, why: str) -> Callable[..., Any]:
+    """What stands in place of a part that `need_tensorflow` refuses: an error when it is called."""
+    return lambda *_, **__: need_tensorflow(part, why)
 
 
 def use_onednn() -> None:

@@ -36,9 +36,53 @@ def integer(seed: Words, high: int) -> Any:
       high: above 0 and below 2**31.
     """
     none = seed[0] ^ seed[0]
-    scramble = [none + np.uint32(word) for word in _SCRAMBLE]
-    mixed = philox([seed[0], none, seed[1], none], scramble)
-    return philox([none, none, mixed[2], mixed[3]], mixed[:2])[0] % np.uint32(high)
+    key, counter = _stream([seed[0], none, seed[1], none])
+    return philox([none, none, *counter], key)[0] % np.uint32(high)
+
+
+def bits(seed: np.ndarray, count: int) -> np.ndarray:
+    """Random words, uint32 `[count]`, from a seed of two whole numbers of 64 bits."""
+    key, counter = _stream(list(np.asarray(seed, np.int64).view(np.uint32).reshape(4, 1)))
+    blocks: np.ndarray = np.arange(-(-count // 4), dtype=np.uint32)
+    return np.stack(philox([blocks, np.zeros_like(blocks), *counter], key), axis=1).reshape(-1)[:count]
+
+
+def whole(words: np.ndarray) -> int:
+    """A whole number of 64 bits with its sign, from two words."""
+    return int(words.view(np.int64)[0])
+
+
+def uniform(seed: np.ndarray, count: int, dtype: str) -> np.ndarray:
+    """Numbers in [0, 1), `[count]`: `tf.random.stateless_uniform([count], seed, dtype=dtype)`."""
+    return _fractions(bits(seed, count * _words(dtype)), dtype)
+
+
+def normal(seed: np.ndarray, count: int, dtype: str) -> np.ndarray:
+    """Normal numbers, `[count]`: `tf.random.stateless_normal([count], seed, dtype=dtype)` but for rounding."""
+    pairs = _fractions(bits(seed, 2 * -(-count // 2) * _words(dtype)), dtype).reshape(-1, 2)
+    length = np.sqrt(-2 * np.log(np.maximum(pairs[:, 0], np.array(1e-7, dtype))))
+    angle = np.array(2 * np.pi, dtype) * pairs[:, 1]
+    return np.stack([np.sin(angle) * length, np.cos(angle) * length], axis=1).reshape(-1)[:count]
+
+
+def _stream(seed: Words) -> tuple[Words, Words]:
+    """The key, and the upper half of the counter, that TensorFlow makes of a seed of four words."""
+    none = seed[0] ^ seed[0]
+    mixed = philox(seed, [none + np.uint32(word) for word in _SCRAMBLE])
+    return mixed[:2], mixed[2:]
+
+
+def _words(dtype: str) -> int:
+    return np.dtype(dtype).itemsize // 4
+
+
+def _fractions(words: np.ndarray, dtype: str) -> np.ndarray:
+    """Words as the fractions of numbers in [1, 2), less 1; two words for each float64."""
+    if np.dtype(dtype) == np.float32:
+        return (words & np.uint32(0x7FFFFF) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
+    high, low = words.reshape(-1, 2).astype(np.uint64).T
+    fraction = (high & np.uint64(0xFFFFF)) << np.uint64(32) | low
+    return (fraction | np.uint64(0x3FF0000000000000)).view(np.float64) - 1
 
 
 def _product(word: Any, multiplier: int) -> tuple[Any, Any]:

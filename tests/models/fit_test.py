@@ -1,4 +1,4 @@
-"""`fit`, `evaluate` and `predict` on JAX and PyTorch against TensorFlow; what runs there is in fit_backend.py."""
+"""`fit`, `evaluate`, `predict`, attacks on JAX and PyTorch against TensorFlow; what runs there is in fit_backend.py."""
 
 import os
 
