@@ -89,6 +89,17 @@ def _average_pool(op: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     return _depthwise_adjoint(upstream * share, ones, strides, dilations, pads, sizes)
 
 
+@_gradient_of("Mean", "Sum")
+def _reduction(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
+    shape = op.inputs[0].shape
+    axes = {int(axis) % shape.rank for axis in np.ravel(tf.get_static_value(op.inputs[1]))}
+    kept = [1 if axis in axes else size for axis, size in enumerate(shape)]
+    if 0 in axes or None in shape[1:]:
+        raise NotImplementedError("a sum over the batch, or over sizes that are not known")
+    count = math.prod(shape[axis] for axis in axes) if op.type == "Mean" else 1
+    return [tf.reshape(upstream / count, [-1, *kept[1:]]) * tf.ones([1, *shape[1:]], upstream.dtype), None]
+
+
 @_gradient_of("StridedSlice")
 def _strided_slice(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
     shape, rank = op.inputs[0].shape, op.inputs[0].shape.rank
