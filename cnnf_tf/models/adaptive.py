@@ -25,6 +25,8 @@ from cnnf_tf.models.step_sizes import Eta
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
+    Feedback,
+    State,
     check_iterations,
     first_pass,
     pack,
@@ -137,12 +139,8 @@ def adaptive_unroll(
         last, total, used, report = result
         before = unpack(state, packed)
         after, feedback = step(network, before, eta=eta, feedback_start=feedback_start)
-        logits = at_least_float32(after.logits)
-        changed = tf.cast(ops.argmax(before.logits, axis=-1) != ops.argmax(after.logits, axis=-1), logits.dtype)
-        after_packed = pack(after.carried())
-        old, new = (bernoulli_latents(network, state.latents) for state in (before, after))
-        flips = latent_flip_rate(old, new, changed)
-        residual = tf.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
+        logits, after_packed = at_least_float32(after.logits), pack(after.carried())
+        changed, flips, residual = self_consistency(network, before, after, feedback)
 
         place = rows[:, None]
         count = tf.gather(used, rows) + 1
@@ -167,6 +165,18 @@ def adaptive_unroll(
     )
     average = total / tf.cast(used + 1, total.dtype)[:, None]
     return AdaptiveResult(last, average, used, *tf.unstack(report, num=3, axis=-1))
+
+
+def self_consistency(
+    network: FeedbackComposite, before: State, after: State, feedback: Feedback
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`label_changed`, `latent_flip_rate` and `feature_residual` of one iteration; see `AdaptiveResult`."""
+    dtype = at_least_float32(after.logits).dtype
+    # Not Keras' argmax, which looks at bits and so cannot leave TensorFlow.
+    changed = tf.cast(tf.argmax(before.logits, axis=-1) != tf.argmax(after.logits, axis=-1), dtype)
+    old, new = (bernoulli_latents(network, state.latents) for state in (before, after))
+    residual = tf.cast(feature_residual(before.features, feedback.reconstruction), dtype)
+    return changed, latent_flip_rate(old, new, changed), residual
 
 
 def latent_flip_rate(before: Sequence[Tensor], after: Sequence[Tensor], like: Tensor) -> Tensor:

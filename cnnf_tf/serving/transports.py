@@ -19,12 +19,12 @@ from cnnf_tf.utils.files import plainly_named
 
 
 @contextlib.contextmanager
-def needs_extra(what: str, package: str) -> Iterator[None]:
+def needs_extra(what: str, package: str, extra: str = "serving") -> Iterator[None]:
     """Makes an ImportError in its block say that `what` wants `package`, and which extra brings it."""
     try:
         yield
     except ImportError as error:
-        message = f'{what} wants the package {package}; install the extra: pip install "cnnf_tf[serving]" ({error}).'
+        message = f'{what} wants the package {package}; install the extra: pip install "cnnf_tf[{extra}]" ({error}).'
         raise ImportError(message) from error
 
 

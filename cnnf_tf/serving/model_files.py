@@ -1,0 +1,174 @@
+"""A model as one file of another format: written beside, verified in a process without TensorFlow, then renamed."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cnnf_tf.models import CNNF, infer_adaptive
+from cnnf_tf.models.unroll import check_iterations
+from cnnf_tf.serving.export import check_images_and_names
+from cnnf_tf.serving.portable import Portable, check_portable, portable
+from cnnf_tf.serving.verification import Case, VerificationError, compare, run_cases
+from cnnf_tf.utils.files import atomic_path
+from cnnf_tf.utils.validation import one_of, positive_int
+from cnnf_tf.version import __version__
+
+TOLERANCE = 1e-4
+"""Largest difference from the original, as `verification.TOLERANCE` measures it."""
+LEAST_AGREEMENT = 0.95
+"""Of rounded weights instead: the least share of answers, one for each image and K, with the original's label."""
+WEIGHTS = ("float32", "float16", "int8")
+"""What weights are kept as; formats have some of these."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FileOptions:
+    """What is fixed when a file is written; `FileOptions.for_model` fills in the model's own iterations.
+
+    Attributes:
+      iterations: K; the default where it is an input.
+      iterations_input: whether K is an input of the file, an int32 scalar, with a loop in the graph.
+      batch_size: images in a batch, as some accelerators want it; None for any number.
+      weights: "float32"; "float16", computed with in float32; or "int8", each channel with a scale of its own, and
+        activations rounded as they come.
+
+    Raises:
+      ValueError: a value out of its range.
+    """
+
+    iterations: int
+    iterations_input: bool = False
+    batch_size: int | None = None
+    weights: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_iterations(self.iterations)
+        one_of("weights", self.weights, WEIGHTS)
+        if self.batch_size is not None:
+            positive_int("batch_size", self.batch_size)
+
+    @classmethod
+    def for_model(cls, model: CNNF, *, iterations: int | None = None, **others: Any) -> "FileOptions":
+        """Fills in what is None: the model's own iterations."""
+        return cls(model.iterations if iterations is None else iterations, **others)
+
+
+class ExportedFile(NamedTuple):
+    """What was written, and how it answers, in a process of its own."""
+
+    path: pathlib.Path
+    difference: float
+    """The largest difference from the original model."""
+    agreement: float
+    """Share of the answers, one for each image and K, with the original's label."""
+    accuracy: tuple[float, float] | None
+    """Share of right answers of the file, and of the original; None without labels."""
+
+
+class FileFormat(NamedTuple):
+    """A way to write a graph of plain ops into a file."""
+
+    suffix: str
+    loader: str
+    """The key of `reload.LOADERS`."""
+    weights: Sequence[str]
+    convert: Callable[[Portable, dict[str, Any], str], bytes]
+    """From the graph, what to write beside it, and how to keep weights, to the content of the file."""
+
+
+def write_file(
+    model: CNNF,
+    path: str | os.PathLike[str],
+    file_format: FileFormat,
+    *,
+    options: FileOptions,
+    class_names: Sequence[str],
+    images: np.ndarray,
+    labels: np.ndarray | None = None,
+    overwrite: bool = False,
+) -> ExportedFile:
+    """Writes a file and verifies it before anyone sees it; for the arguments see `export_onnx`."""
+    path, images = pathlib.Path(path).absolute(), np.asarray(images)
+    if path.suffix != file_format.suffix:
+        raise ValueError(f"the file must end in {file_format.suffix}, got {str(path)!r}.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{str(path)!r} exists; give another name, or ask for it to be overwritten.")
+    one_of(f"weights of a {file_format.suffix} file", options.weights, file_format.weights)
+    check_images_and_names(model, images, class_names)
+    if options.batch_size is not None and len(images) < options.batch_size:
+        raise ValueError(f"wanted at least {options.batch_size} images to verify with, one batch; got {len(images)}.")
+    check_portable(model)
+    graph = portable(
+        model, None if options.iterations_input else options.iterations, batch_size=options.batch_size
+    )
+    facts = {
+        "cnnf_tf": __version__,
+        "tensorflow": tf.__version__,
+        "model": path.stem,
+        "class_names": list(class_names),
+        "image_shape": list(model.image_shape),
+        "readout": model.readout,
+        "eta": model.reported_eta(),
+        "trained_iterations": model.iterations,
+        **dataclasses.asdict(options),
+    }
+    with tf.device("/CPU:0"):
+        cases = file_cases(model, options, images)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(file_format.convert(graph, facts, options.weights))
+        found = run_cases(file_format.loader, temporary, cases)
+        tolerance = TOLERANCE if options.weights == "float32" else float("inf")
+        difference = compare(file_format.loader, cases, found, tolerance)
+        ours, originals = (np.concatenate([answer["logits"].argmax(-1) for answer in answers])
+                           for answers in (found, [case.expected for case in cases]))
+        agreement = float((ours == originals).mean())
+        if agreement < LEAST_AGREEMENT:
+            raise VerificationError(
+                f"with weights of {options.weights} the file gives {agreement:.1%} of the images the label of the "
+                f"original; wanted are {LEAST_AGREEMENT:.0%}."
+            )
+    accuracy = None
+    if labels is not None:
+        batches = [np.asarray(labels)[rows] for _ in _passes(options) for rows in _rows(options, len(images))]
+        truth = np.concatenate(batches)
+        accuracy = float((ours == truth).mean()), float((originals == truth).mean())
+    return ExportedFile(path, difference, agreement, accuracy)
+
+
+def file_cases(model: CNNF, options: FileOptions, images: np.ndarray) -> list[Case]:
+    """Every K that the file offers of 0, 1, 5 and its own, on all images and on one, or on batches of its size.
+
+    Args:
+      model: the original, whose answers are expected.
+      options: as exported.
+      images: float32 in [0, 1], `[batch, *image_shape]`.
+    """
+    cases = []
+    for iterations in _passes(options):
+        for rows in _rows(options, len(images)):
+            result = infer_adaptive(model, tf.constant(images[rows]), max_iterations=iterations, tolerance=0.0)
+            logits = result.logits(model.readout)
+            inputs = {"images": images[rows]}
+            if options.iterations_input:
+                inputs["iterations"] = np.array(iterations, np.int32)
+            expected = {"logits": logits.numpy(), "probabilities": tf.nn.softmax(logits).numpy()}
+            cases.append(Case(f"K = {iterations}", inputs, expected))
+    return cases
+
+
+def _passes(options: FileOptions) -> list[int]:
+    """Each K to verify."""
+    return sorted({0, 1, 5, options.iterations}) if options.iterations_input else [options.iterations]
+
+
+def _rows(options: FileOptions, count: int) -> list[slice]:
+    """The batches to verify with: what is left over of batches of one size stays out."""
+    if options.batch_size is None:
+        return [slice(0, count), slice(0, 1)]
+    size = options.batch_size
+    return [slice(start, start + size) for start in range(0, count - size + 1, size)]
