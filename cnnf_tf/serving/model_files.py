@@ -33,7 +33,7 @@ class FileOptions:
     Attributes:
       iterations: K; the default where it is an input.
       iterations_input: whether K is an input of the file, an int32 scalar, with a loop in the graph.
-      batch_size: images in a batch, as some accelerators want it; None for any number.
+      fixed_batch: images in a batch, as some accelerators want it; None for any number.
       weights: "float32"; "float16", computed with in float32; or "int8", each channel with a scale of its own, and
         activations rounded as they come.
 
@@ -43,14 +43,14 @@ class FileOptions:
 
     iterations: int
     iterations_input: bool = False
-    batch_size: int | None = None
+    fixed_batch: int | None = None
     weights: str = "float32"
 
     def __post_init__(self) -> None:
         check_iterations(self.iterations)
         one_of("weights", self.weights, WEIGHTS)
-        if self.batch_size is not None:
-            positive_int("batch_size", self.batch_size)
+        if self.fixed_batch is not None:
+            positive_int("fixed_batch", self.fixed_batch)
 
     @classmethod
     def for_model(cls, model: CNNF, *, iterations: int | None = None, **others: Any) -> "FileOptions":
@@ -62,6 +62,8 @@ class ExportedFile(NamedTuple):
     """What was written, and how it answers, in a process of its own."""
 
     path: pathlib.Path
+    loader: str
+    """The runtime that it was tried with."""
     difference: float
     """The largest difference from the original model."""
     agreement: float
@@ -100,11 +102,11 @@ def write_file(
         raise FileExistsError(f"{str(path)!r} exists; give another name, or ask for it to be overwritten.")
     one_of(f"weights of a {file_format.suffix} file", options.weights, file_format.weights)
     check_images_and_names(model, images, class_names)
-    if options.batch_size is not None and len(images) < options.batch_size:
-        raise ValueError(f"wanted at least {options.batch_size} images to verify with, one batch; got {len(images)}.")
+    if options.fixed_batch is not None and len(images) < options.fixed_batch:
+        raise ValueError(f"wanted at least {options.fixed_batch} images to verify with, one batch; got {len(images)}.")
     check_portable(model)
     graph = portable(
-        model, None if options.iterations_input else options.iterations, batch_size=options.batch_size
+        model, None if options.iterations_input else options.iterations, batch_size=options.fixed_batch
     )
     facts = {
         "cnnf_tf": __version__,
@@ -119,13 +121,14 @@ def write_file(
     }
     with tf.device("/CPU:0"):
         cases = file_cases(model, options, images)
+        alone = file_cases(model, options, images[:1]) if options.fixed_batch is None else []
     with atomic_path(path) as temporary:
         temporary.write_bytes(file_format.convert(graph, facts, options.weights))
-        found = run_cases(file_format.loader, temporary, cases)
+        found = run_cases(file_format.loader, temporary, [*cases, *alone])
         tolerance = TOLERANCE if options.weights == "float32" else float("inf")
-        difference = compare(file_format.loader, cases, found, tolerance)
-        ours, originals = (np.concatenate([answer["logits"].argmax(-1) for answer in answers])
-                           for answers in (found, [case.expected for case in cases]))
+        difference = compare(file_format.loader, [*cases, *alone], found, tolerance)
+        ours = _labels(found[: len(cases)])
+        originals = _labels([case.expected for case in cases])
         agreement = float((ours == originals).mean())
         if agreement < LEAST_AGREEMENT:
             raise VerificationError(
@@ -137,11 +140,11 @@ def write_file(
         batches = [np.asarray(labels)[rows] for _ in _passes(options) for rows in _rows(options, len(images))]
         truth = np.concatenate(batches)
         accuracy = float((ours == truth).mean()), float((originals == truth).mean())
-    return ExportedFile(path, difference, agreement, accuracy)
+    return ExportedFile(path, file_format.loader, difference, agreement, accuracy)
 
 
 def file_cases(model: CNNF, options: FileOptions, images: np.ndarray) -> list[Case]:
-    """Every K that the file offers of 0, 1, 5 and its own, on all images and on one, or on batches of its size.
+    """Every K that the file offers of 0, 1, 5 and its own, on all images at once, or on batches of its size.
 
     Args:
       model: the original, whose answers are expected.
@@ -161,6 +164,10 @@ def file_cases(model: CNNF, options: FileOptions, images: np.ndarray) -> list[Ca
     return cases
 
 
+def _labels(answers: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+    return np.concatenate([answer["logits"].argmax(-1) for answer in answers])
+
+
 def _passes(options: FileOptions) -> list[int]:
     """Each K to verify."""
     return sorted({0, 1, 5, options.iterations}) if options.iterations_input else [options.iterations]
@@ -168,7 +175,7 @@ def _passes(options: FileOptions) -> list[int]:
 
 def _rows(options: FileOptions, count: int) -> list[slice]:
     """The batches to verify with: what is left over of batches of one size stays out."""
-    if options.batch_size is None:
-        return [slice(0, count), slice(0, 1)]
-    size = options.batch_size
+    if options.fixed_batch is None:
+        return [slice(0, count)]
+    size = options.fixed_batch
     return [slice(start, start + size) for start in range(0, count - size + 1, size)]
