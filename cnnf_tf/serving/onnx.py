@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -59,7 +60,9 @@ def _convert(graph: Portable, facts: dict[str, Any], weights: str) -> bytes:
     import tf2onnx
     from keras.src.export.tf2onnx_lib import patch_tf2onnx  # tf2onnx 1.17 does not know NumPy 2
 
-    patch_tf2onnx()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of NumPy, about what the patch looks for
+        patch_tf2onnx()
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # it warns of what is checked below
     proto, _ = tf2onnx.convert.from_function(graph.function, input_signature=graph.specs, opset=_OPSET)
     unknown = sorted({kind for kind in _kinds(proto.graph) if not onnx.defs.has(kind)})
