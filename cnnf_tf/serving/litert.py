@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from cnnf_tf.models import CNNF
 from cnnf_tf.serving.model_files import WEIGHTS, ExportedFile, FileFormat, FileOptions, write_file
-from cnnf_tf.serving.portable import Portable
+from cnnf_tf.serving.portable import Portable, UnknownOpsError
 from cnnf_tf.serving.reload import FACTS
 from cnnf_tf.serving.transports import needs_extra
 
@@ -67,7 +67,7 @@ def _convert(graph: Portable, facts: dict[str, Any], weights: str) -> bytes:
         unknown = re.search(r"(?:Select|Custom) ops: ([\w, ]+)", str(error))
         if unknown is None:
             raise
-        raise ValueError(f"LiteRT has no op for {unknown[1]}, which this model computes with.") from error
+        raise UnknownOpsError(unknown[1].split(", ")) from error
     file = io.BytesIO(content)
     with zipfile.ZipFile(file, "a") as appended:
         appended.writestr(FACTS, json.dumps(facts, indent=2))

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 from cnnf_tf.models import CNNF, infer_adaptive
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.serving.export import check_images_and_names
-from cnnf_tf.serving.portable import Portable, check_portable, portable
+from cnnf_tf.serving.portable import Portable, UnknownOpsError, layers_with, portable
 from cnnf_tf.serving.verification import Case, VerificationError, compare, run_cases
 from cnnf_tf.utils.files import atomic_path
 from cnnf_tf.utils.validation import one_of, positive_int
@@ -86,7 +87,9 @@ class FileFormat(NamedTuple):
     """The key of `reload.LOADERS`."""
     weights: Sequence[str]
     convert: Callable[[Portable, dict[str, Any], str], bytes]
-    """From the graph, what to write beside it, and how to keep weights, to the content of the file."""
+    """From the graph, what to write beside it, and how to keep weights, to the content of the file; or an
+    `UnknownOpsError`.
+    """
 
 
 def write_file(
@@ -110,7 +113,6 @@ def write_file(
     check_images_and_names(model, images, class_names)
     if options.fixed_batch is not None and len(images) < options.fixed_batch:
         raise ValueError(f"wanted at least {options.fixed_batch} images to verify with, one batch; got {len(images)}.")
-    check_portable(model)
     graph = portable(
         model, None if options.iterations_input else options.iterations, batch_size=options.fixed_batch
     )
@@ -125,11 +127,16 @@ def write_file(
         "trained_iterations": model.iterations,
         **dataclasses.asdict(options),
     }
+    try:
+        content = file_format.convert(graph, facts, options.weights)
+    except UnknownOpsError as error:
+        where = layers_with(model, re.compile(f"^({'|'.join(error.kinds)})$"))
+        raise ValueError(f"{where} cannot leave TensorFlow: {file_format.suffix} files have {error}.") from error
     with tf.device("/CPU:0"):
         cases = file_cases(model, options, images)
         alone = file_cases(model, options, images[:1]) if options.fixed_batch is None else []
     with atomic_path(path) as temporary:
-        temporary.write_bytes(file_format.convert(graph, facts, options.weights))
+        temporary.write_bytes(content)
         found = run_cases(file_format.loader, temporary, [*cases, *alone])
         difference = compare(file_format.loader, [*cases, *alone], found, float("inf"))  # shapes, errors and NaN
         flipped = 0.0

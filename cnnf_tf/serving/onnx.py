@@ -11,7 +11,7 @@ import numpy as np
 
 from cnnf_tf.models import CNNF
 from cnnf_tf.serving.model_files import ExportedFile, FileFormat, FileOptions, write_file
-from cnnf_tf.serving.portable import Portable
+from cnnf_tf.serving.portable import Portable, UnknownOpsError
 from cnnf_tf.serving.transports import needs_extra
 
 _OPSET = 18
@@ -67,7 +67,7 @@ def _convert(graph: Portable, facts: dict[str, Any], weights: str) -> bytes:
     proto, _ = tf2onnx.convert.from_function(graph.function, input_signature=graph.specs, opset=_OPSET)
     unknown = sorted({kind for kind in _kinds(proto.graph) if not onnx.defs.has(kind)})
     if unknown:
-        raise ValueError(f"ONNX has no op for {', '.join(unknown)}, which this model computes with.")
+        raise UnknownOpsError(unknown)
     if facts["iterations_input"]:
         default = onnx.numpy_helper.from_array(np.array(facts["iterations"], np.int32), "iterations")
         proto.graph.initializer.append(default)

@@ -29,6 +29,19 @@ from cnnf_tf.models.unroll import check_iterations, first_pass, pack, step, unpa
 OUTPUTS = ("logits", "probabilities", "self_consistency")
 _REFUSED = re.compile(r"Grad(V\d)?$|Backprop(?!Input$)|^DepthwiseConv2dNativeBackprop")
 """Gradient kernels: no format has them, but for the transposed convolution."""
+_CALLS = re.compile("PartitionedCall$")
+
+
+class UnknownOpsError(ValueError):
+    """What a converter raises: ops that its format does not have.
+
+    Attributes:
+      kinds: their types.
+    """
+
+    def __init__(self, kinds: Sequence[str]):
+        super().__init__(f"no op for {', '.join(kinds)}")
+        self.kinds = kinds
 
 
 class Portable(NamedTuple):
@@ -102,13 +115,19 @@ def portable(model: CNNF, iterations: int | None, *, batch_size: int | None = No
         with kernels.using("exported"):
             concrete = tf.function(predict, input_signature=specs, autograph=False).get_concrete_function()
     except NotImplementedError as error:
-        raise ValueError(f"{_names(_refused_layers(model))}: {error}.") from error
+        raise ValueError(f"{layers_with(model, _REFUSED)} cannot leave TensorFlow: {error}.") from error
     return Portable(_frozen(model, concrete, specs), specs)
 
 
 def _frozen(model: CNNF, concrete: Any, specs: Sequence[tf.TensorSpec]) -> Callable[..., dict[str, tf.Tensor]]:
     """The function with weights as constants, and without the names of gradients, which converters would look for."""
-    frozen = convert_to_constants.convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    try:
+        frozen = convert_to_constants.convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    except ValueError as error:
+        raise ValueError(
+            f"{layers_with(model, _CALLS)} cannot leave TensorFlow: what runs there is compiled by XLA, as a convolution "
+            "in groups is on a CPU."
+        ) from error
     graph = frozen.graph.as_graph_def()
     for nodes in (graph.node, *(function.node_def for function in graph.library.function)):
         for node in nodes:
@@ -118,7 +137,8 @@ def _frozen(model: CNNF, concrete: Any, specs: Sequence[tf.TensorSpec]) -> Calla
     refused = sorted({kind for kind in _kinds(graph, outputs) if _REFUSED.search(kind)})
     if refused:
         raise ValueError(
-            f"{_names(_refused_layers(model))}: comes down by {', '.join(refused)}, which this format does not have."
+            f"{layers_with(model, _REFUSED)} cannot leave TensorFlow: what comes down there is {', '.join(refused)}, "
+            "which this format does not have."
         )
 
     def function(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -151,32 +171,26 @@ def _kinds(graph: Any, outputs: Sequence[str]) -> Iterator[str]:
                     left.append(({inner.name: inner for inner in body.node_def}, list(body.ret.values())))
 
 
-def _refused_layers(model: CNNF) -> list[str]:
-    """The paths of the layers that, alone, have such an op, or raise."""
-    return [path for path, leaf in named_leaves(model.network) if _is_refused(leaf)]
+def layers_with(model: CNNF, kinds: re.Pattern[str]) -> str:
+    """Names the layers in whose own graph, up and down, such an op is, or that raise."""
+    paths = [path for path, leaf in named_leaves(model.network) if _has(leaf, kinds)]
+    return f"{'layer' if len(paths) == 1 else 'layers'} {', '.join(map(repr, paths)) or 'of this model'}"
 
 
-def _is_refused(leaf: Any) -> bool:
+def _has(leaf: Any, kinds: re.Pattern[str]) -> bool:
     shape = leaf.get_build_config()["input_shape"]
-    shapes = list(shape) if leaf.merges else [shape]
+    specs = [tf.TensorSpec((None, *shape[1:])) for shape in (shape if leaf.merges else [shape])]
 
-    def there_and_back() -> Any:
-        features = [tf.compat.v1.placeholder(tf.float32, (None, *shape[1:])) for shape in shapes]
-        output, latent = leaf(features if leaf.merges else features[0])
-        return leaf.feedback(tf.compat.v1.placeholder(tf.float32, output.shape), latent)
+    def there_and_back(*features: tf.Tensor) -> Any:
+        output, latent = leaf(list(features) if leaf.merges else features[0])
+        return leaf.feedback(tf.zeros_like(output), latent)
 
     try:
-        with kernels.using("exported"), tf.Graph().as_default() as graph:
-            there_and_back()
+        with kernels.using("exported"):
+            graph = tf.function(there_and_back, autograph=False).get_concrete_function(*specs).graph
     except NotImplementedError:
         return True
-    return any(_REFUSED.search(op.type) for op in graph.get_operations())
-
-
-def _names(paths: Sequence[str]) -> str:
-    if len(paths) == 1:
-        return f"layer {paths[0]!r} cannot leave TensorFlow"
-    return f"layers {', '.join(map(repr, paths)) or 'of this model'} cannot leave TensorFlow"
+    return any(kinds.search(op.type) for op in graph.get_operations())
 
 
 def _other_dtype(layer: Any) -> bool:

@@ -58,6 +58,12 @@ _SLOPES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Operation], tf.Tensor]] = 
 }
 
 
+@_gradient_of("BiasAdd")
+def _bias(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
+    del op
+    return [upstream, None]
+
+
 @_gradient_of("Conv2D")
 def _conv2d(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
     features, kernel = op.inputs
