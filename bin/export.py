@@ -55,9 +55,7 @@ flags.DEFINE_integer("max_images", 16_384, "Most images in one request.", lower_
 flags.DEFINE_bool(
     "iterations_input", False, "Make K an input of the file, with a loop in its graph; --iterations is its default."
 )
-flags.DEFINE_enum(
-    "weights", "float32", ("float32", "float16", "int8"), "What weights of a LiteRT file are kept as."
-)
+flags.DEFINE_enum("weights", "float32", ("float32", "float16", "int8"), "What weights of a LiteRT file are kept as.")
 flags.DEFINE_integer(
     "fixed_batch", 0, "Images in each batch of a file, as some accelerators want it; 0: any number.", lower_bound=0
 )
@@ -115,7 +113,9 @@ def _own_arguments(chosen: Any) -> dict[str, Any]:
     Raises:
       UsageError: one of them is of another format.
     """
-    known = {field.name for field in dataclasses.fields(chosen.options)} | {*inspect.signature(chosen.export).parameters}
+    known = {field.name for field in dataclasses.fields(chosen.options)} | {
+        *inspect.signature(chosen.export).parameters
+    }
     given = {name: flags.FLAGS[name].value for name in _OWN if flags.FLAGS[name].present}
     for name in given:
         if name not in known:

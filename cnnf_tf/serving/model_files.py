@@ -113,9 +113,7 @@ def write_file(
     check_images_and_names(model, images, class_names)
     if options.fixed_batch is not None and len(images) < options.fixed_batch:
         raise ValueError(f"wanted at least {options.fixed_batch} images to verify with, one batch; got {len(images)}.")
-    graph = portable(
-        model, None if options.iterations_input else options.iterations, batch_size=options.fixed_batch
-    )
+    graph = portable(model, None if options.iterations_input else options.iterations, batch_size=options.fixed_batch)
     facts = {
         "cnnf_tf": __version__,
         "tensorflow": tf.__version__,

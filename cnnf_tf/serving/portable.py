@@ -173,7 +173,7 @@ def _kinds(graph: Any, outputs: Sequence[str]) -> Iterator[str]:
 
 def layers_with(model: CNNF, kinds: re.Pattern[str]) -> str:
     """Names the layers in whose own graph, up and down, such an op is, or that raise."""
-    paths = [path for path, leaf in named_leaves(model.network) if _has(leaf, kinds)]
+    paths = [path.lstrip("/") for path, leaf in named_leaves(model.network) if _has(leaf, kinds)]
     return f"{'layer' if len(paths) == 1 else 'layers'} {', '.join(map(repr, paths)) or 'of this model'}"
 
 

@@ -135,8 +135,12 @@ class OnnxFile:
         import onnxruntime
 
         content = pathlib.Path(path).read_bytes()
-        self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        self.facts = {name: json.loads(text) for name, text in self._session.get_modelmeta().custom_metadata_map.items()}
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors: it warns that an input has a default
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self.facts = {
+            name: json.loads(text) for name, text in self._session.get_modelmeta().custom_metadata_map.items()
+        }
 
     def __call__(self, signature: str, inputs: Inputs, outputs: dict[str, str]) -> dict[str, np.ndarray]:
         del signature
