@@ -88,7 +88,7 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
 ]
 
-# ONNX files: bin/export.py --format=onnx writes them, onnxruntime alone runs them. tf2onnx 1.17 is the first for protobuf 6.
+# ONNX files: tf2onnx makes them, onnxruntime runs them. tf2onnx 1.17 is the first that goes with this protobuf.
 ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 
 # The interpreter of LiteRT files; TensorFlow itself writes them.

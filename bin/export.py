@@ -65,7 +65,7 @@ _CLASS_NAMES = flags.DEFINE_list(
 _app.define_data("Split of the images.", dataset_help="Real images to check with: ")
 _NUM_IMAGES = flags.DEFINE_integer("num_images", 32, "So many images.", lower_bound=1)
 
-_OWN = ("name", "version", "tolerance", "max_iterations", "chunk_size", "max_images")
+_OWN: tuple[str, ...] = ("name", "version", "tolerance", "max_iterations", "chunk_size", "max_images")
 _OWN += ("iterations_input", "weights", "fixed_batch")
 """Flags that not every format has."""
 _WHY = {

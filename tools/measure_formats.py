@@ -2,9 +2,9 @@
 
     python tools/measure_formats.py pretrained:fashion_mnist_standard [RUNS]
 
-Each cell is the median of RUNS (default 15) calls in this process, and each runtime has its own defaults: TensorFlow and
-onnxruntime use all cores, the LiteRT interpreter one. Images are random; exports are not verified here. docs/serving.md
-has the table of one such run, and what rounded weights cost in accuracy:
+Each cell is the median of RUNS (default 15) calls in this process. Each runtime has its own defaults: TensorFlow and
+onnxruntime use all cores, the LiteRT interpreter one. Images are random, and nothing is verified. docs/serving.md has
+the table of one such run, and what rounded weights cost in accuracy:
 
     python bin/export.py --model=pretrained:fashion_mnist_standard --format=litert --output=x.tflite \\
         --weights=int8 --iterations=1 --num_images=1000

@@ -1,4 +1,4 @@
-"""Serving: the SavedModel for TensorFlow Serving, ONNX and LiteRT files, all checked before anyone sees them; clients."""
+"""Serving: SavedModels for TensorFlow Serving, ONNX and LiteRT files, checked before anyone sees them; the client."""
 
 from cnnf_tf.serving.client import Client, Prediction, Retries, ServingError
 from cnnf_tf.serving.export import Exported, export_model

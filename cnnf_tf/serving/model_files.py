@@ -22,7 +22,7 @@ from cnnf_tf.version import __version__
 TOLERANCE = 1e-4
 """Largest difference from the original, as `verification.TOLERANCE` measures it."""
 FLIPPED = 0.1
-"""The largest share of images that may differ by more where there is feedback: wherever a signal is nearly zero, rounding
+"""The largest share of images that may differ by more where there is feedback: where a signal is nearly zero, rounding
 decides its sign, and with it a latent; the original itself, with another batch size, differs so on some images."""
 LEAST_AGREEMENT = 0.95
 """Of rounded weights instead: the least share of answers, one for each image and K, with the original's label."""
@@ -194,7 +194,8 @@ def _check_images(loader: str, cases: Sequence[Case], found: Sequence[dict[str, 
         if (each > TOLERANCE).mean() > allowed:
             raise VerificationError(
                 f"the written file, run with {loader} at {name}, differs from the original by more than {TOLERANCE} on "
-                f"{(each > TOLERANCE).sum()} of {len(each)} images, by up to {each.max():.2g}; allowed are {allowed:.0%}."
+                f"{(each > TOLERANCE).sum()} of {len(each)} images, by up to {each.max():.2g}; allowed are "
+                f"{allowed:.0%}."
             )
     return float((np.concatenate([*differences.values()]) > TOLERANCE).mean())
 

@@ -56,8 +56,8 @@ def check_portable(model: CNNF) -> None:
     """Raises ValueError for a model that no graph of plain ops can be made of."""
     if None in model.image_shape:
         raise ValueError(
-            f"the model takes images of any size ({model.image_shape}), and a file of this format wants one size, known "
-            "beforehand; make the model with an image_shape of numbers, or export a SavedModel."
+            f"the model takes images of any size ({model.image_shape}), and a file of this format wants one size, "
+            "known beforehand; make the model with an image_shape of numbers, or export a SavedModel."
         )
     others = {f"{layer.name} ({layer.compute_dtype})" for layer in model._flatten_layers() if _other_dtype(layer)}
     if others:
@@ -125,8 +125,8 @@ def _frozen(model: CNNF, concrete: Any, specs: Sequence[tf.TensorSpec]) -> Calla
         frozen = convert_to_constants.convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     except ValueError as error:
         raise ValueError(
-            f"{layers_with(model, _CALLS)} cannot leave TensorFlow: what runs there is compiled by XLA, as a convolution "
-            "in groups is on a CPU."
+            f"{layers_with(model, _CALLS)} cannot leave TensorFlow: what runs there is compiled by XLA, as a "
+            "convolution in groups is on a CPU."
         ) from error
     graph = frozen.graph.as_graph_def()
     for nodes in (graph.node, *(function.node_def for function in graph.library.function)):

@@ -199,7 +199,7 @@ class FileTransport:
       ImportError: the runtime is not installed.
     """
 
-    _RUNTIMES = {
+    _RUNTIMES: dict[str, tuple[Any, str, str]] = {
         ".onnx": (reload.OnnxFile, "onnxruntime", "onnx"),
         ".tflite": (reload.LiteRTFile, "ai-edge-litert", "litert"),
     }
