@@ -3,10 +3,10 @@
     python reload.py LOADER PATH RESULTS < JOB
 
 LOADER is a key of `LOADERS`. With "the C API", the loader that TF Serving shares, TensorFlow's Python side is not
-imported either, only the shared libraries that come with it; for the files of other formats, nothing of it. JOB is a pickled list of `(signature, inputs, outputs)`, one entry for each case: `{name: (tensor, array)}` and `{name:
-tensor}` with the tensor names of the signature, numeric outputs only. RESULTS becomes a pickled list of `{name:
-array}`; a call that TensorFlow refuses gives `{"error": "CODE: message"}` (3 is INVALID_ARGUMENT), and the next case
-runs.
+imported either, only the shared libraries that come with it; for the files of other formats, nothing of it. JOB is a
+pickled list of `(signature, inputs, outputs)`, one entry for each case: `{name: (tensor, array)}` and `{name: tensor}`
+with the tensor names of the signature, numeric outputs only. RESULTS becomes a pickled list of `{name: array}`; a call
+that TensorFlow refuses gives `{"error": "CODE: message"}` (3 is INVALID_ARGUMENT), and the next case runs.
 """
 
 import ctypes

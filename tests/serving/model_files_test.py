@@ -211,7 +211,7 @@ class ModelFilesTest(tf.test.TestCase, parameterized.TestCase):
                 "onnx",
                 in_groups,
                 {},
-                "layer 'conv2d.*' cannot leave TensorFlow:  .*compiled by XLA, as a convolution in groups is",
+                "layer 'conv2d.*' cannot leave TensorFlow: .*compiled by XLA, as a convolution in groups is",
             ),
             ("litert", sketchy, {}, "layer 'up_sampling2d.*' cannot leave TensorFlow: .*ResizeBilinearGrad"),
         ):
