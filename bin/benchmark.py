@@ -64,17 +64,19 @@ def main() -> None:
         raise _app.UsageError(f"--reference wants a folder, a clone of the authors' code, got {_REFERENCE.value!r}.")
 
     _app.start_tensorflow()
-    from cnnf_tf.experiments import benchmark
+    from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions
+    from cnnf_tf.experiments.benchmark.plot import benchmark_figure
+    from cnnf_tf.experiments.benchmark.run import run_benchmark
 
     values: dict[str, Any] = {holder.name: tuple(holder.value) for holder in (_CASES, _NETWORKS, _DTYPES, _MODES)}
     values |= {holder.name: holder.value for holder in (_REPEATS, _FULL, _SMOKE)}
     try:
-        options = benchmark.BenchmarkOptions(iterations=iterations, batch_size=_BATCH_SIZE.value or None, **values)
+        options = BenchmarkOptions(iterations=iterations, batch_size=_BATCH_SIZE.value or None, **values)
     except ValueError as error:
         raise _app.UsageError(str(error)) from error
     output = _app.Output("output", _OUTPUT.value)
     start = time.perf_counter()
-    report = benchmark.run_benchmark(
+    report = run_benchmark(
         options,
         reference=_REFERENCE.value,
         progress=lambda line: print(f"[{time.perf_counter() - start:5.0f} s] {line}", flush=True),
@@ -85,7 +87,7 @@ def main() -> None:
     print(f"\n{text}")
     output.json("benchmark.json", {"command": _app.command(), **report.to_dict()})
     output.text("benchmark.txt", text)
-    output.figures("benchmark", functools.partial(benchmark.benchmark_figure, report))
+    output.figures("benchmark", functools.partial(benchmark_figure, report))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ def fashion_mnist() -> ConfigDict:
     config.train = ConfigDict()
     config.train.epochs = 5
     config.train.steps_per_epoch = 0  # 0: one pass over the training split
+    config.train.feedback_from = 0.0  # share of the training after which feedback joins in; before it, K = 0
     config.train.dtype_policy = "float32"
     config.train.accumulation = 1  # micro-batches that each replica works through one by one
     config.train.ema_decay = 0.0  # of a moving average of the weights, which is then what is saved; 0 for none
@@ -42,6 +43,35 @@ def fashion_mnist() -> ConfigDict:
     config.train.optimizer.weight_decay = 0.0  # L2, added to the clipped gradient
     config.train.optimizer.clip_norm = 1.0  # global norm over all replicas; 0 for none
     return config
+
+
+def cifar10(*, depth: int) -> ConfigDict:
+    """Standard training of a WideResNet-depth-2, 16 or 40, with K = 2 on CIFAR-10; the encoder is most of stage 1."""
+    config = fashion_mnist()
+    config.model.name = "wide_resnet"
+    blocks = {16: 2, 40: 5}[depth]  # 5 is the authors'
+    config.model.network = ConfigDict({"depth": depth, "widen_factor": 2, "encoder_blocks": blocks, "rule": "map"})
+    config.model.iterations = 2
+    config.data.name = "cifar10"
+    config.data.train_split = "train[:49000]"
+    config.data.validation_split = "train[49000:]"
+    config.data.crop_padding = 4
+    return config
+
+
+def make_cyclic(config: ConfigDict) -> None:
+    """For two CPU cores: batch norm in the head, batches of 128, one cycle of the rate, feedback late, bfloat16."""
+    config.model.network.head_batch_norm = True
+    config.data.batch_size = 128
+    config.train.feedback_from = 0.6
+    config.train.checkpoint_every = 100
+    config.train.dtype_policy = "mixed_bfloat16"
+    config.train.optimizer.name = "sgd"
+    config.train.optimizer.learning_rate = 0.1
+    config.train.optimizer.schedule = "cyclic"
+    config.train.optimizer.warmup_fraction = 0.3
+    config.train.optimizer.weight_decay = 5e-4
+    config.train.optimizer.clip_norm = 0.0
 
 
 def add_adversarial(config: ConfigDict, *, epsilon: float, step_size: float, clean_weight: float) -> None:

@@ -54,6 +54,7 @@ SLOW = (
     "bin/benchmark_test.py",
     "training/step_test.py",
     "experiments/learning_curves/baselines_test.py",
+    "experiments/accelerator_test.py",
     "experiments/benchmark/lower_bound_test.py",
     "evaluation/restoration_test.py",
     "attacks/query_test.py",

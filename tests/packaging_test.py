@@ -128,7 +128,9 @@ class SetupTest(unittest.TestCase):
         But for the files of a backend, which are imported where Keras runs on it, and the page of the playground.
         """
         optional = set().union(*self.extras.values()) - self.core
-        backend = {ROOT / "cnnf_tf/layers/kernels/jax.py", *(ROOT / "cnnf_tf/experiments/screening").glob("*.py")}
+        backend = {ROOT / "cnnf_tf/layers/kernels/jax.py"}
+        for experiment in ("accelerator", "screening"):
+            backend |= {*(ROOT / "cnnf_tf/experiments" / experiment).glob("*.py")}
         page = {ROOT / "cnnf_tf/experiments/playground/page.py"}
         for path in sorted({*(ROOT / "cnnf_tf").rglob("*.py")} - backend - page):
             for module in module_level_imports(path):

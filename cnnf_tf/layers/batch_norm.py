@@ -24,7 +24,7 @@ class FeedbackBatchNorm(KerasWrapper):
     """
 
     def __init__(self, layer: keras.layers.BatchNormalization, *, frozen: bool = True, **kwargs: Any):
-        super().__init__(layer, **kwargs)
+        super().__init__(layer, **{"autocast": False} | kwargs)  # which would round the statistics to half precision
         self.frozen = bool(frozen)
         self.stateful = not self.frozen
 
@@ -45,9 +45,10 @@ class FeedbackBatchNorm(KerasWrapper):
         if isinstance(signal, tuple):
             return self._normalise(features, signal), signal
         if self.frozen or not training:
-            return self.layer(features, training=False), None
+            return self.in_compute_dtype(self.layer(features, training=False)), None
         axes = list(range(len(features.shape) - 1))
-        return self.layer(features, training=True), tuple(ops.moments(at_least_float32(features), axes))
+        statistics = tuple(ops.moments(at_least_float32(features), axes))
+        return self.in_compute_dtype(self.layer(features, training=True)), statistics
 
     def feedback(self, signal: Tensor, latent: Any = None) -> Tensor:
         mean, variance = latent or (self.layer.moving_mean, self.layer.moving_variance)

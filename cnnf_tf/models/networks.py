@@ -14,6 +14,7 @@ from cnnf_tf.layers import (
     AdaPool2D,
     AdaReLU,
     FeedbackAveragePooling2D,
+    FeedbackBatchNorm,
     FeedbackComposite,
     FeedbackConv2D,
     FeedbackDense,
@@ -77,9 +78,15 @@ def fashion_cnn(*, num_classes: int = 10, encoder_blocks: int = 0, rule: str = "
 
 
 def wide_resnet(
-    *, num_classes: int = 10, depth: int = 40, widen_factor: int = 2, encoder_blocks: int = 0, rule: str = "map"
+    *,
+    num_classes: int = 10,
+    depth: int = 40,
+    widen_factor: int = 2,
+    encoder_blocks: int = 0,
+    rule: str = "map",
+    head_batch_norm: bool = False,
 ) -> Network:
-    """WideResNet-depth-widen_factor without batch norm (for 32x32 colour images; sides must be multiples of 32).
+    """WideResNet-depth-widen_factor (for 32x32 colour images; sides must be multiples of 32).
 
         stem conv 16 | 3 stages of n blocks (16k, 32k, 64k channels; strides 1, 2, 2) | N^ A Nv, average pool 8, fc
         block: N^ A Nv conv(stride) N^ A Nv conv + shortcut
@@ -93,6 +100,10 @@ def wide_resnet(
       widen_factor: k >= 1.
       encoder_blocks: 0: h is the image; else h is the output of block number `encoder_blocks` (1-based) of stage 1.
       rule: how AdaReLU decides, "map", "slide" or "reference".
+      head_batch_norm: whether the last N^, before the average, is a batch norm, and not the authors' division by the
+        root mean square of each channel of each image. With theirs 99.5 % of what `fc` reads at first is the same for
+        all images, and the network learns nothing for hundreds of steps. Below, theirs stay: statistics are those of
+        the first pass, and if all norms kept to them, features of later passes would be up to 50 times as large.
 
     Taps: the outputs of the three stages.
     """
@@ -128,7 +139,10 @@ def wide_resnet(
             parts.append(block(f"block{stage}_{index}", width_in, width, strides if index == 0 else 1))
             width_in = width
         parts.append([Tap(name=f"tap{stage}")])
-    parts.append([*activation("head"), _norm_down("head_norm_down")])
+    head = activation("head")
+    if head_batch_norm:
+        head[0] = _batch_norm(head[0].name)
+    parts.append([*head, _norm_down("head_norm_down")])
     parts.append([FeedbackAveragePooling2D(8, name="average_pool"), FeedbackFlatten(name="flatten")])
     parts.append([_logits(num_classes, "fc")])
     return _split(parts, 0 if encoder_blocks == 0 else 1 + encoder_blocks)
@@ -165,6 +179,11 @@ def bernoulli_latents(layer: FeedbackLayer, latents: Any) -> list[Any]:
 
 def _norm_up(name: str) -> InstanceNorm:
     return InstanceNorm(down=False, name=name)
+
+
+def _batch_norm(name: str) -> FeedbackBatchNorm:
+    """With the moving average of PyTorch's default: that of Keras is too slow for trainings of a few thousand steps."""
+    return FeedbackBatchNorm(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5), frozen=False, name=name)
 
 
 def _norm_down(name: str) -> InstanceNorm:

@@ -148,10 +148,10 @@ def batch_losses(
         came = f"{clean_weight!r} {'without' if clean is None else 'with'} clean images"
         raise ValueError(f"clean_weight must be >= 0 and needs clean images, got {came}.")
     if not clean_weight:
-        targets = None
-        if clean is not None:
-            targets = reconstruction_targets(infer(clean, iterations=0, training=training))
         seen = infer(images, training=training, burn_in=burn_in)
+        targets = None
+        if clean is not None and seen.reconstructions:
+            targets = reconstruction_targets(infer(clean, iterations=0, training=training))
         weight = 1.0 if clean_weight is None else 0.5
         losses = trajectory_losses(
             seen,

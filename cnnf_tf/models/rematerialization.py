@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from cnnf_tf.layers.base import Tensor
 from cnnf_tf.models.tracing import Function
 
 if keras.backend.backend() == "tensorflow":
@@ -63,6 +64,6 @@ def _sealed(function: Function) -> Function:
     return lambda *tensors: function(*tensors) if tf.executing_eagerly() else call(*tensors)
 
 
-def _floats(values: Sequence[Any], tensors: Sequence[tf.Tensor]) -> list[Any]:
+def _floats(values: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:
     """The values at the places where the tensors are floats."""
     return [value for value, tensor in zip(values, tensors, strict=True) if tensor.dtype.is_floating]

@@ -151,13 +151,14 @@ class Loop:
         self._sums, self._summed = {}, 0
         watch.stop_clock(done)
         with averaged_weights(self.model, self.optimizer):
-            validation = held_out.score()
+            plain = self.curriculum.is_plain(done - 1)
+            validation = held_out.score(plain=plain)
             if validation:  # each worker measured for itself, but all must come to the same decisions
                 values = from_chief(self._strategy, [], list(validation.values()))
                 validation = dict(zip(validation, map(float, values), strict=True))
             change = self.curriculum.evaluated(steps, validation)
             # History first: should a kill fall between the two, the steps are run again and the line is replaced.
-            record = change.record if change else {}
+            record = (change.record if change else {}) | ({"plain": True} if plain else {})
             entry = watch.evaluation(done, done / self.steps_per_epoch, means, validation, record)
             images, labels = pictures
             images = (images["images"] if isinstance(images, Mapping) else images)[:_NUM_PICTURES]
@@ -218,6 +219,6 @@ def save_model(model: CNNF, path: Any) -> None:
         raise OSError(error.errno, f"{path} could not be written ({error.strerror})") from error
 
 
-def _score(entry: Mapping[str, float]) -> tuple[float, float]:
-    """What makes the best model: robust accuracy, then accuracy. Without a validation split, the newest wins."""
-    return entry.get("val_robust_accuracy", 0.0), entry.get("val_accuracy", 0.0)
+def _score(entry: Mapping[str, float]) -> tuple[float, ...]:
+    """What makes the best model: feedback, robust accuracy, then accuracy. Without a validation split, the newest."""
+    return not entry.get("plain", False), entry.get("val_robust_accuracy", 0.0), entry.get("val_accuracy", 0.0)

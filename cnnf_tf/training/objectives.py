@@ -3,6 +3,8 @@
 An `Objective` first prepares the images, outside of all gradients (this is where an attack runs), then scores them.
 """
 
+import functools
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -26,12 +28,15 @@ class Objective:
 
     Args:
       model: the model to train.
+      plain: whether to run it as the plain CNN, K = 0, whatever its own K.
     """
 
     clean_weight: float | None = None
 
-    def __init__(self, model: CNNF):
+    def __init__(self, model: CNNF, *, plain: bool = False):
         self.model = model
+        self._infer = functools.partial(model.infer, iterations=0) if plain else model.infer
+        self._horizon = 0 if plain else model.training_horizon
 
     def prepare(
         self, images: tf.Tensor | Mapping[str, tf.Tensor], labels: tf.Tensor, *, seed: tf.Tensor, indices: tf.Tensor
@@ -62,15 +67,16 @@ class Objective:
         def cross_entropy(logits: tf.Tensor) -> tf.Tensor:
             return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
+        training = step is not None
         return batch_losses(
-            self.model.infer,
+            self._infer,
             prepared.images,
             cross_entropy,
             reconstruction_weight=self.model.reconstruction_weight,
             clean=prepared.clean,
             clean_weight=self.clean_weight,
-            training=step is not None,
-            burn_in=None if step is None else self.model.burn_in_iterations(step),
+            training=training,
+            burn_in=self.model.burn_in_iterations(step) if training and self._horizon else None,
         )
 
     def report(self, scored: Scored, labels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -103,6 +109,7 @@ class AdversarialObjective(Objective):
       step_size: on the same scale.
       gradient_path: "first_pass" (the authors' choice, and cheaper) or "full_unroll".
       clean_weight: a >= 0, of the cross-entropy of the clean images.
+      plain: see `Objective`.
 
     Raises:
       ValueError: an argument out of its range.
@@ -119,8 +126,9 @@ class AdversarialObjective(Objective):
         step_size: float,
         gradient_path: GradientPath | str = GradientPath.FIRST_PASS,
         clean_weight: float,
+        plain: bool = False,
     ):
-        super().__init__(model)
+        super().__init__(model, plain=plain)
         self.clean_weight = number("clean_weight", clean_weight)
         attack = PGD(epsilon=epsilon, steps=steps, step_size=step_size, early_stop=False)
         self._attack = attack.bind(predictor(model), surrogate=gradient_source(model, gradient_path))
@@ -137,29 +145,49 @@ class Change(NamedTuple):
 
 
 class Curriculum:
-    """Which objective each step of a training minimises: the same one throughout, unless a subclass says otherwise.
+    """Which objective each step of a training minimises: plain ones first, then with feedback; subclasses know more.
+
+    Where feedback joins in later, that is written beside the metrics of the evaluation that ends the steps it falls
+    into, as `feedback`: the `step` from which on training runs `iterations`.
 
     Args:
-      objective: of every step.
+      model: the model to train.
+      config: see `training.run`.
+      total_steps: of the training; the first `train.feedback_from` of them run K = 0.
     """
 
-    def __init__(self, objective: Objective):
-        self._objective = objective
+    def __init__(self, model: CNNF, config: ConfigDict, *, total_steps: int):
+        self._build = functools.cache(functools.partial(build_objective, model, config))
+        self._iterations = model.iterations
+        has_feedback = model.iterations or model.training_horizon
+        self._plain_steps = math.ceil(config.train.feedback_from * total_steps) if has_feedback else 0
 
     def at(self, step: int) -> Objective:
         """The objective of the step after so many steps."""
-        del step
-        return self._objective
+        return self._build(plain=self.is_plain(step))
+
+    def is_plain(self, step: int) -> bool:
+        """Whether the step after so many steps runs no feedback yet."""
+        return step < self._plain_steps
 
     def evaluated(self, steps: range, validation: Mapping[str, float]) -> Change | None:
         """Told of every evaluation; returns what changes now, or changed in the steps since the last evaluation.
 
         Args:
           steps: those since the last evaluation; `steps.stop` are done.
-          validation: metrics of the validation split, the same on all workers.
+          validation: metrics of the validation split, the same on all workers; without feedback if the last of the
+            steps was.
         """
-        del steps, validation
-        return None
+        del validation
+        if not self.feedback_joined(steps):
+            return None
+        start = self._plain_steps
+        record = {"feedback": {"step": start, "iterations": self._iterations}}
+        return Change(record, f"step {start}: training goes on with feedback, K = {self._iterations}.")
+
+    def feedback_joined(self, steps: range) -> bool:
+        """Whether feedback began in these steps, after others without."""
+        return self._plain_steps > 0 and self._plain_steps in steps
 
     @property
     def state(self) -> dict[str, float]:
@@ -170,27 +198,29 @@ class Curriculum:
         """Takes the numbers of a checkpoint, others among them."""
 
 
-def build_objective(model: CNNF, config: ConfigDict, *, guarded: bool = False) -> Objective:
+def build_objective(model: CNNF, config: ConfigDict, *, plain: bool = False, guarded: bool = False) -> Objective:
     """The objective that a configuration asks for.
 
     Args:
       model: the model to train.
       config: see `training.run`; with a block `adversarial` it is adversarial training.
+      plain: run the plain CNN, K = 0; attacks go through the first pass then.
       guarded: attack with `adversarial.guard_steps` steps, whose length follows from the epsilon.
 
     Raises:
       ValueError: an argument of the attack out of its range.
     """
     if "adversarial" not in config:
-        return Objective(model)
+        return Objective(model, plain=plain)
     attack = config.adversarial
     return AdversarialObjective(
         model,
         epsilon=attack.epsilon,
         steps=attack.guard_steps if guarded else attack.steps,
         step_size=2.5 * attack.epsilon / attack.guard_steps if guarded else attack.step_size,
-        gradient_path=attack.gradient_path,
+        gradient_path=GradientPath.FIRST_PASS if plain else attack.gradient_path,
         clean_weight=attack.clean_weight,
+        plain=plain,
     )
 
 

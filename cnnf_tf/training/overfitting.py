@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from cnnf_tf.models import CNNF
-from cnnf_tf.training.objectives import Change, Curriculum, Objective, build_objective
+from cnnf_tf.training.objectives import Change, Curriculum, Objective
 
 
 @dataclasses.dataclass
@@ -41,29 +41,36 @@ class GuardedCurriculum(Curriculum):
     The change is written beside the metrics of the evaluation that ends the steps it falls into, as `guard`: the `step`
     from which on training takes the stronger attack, and `why`: "fade" (robust accuracy fell, from `best`) or "due".
 
+    Where feedback joins in later, the best accuracy counts from there on.
+
     Args:
-      objective: what to train on first.
       model: the model to train.
       config: see `training.run`; with `adversarial.guard_steps` > 0.
       total_steps: of the training.
     """
 
-    def __init__(self, objective: Objective, model: CNNF, config: ConfigDict, *, total_steps: int):
-        super().__init__(objective)
-        self._model, self._config = model, config
+    def __init__(self, model: CNNF, config: ConfigDict, *, total_steps: int):
+        super().__init__(model, config, total_steps=total_steps)
+        self._options = config.adversarial
         self._guard = OverfittingGuard(config.adversarial.guard_drop, chance=1 / model.num_classes)
         self._due = math.ceil(config.adversarial.guard_from * total_steps)
-        self._stronger: Objective | None = None
 
     def at(self, step: int) -> Objective:
-        if not self._guard.tripped and step < self._due:
-            return super().at(step)
-        if self._stronger is None:
-            self._stronger = build_objective(self._model, self._config, guarded=True)
-        return self._stronger
+        guarded = self._guard.tripped or step >= self._due
+        return self._build(plain=self.is_plain(step), guarded=guarded)
 
     def evaluated(self, steps: range, validation: Mapping[str, float]) -> Change | None:
-        options, guard, robust = self._config.adversarial, self._guard, validation["robust_accuracy"]
+        if self.feedback_joined(steps):
+            self._guard.best = 0.0
+        changes = [super().evaluated(steps, validation), self._answer(steps, validation["robust_accuracy"])]
+        made = [change for change in changes if change]
+        if not made:
+            return None
+        record = {name: value for change in made for name, value in change.record.items()}
+        return Change(record, "\n".join(change.message for change in made))
+
+    def _answer(self, steps: range, robust: float) -> Change | None:
+        options, guard = self._options, self._guard
         if steps.stop < self._due and guard.update(robust):
             return Change(
                 {"guard": {"step": steps.stop, "why": "fade", "best": round(guard.best, 6)}},
@@ -91,7 +98,5 @@ def build_curriculum(model: CNNF, config: ConfigDict, *, total_steps: int) -> Cu
     Raises:
       ValueError: an argument of the attack out of its range.
     """
-    objective = build_objective(model, config)
-    if "adversarial" in config and config.adversarial.guard_steps:
-        return GuardedCurriculum(objective, model, config, total_steps=total_steps)
-    return Curriculum(objective)
+    guarded = "adversarial" in config and config.adversarial.guard_steps
+    return (GuardedCurriculum if guarded else Curriculum)(model, config, total_steps=total_steps)

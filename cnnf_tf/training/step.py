@@ -122,7 +122,8 @@ class TrainingStep:
         with tf.GradientTape() as tape:
             scored = self.objective.score(prepared, labels, step=step)
             scaled = self.optimizer.scale_loss(scored.losses.total)
-        return self.objective.report(scored, labels), tape.gradient(scaled, self._variables)
+        gradients = tape.gradient(scaled, self._variables, unconnected_gradients="zero")  # step sizes where K = 0
+        return self.objective.report(scored, labels), gradients
 
 
 def split_over_replicas(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset, batch_size: int) -> Any:
@@ -156,9 +157,9 @@ def split_over_replicas(strategy: tf.distribute.Strategy, dataset: tf.data.Datas
     return strategy.distribute_datasets_from_function(of_worker)
 
 
-def evaluation_step(model: CNNF) -> Callable[..., Report]:
-    """A traced function of a batch that reports the standard objective without training."""
-    objective = Objective(model)
+def evaluation_step(model: CNNF, *, plain: bool = False) -> Callable[..., Report]:
+    """A traced function of a batch that reports the standard objective, see there, without training."""
+    objective = Objective(model, plain=plain)
 
     @tf.function(reduce_retracing=True, autograph=False)
     def evaluate(images: Any, labels: tf.Tensor) -> Report:

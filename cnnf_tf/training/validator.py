@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import keras
@@ -24,23 +25,28 @@ class Validator:
     seed: int  # of the attack
 
     def __post_init__(self) -> None:
-        self._evaluate = evaluation_step(self.model)
+        self._evaluate = functools.cache(lambda plain: evaluation_step(self.model, plain=plain))
         self._predict = predictor(self.model)
 
-    def score(self) -> dict[str, float]:
-        """Means over the split: losses, accuracies and, with an attack, `robust_accuracy`; empty without a split."""
+    def score(self, *, plain: bool = False) -> dict[str, float]:
+        """Means over the split: losses, accuracies and, with an attack, `robust_accuracy`; empty without a split.
+
+        Args:
+          plain: run the plain CNN, K = 0.
+        """
         if self.dataset is None:
             return {}
         sums: dict[str, float] = {}
         sizes = []
         for images, labels in self.dataset:
             sizes.append(int(labels.shape[0]))
-            for name, value in self._evaluate(images, labels).items():
+            for name, value in self._evaluate(plain)(images, labels).items():
                 sums[name] = sums.get(name, 0.0) + sizes[-1] * float(value)
         means = {name: total / sum(sizes) for name, total in sums.items()}
         if self.attack is not None and self.robust_images:
             first = self.dataset.unbatch().take(self.robust_images).batch(sizes[0])
-            means["robust_accuracy"] = run_attack(self.attack, self._predict, first, seed=self.seed).robust_accuracy
+            predict = predictor(self.model, iterations=0) if plain else self._predict
+            means["robust_accuracy"] = run_attack(self.attack, predict, first, seed=self.seed).robust_accuracy
         return means
 
     def attacked(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor | None:

@@ -20,13 +20,14 @@ class PrepareDataTest(tf.test.TestCase):
     def test_help_names_the_flags(self):
         done = run("--help")
         self.assertIn(done.returncode, (0, 1))  # absl's --help exits with 1
-        for flag in ("--dataset", "--data_dir", "--idx_dir", "--[no]download", "--[no]apt"):
+        for flag in ("--dataset", "--data_dir", "--idx_dir", "--archive", "--[no]download", "--[no]apt"):
             self.assertIn(flag, done.stdout)
 
     def test_wrong_command_lines(self):
         for arguments, message in (
             (["--apt", "--dataset=mnist"], "Debian packages fashion_mnist only"),
-            (["--idx_dir=x", "--download"], "either a folder or --download"),
+            (["--idx_dir=x", "--download"], "files on this machine or --download"),
+            (["--idx_dir=x", "--archive=y"], "either a folder or a file"),
             (["--dataset="], "--dataset: wanted a TFDS name"),
             (["--no_such_flag"], "no_such_flag"),
             (["mnist"], "no positional arguments"),

@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import training
-from cnnf_tf.training import loop, objectives, overfitting
+from cnnf_tf.training import loop, objectives
 from cnnf_tf.training.checkpoints import Checkpoints
 from cnnf_tf.training.step import TrainingStep
 from cnnf_tf.training.validator import Validator
@@ -195,14 +195,14 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         attacks = []
         build = objectives.build_objective
 
-        def build_and_note(model, config, *, guarded=False):
-            objective = build(model, config, guarded=guarded)
-            if guarded:
+        def build_and_note(model, config, **options):
+            objective = build(model, config, **options)
+            if options.get("guarded"):
                 attacks.append(objective._attack.attack.steps)
             return objective
 
         def run(workdir):
-            with mock.patch.object(overfitting, "build_objective", build_and_note):
+            with mock.patch.object(objectives, "build_objective", build_and_note):
                 return self.run_small(workdir, "adversarial", **changes)
 
         unbroken, said = run(self.workdir())
@@ -219,15 +219,34 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual([entry.get("guard") for entry in resumed.history()], [None, {"step": 3, "why": "due"}, None])
         self.assert_same_end(resumed, unbroken)
 
+    def test_feedback_joins_in_later(self):
+        """With 6 steps, half of them plain: evaluated after steps 2, 4 and 6."""
+        unbroken, said = self.run_small(self.workdir(), "adversarial", train__feedback_from=0.5)
+        self.assertEqual(said.count("step 3: training goes on with feedback, K = 1.\n"), 1)
+        history = unbroken.history()
+        joined = {"step": 3, "iterations": 1}
+        self.assertEqual([entry.get("feedback") for entry in history], [None, joined, None])
+        self.assertEqual([entry.get("plain") for entry in history], [True, None, None])
+        self.assertEqual(history[0]["reconstruction_loss"], 0)
+        self.assertGreater(history[2]["reconstruction_loss"], 0)
+        workdir = self.workdir()
+        with self.killed_after(4), self.assertRaises(Killed):
+            self.run_small(workdir, "adversarial", train__feedback_from=0.5)
+        self.assert_same_end(self.run_small(workdir, "adversarial", train__feedback_from=0.5)[0], unbroken)
+
+    def test_a_model_without_feedback_is_never_the_best_of_one_with(self):
+        plain = {"plain": True, "val_robust_accuracy": 0.9, "val_accuracy": 0.9}
+        self.assertLess(loop._score(plain), loop._score({"val_robust_accuracy": 0.1, "val_accuracy": 0.1}))
+
     def test_guard_changes_the_attack_once_and_for_good(self):
         changes = {"adversarial__guard_steps": 3, "adversarial__guard_drop": 0.2}
         accuracies = [0.5, 0.1, 0.0]
         attacks = []
         build = objectives.build_objective
 
-        def build_and_note(model, config, *, guarded=False):
-            objective = build(model, config, guarded=guarded)
-            if guarded:
+        def build_and_note(model, config, **options):
+            objective = build(model, config, **options)
+            if options.get("guarded"):
                 attacks.append(objective._attack.attack.steps)
             return objective
 
@@ -236,7 +255,7 @@ class LoopTest(tf.test.TestCase, parameterized.TestCase):
             with (
                 mock.patch.object(Validator, "score", side_effect=score),
                 mock.patch.object(Validator, "attacked", return_value=None),
-                mock.patch.object(overfitting, "build_objective", build_and_note),
+                mock.patch.object(objectives, "build_objective", build_and_note),
             ):
                 return self.run_small(workdir, "adversarial", **changes)
 

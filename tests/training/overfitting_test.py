@@ -53,6 +53,31 @@ class CurriculumTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual(curriculum.state, {})
             self.assertIs(curriculum.at(0), curriculum.at(10))
 
+    def test_feedback_starts_the_guard_anew(self):
+        """A plain network may have stood more attacks than the first one with feedback: that is no fading."""
+        curriculum, first = self.curriculum(train__feedback_from=0.35)
+        self.assertEqual([curriculum.is_plain(step) for step in (0, 3, 4, 9)], [True, True, False, False])
+        self.assertIsNone(curriculum.evaluated(range(4), {"robust_accuracy": 0.95}))
+        joined = curriculum.evaluated(range(4, 6), {"robust_accuracy": 0.7})
+        self.assertEqual(joined.record, {"feedback": {"step": 4, "iterations": 1}})
+        self.assertIsNot(curriculum.at(4), first)
+        self.assertIsNone(curriculum.evaluated(range(6, 7), {"robust_accuracy": 0.65}))
+        faded = curriculum.evaluated(range(7, 9), {"robust_accuracy": 0.2})
+        self.assertEqual(faded.record["guard"], {"step": 9, "why": "fade", "best": 0.7})
+
+    def test_both_changes_are_written(self):
+        curriculum, _ = self.curriculum(train__feedback_from=0.3, adversarial__guard_from=0.3)
+        change = curriculum.evaluated(range(2, 4), {"robust_accuracy": 0.5})
+        guard = {"step": 3, "why": "due"}
+        self.assertEqual(change.record, {"feedback": {"step": 3, "iterations": 1}, "guard": guard})
+        self.assertLen(change.message.splitlines(), 2)
+
+    def test_the_plain_cnn_has_nothing_to_join_in(self):
+        config = fixtures_training.config(train__feedback_from=0.5)
+        curriculum = build_curriculum(fixtures_training.model(iterations=0), config, total_steps=10)
+        self.assertFalse(curriculum.is_plain(0))
+        self.assertIsNone(curriculum.evaluated(range(10), {}))
+
     def test_fade(self):
         curriculum, first = self.curriculum()
         self.assertEqual(self.changes(curriculum, [0.6]), [None])

@@ -36,7 +36,7 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
 
     Args:
       name: TFDS name of the data set.
-      source: Folder with the files; it is not changed.
+      source: Folder with the files, or the one file of a data set that has one; it is not changed.
       target: Existing empty folder.
       url_infos: TFDS's table of downloads: values with `filename`, `size` and `checksum` (SHA-256).
 
@@ -45,7 +45,15 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
       ValueError: If a file is damaged or is not the official one.
     """
     wanted = {info.filename: info for info in url_infos.values()}
-    paths = {filename: path for filename in wanted if (path := _find(source, filename))}
+    if source.is_file():
+        if len(wanted) != 1:
+            raise ValueError(
+                f"archive: {name} has {len(wanted)} official files and no single archive: {' '.join(sorted(wanted))}. "
+                "Give the folder that holds them (--idx_dir)."
+            )
+        paths = dict.fromkeys(wanted, source)
+    else:
+        paths = {filename: path for filename in wanted if (path := _find(source, filename))}
     missing = [filename for filename in wanted if filename not in paths]
     if missing:
         raise FileNotFoundError(
@@ -75,7 +83,7 @@ def stage(name: str, source: pathlib.Path, target: pathlib.Path, url_infos: Mapp
             raise ValueError(
                 f"{path}: this is not the official file of {name}; wanted {info.size:,} bytes with SHA-256 "
                 f"{info.checksum}, got {found[filename].size:,} bytes with {found[filename].checksum}. Use the files "
-                "of the authors or of Debian."
+                f"{'of the authors or of Debian' if name == 'fashion_mnist' else 'of the authors'}."
             )
         (target / filename).write_bytes(data)
 

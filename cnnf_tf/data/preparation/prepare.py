@@ -27,20 +27,22 @@ def prepare(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     idx_dir: str | os.PathLike[str] | None = None,
+    archive: str | os.PathLike[str] | None = None,
     download: bool = False,
     apt: bool = False,
     report: Callable[[str], None] = print,
 ) -> pathlib.Path:
     """Prepares a TFDS data set; does nothing where that is done already.
 
-    Files are looked for in `idx_dir`, else (Fashion-MNIST) in the folder of Debian's package, which `apt` may install;
-    where there are none, `download` fetches them.
+    Files are looked for in `archive` or `idx_dir`, else (Fashion-MNIST) in the folder of Debian's package, which `apt`
+    may install; where there are none, `download` fetches them.
 
     Args:
       name: TFDS name, such as `fashion_mnist`, `mnist` or `cifar10`.
       data_dir: Folder of prepared data sets, made if need be; see `locations.resolve_data_dir`.
       idx_dir: Folder with the official files: the four IDX `.gz` files for the MNIST family (for Fashion-MNIST those
         of Debian will do), for others the archives that TFDS would download.
+      archive: The one archive that TFDS would download, under any name: `cifar-10-binary.tar.gz` for `cifar10`.
       download: Whether the network may be used.
       apt: Whether Debian's package may be installed, for which the user must be root.
       report: Told what goes on, one line at a time.
@@ -65,7 +67,7 @@ def prepare(
         with locked(root / f"{prefix}lock", waiting=wait):
             ready = _find_ready(name, root)  # another process may have done it while this one waited
             if ready is None:
-                source = _find_files(name, idx_dir, apt, download, report)
+                source = _find_files(name, archive, idx_dir, apt, download, report)
                 for leftover in root.glob(f"{prefix}*.tmp"):  # of killed runs, since this one holds the lock
                     shutil.rmtree(leftover, ignore_errors=True)
                 # On the file system of `root`.
@@ -97,9 +99,19 @@ def _describe(folder: pathlib.Path) -> str:
 
 
 def _find_files(
-    name: str, idx_dir: str | os.PathLike[str] | None, apt: bool, download: bool, report: Callable[[str], None]
+    name: str,
+    archive: str | os.PathLike[str] | None,
+    idx_dir: str | os.PathLike[str] | None,
+    apt: bool,
+    download: bool,
+    report: Callable[[str], None],
 ) -> pathlib.Path | None:
-    """Folder with the official files, or None to download them."""
+    """The official file, or a folder with the official files, or None to download them."""
+    if archive is not None:
+        file = pathlib.Path(os.path.expanduser(archive))
+        if not file.is_file():
+            raise FileNotFoundError(f"archive: there is no file {file}.")
+        return file
     if idx_dir is not None:
         folder = pathlib.Path(os.path.expanduser(idx_dir))
         if not folder.is_dir():
@@ -117,7 +129,11 @@ def _find_files(
             return official_files.DEBIAN_IDX_DIR
     if download:
         return None
-    ways = ["--idx_dir=FOLDER with its official files", "--download to fetch them from the network"]
+    ways = [
+        "--idx_dir=FOLDER with its official files",
+        "--archive=FILE where it is one file",
+        "--download to fetch them from the network",
+    ]
     if name == "fashion_mnist":
         package = official_files.DEBIAN_PACKAGE
         ways.insert(0, f"`sudo apt-get install {package}` first (or --apt, as root), which needs no other network")
@@ -144,7 +160,7 @@ def _build(
             raise ValueError(
                 f"{name}: TFDS publishes no checksums for its files, so they cannot be taken from {source}."
             )
-        report(f"Checking the files in {source} ...")
+        report(f"Checking {source} ...")
         official_files.stage(name, source, manual, downloads)
     elif downloads:
         size = sum(info.size or 0 for info in downloads.values())

@@ -1,6 +1,5 @@
-"""What the benchmark can time: its networks, its cases, and the functions that do a case's work once."""
+"""The functions that do the work of a case once, in TensorFlow."""
 
-import dataclasses
 import functools
 import pathlib
 import tempfile
@@ -11,88 +10,30 @@ import keras
 import tensorflow as tf
 
 from cnnf_tf import attacks
-from cnnf_tf.experiments.benchmark import lower_bound
+from cnnf_tf.experiments.benchmark import linear_ops
+from cnnf_tf.experiments.benchmark.setups import (
+    ADVERSARIAL_TRAINING,
+    ATTACK_FULL_UNROLL,
+    ATTACK_STEPS,
+    ATTACKS,
+    EXPORT,
+    INFERENCE,
+    POLICIES,
+    TRAININGS,
+    Case,
+)
 from cnnf_tf.models import CNNF, batch_losses
 from cnnf_tf.serving.signatures import ServingOptions, write_module
 from cnnf_tf.utils.dtypes import dtype_policy
 
-INFERENCE, EXPORT = "inference", "export"
-ATTACKS = ATTACK_FIRST_PASS, ATTACK_FULL_UNROLL = "attack step, first pass", "attack step, full unroll"
-TRAININGS = TRAINING, ADVERSARIAL_TRAINING = "training", "adversarial training"
-FIRST_RESULTS = FIRST_PREDICTION, FIRST_ATTACK, FIRST_TRAINING = (
-    "first prediction",
-    "first attack",
-    "first training step",
-)
-"""Kinds of case; export is followed by the name of the exporter."""
-POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-MODES = ("function", "eager", "xla")
-ATTACK_STEPS = 7
 _CLASSES = 10
+
 
 Exporter = Callable[[CNNF, pathlib.Path, int, int], None]
 """Writes a SavedModel: `(model, directory, iterations, batch_size)`. Its signature `serving_default` takes `images`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class BenchmarkNetwork:
-    """A network with the authors' settings; lengths are on the [0, 1] pixel scale."""
-
-    network: str
-    image_shape: tuple[int, int, int]
-    batch_size: int
-    encoder_blocks: int
-    iterations: int
-    epsilon: float
-    step_size: float
-    clean_weight: float
-    heavy: bool = False
-    """Whether it is too slow to time everything of it by default."""
-    options: tuple[tuple[str, int], ...] = ()
-    """Further arguments of the network's function."""
-
-
-_FASHION = BenchmarkNetwork("fashion_cnn", (28, 28, 1), 256, 2, 1, 0.1, 0.071 / 2, 0.1)
-_WIDE = BenchmarkNetwork("wide_resnet", (32, 32, 3), 32, 5, 2, 8 / 255, 0.02 / 2, 0.05, heavy=True)
-SETUPS = {setup.network: setup for setup in (_FASHION, _WIDE)}
-"""The two networks of the paper; the wide one is WRN-40-2."""
-SMOKE_SETUPS = {
-    "fashion_cnn": dataclasses.replace(_FASHION, batch_size=2, heavy=True),
-    "wide_resnet": dataclasses.replace(
-        _WIDE, batch_size=2, encoder_blocks=1, options=(("depth", 10), ("widen_factor", 1))
-    ),
-}
-"""Two images, and a WRN-10-1: to see that everything runs."""
-PRETRAINED = {"fashion_cnn": "fashion_mnist_standard"}
-"""What `load_pretrained` gives of a network; the others have random weights."""
 RECONSTRUCTION_WEIGHT = 0.1
 OPTIMIZER = {"learning_rate": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "global_clipnorm": 0.5}
 """SGD as the authors use it; the rate is small because the labels are random."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One thing to time; times and memory are those of the whole batch."""
-
-    kind: str
-    setup: BenchmarkNetwork
-    encoder_blocks: int
-    iterations: int
-    batch_size: int
-    dtype: str = "float32"
-    mode: str = "function"
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Case":
-        """The inverse of `to_dict`, also after JSON."""
-        setup = dict(values["setup"])
-        setup["image_shape"] = tuple(setup["image_shape"])
-        setup["options"] = tuple((name, value) for name, value in setup["options"])
-        return cls(**{**values, "setup": BenchmarkNetwork(**setup)})
 
 
 class CaseBuilder:
@@ -115,16 +56,9 @@ class CaseBuilder:
             self._models[key] = _build_model(case, self._seed)
         return self._models[key]
 
-    def work(self, case: Case) -> lower_bound.Work:
+    def work(self, case: Case) -> linear_ops.Work:
         """The bare operations of a case."""
-        bare = functools.partial(lower_bound.work, self.model(case))
-        gradient = {ATTACK_FIRST_PASS: "images", ATTACK_FULL_UNROLL: "images", TRAINING: "weights"}.get(case.kind, "")
-        if case.kind == ADVERSARIAL_TRAINING:
-            step = bare(case.batch_size, iterations=0, gradient="images")
-            update = bare(2 * case.batch_size, iterations=case.iterations, gradient="weights")
-            return lower_bound.combine(update, lower_bound.combine(step, times=ATTACK_STEPS))
-        iterations = 0 if case.kind == ATTACK_FIRST_PASS else case.iterations
-        return bare(case.batch_size, iterations=iterations, gradient=gradient)
+        return linear_ops.of_case(self.model(case), case)
 
     def step(self, case: Case) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
         """The case's work as a function of images and labels; in no mode yet."""

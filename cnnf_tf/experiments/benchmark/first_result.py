@@ -11,9 +11,9 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cnnf_tf.experiments.benchmark import cases
-from cnnf_tf.experiments.benchmark.cases import Case
+from cnnf_tf.experiments.benchmark import cases, setups
 from cnnf_tf.experiments.benchmark.fresh_process import answer
+from cnnf_tf.experiments.benchmark.setups import Case
 from cnnf_tf.experiments.benchmark.timing import Failure, Timing
 from cnnf_tf.experiments.benchmark.torch_process import PROGRAM
 
@@ -69,7 +69,7 @@ def first_runs(
     """Measures cases.
 
     Args:
-      wanted: of the kinds `cases.FIRST_RESULTS`.
+      wanted: of the kinds `setups.FIRST_RESULTS`.
       repeats: rounds.
       reference: folder of the authors' code; None for none.
       progress: called with a line before each process.
@@ -99,7 +99,7 @@ def _measure(case: Case, by: str, reference: str | os.PathLike[str] | None) -> R
     request = {
         "by": by,
         "case": case.to_dict(),
-        "pretrained": cases.PRETRAINED.get(case.setup.network),
+        "pretrained": setups.PRETRAINED.get(case.setup.network),
         "optimizer": cases.OPTIMIZER,
         "checkout": None if reference is None else os.path.abspath(reference),
     }

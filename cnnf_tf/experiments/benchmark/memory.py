@@ -14,8 +14,9 @@ import re
 import sys
 from collections.abc import Sequence
 
-from cnnf_tf.experiments.benchmark.cases import Case, CaseBuilder
+from cnnf_tf.experiments.benchmark.cases import CaseBuilder
 from cnnf_tf.experiments.benchmark.fresh_process import answer
+from cnnf_tf.experiments.benchmark.setups import Case
 from cnnf_tf.experiments.benchmark.timing import Failure
 
 _PROGRAM = "from cnnf_tf.experiments.benchmark import memory; memory.main()"

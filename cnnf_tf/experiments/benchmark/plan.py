@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
-from cnnf_tf.experiments.benchmark import cases as known
-from cnnf_tf.experiments.benchmark.cases import BenchmarkNetwork, Case
+from cnnf_tf.experiments.benchmark import setups as known
+from cnnf_tf.experiments.benchmark.setups import BenchmarkNetwork, Case
 from cnnf_tf.models.unroll import check_iterations
 from cnnf_tf.utils.validation import positive_int
 
@@ -31,9 +31,9 @@ class BenchmarkOptions:
 
     Attributes:
       cases: of `PARTS`.
-      networks: of `cases.SETUPS`.
-      dtypes: of `cases.POLICIES`; the first is the one that everything is timed in.
-      modes: of `cases.MODES`; likewise.
+      networks: of `setups.SETUPS`.
+      dtypes: of `setups.POLICIES`; the first is the one that everything is timed in.
+      modes: of `setups.MODES`; likewise.
       iterations: values of K of inference.
       batch_size: images; None for each network's own (256 and 32).
       repeats: rounds; the medians are taken over them.

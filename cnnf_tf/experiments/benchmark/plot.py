@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.experiments.benchmark import cases
+from cnnf_tf.experiments.benchmark import setups
 from cnnf_tf.experiments.benchmark.report import BenchmarkReport, Row
 from cnnf_tf.utils.plotting import new_figure, save_figure
 
@@ -28,7 +28,7 @@ def benchmark_figure(report: BenchmarkReport, stem: str | os.PathLike[str]) -> l
     sweep = [
         row
         for row in rows
-        if row.against == "floor" and row.case.kind == cases.INFERENCE and (row.case.dtype, row.case.mode) == main
+        if row.against == "floor" and row.case.kind == setups.INFERENCE and (row.case.dtype, row.case.mode) == main
     ]
     figure = new_figure(14, max(7.0, 2 + 0.2 * len(bars)))
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1))

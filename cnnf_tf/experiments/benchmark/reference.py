@@ -3,8 +3,8 @@
 import os
 import pathlib
 
-from cnnf_tf.experiments.benchmark import cases
-from cnnf_tf.experiments.benchmark.cases import Case
+from cnnf_tf.experiments.benchmark import setups
+from cnnf_tf.experiments.benchmark.setups import Case
 
 ITERATIONS = (0, 1, 5)
 """The K of inference at which both are timed."""
@@ -16,7 +16,7 @@ def compared(case: Case) -> bool:
     theirs = ("float32", "function", case.setup.encoder_blocks, case.setup.batch_size)
     if (case.dtype, case.mode, case.encoder_blocks, case.batch_size) != theirs:
         return False
-    return case.iterations in ITERATIONS if case.kind == cases.INFERENCE else not case.kind.startswith(cases.EXPORT)
+    return case.iterations in ITERATIONS if case.kind == setups.INFERENCE else not case.kind.startswith(setups.EXPORT)
 
 
 def check_checkout(checkout: str | os.PathLike[str]) -> None:

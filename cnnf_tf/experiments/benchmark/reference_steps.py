@@ -23,11 +23,12 @@ class Reference:
     """The steps of the authors' code on one case.
 
     Args:
-      case: `cases.Case.to_dict()`.
+      case: `setups.Case.to_dict()`.
       checkout: folder of their code.
+      device: of PyTorch.
     """
 
-    def __init__(self, case: dict[str, Any], checkout: str):
+    def __init__(self, case: dict[str, Any], checkout: str, device: str = "cpu"):
         import torch
 
         sys.path[:0] = [checkout]
@@ -36,11 +37,11 @@ class Reference:
         self._torch, self._case, self._setup = torch, case, case["setup"]
         torch.manual_seed(0)
         self._cycles = case["iterations"]
-        self._model = self._build()
+        self._model = self._build().to(device)
         height, width, channels = self._setup["image_shape"]
         # Their pixels are in [-1, 1], so their lengths are twice ours.
-        self._images = 2 * torch.rand(case["batch_size"], channels, height, width) - 1
-        self._labels = torch.randint(_CLASSES, (case["batch_size"],))
+        self._images = 2 * torch.rand(case["batch_size"], channels, height, width, device=device) - 1
+        self._labels = torch.randint(_CLASSES, (case["batch_size"],), device=device)
         self._epsilon, self._step_size = 2 * self._setup["epsilon"], 2 * self._setup["step_size"]
         self._optimizer = torch.optim.SGD(self._model.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4)
 

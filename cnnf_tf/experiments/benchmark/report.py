@@ -18,19 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from cnnf_tf.experiments.benchmark import cases
-from cnnf_tf.experiments.benchmark.cases import Case
+from cnnf_tf.experiments.benchmark import setups
 from cnnf_tf.experiments.benchmark.first_result import AUTHORS, KERAS, OURS, FirstRuns
 from cnnf_tf.experiments.benchmark.memory import Memory
 from cnnf_tf.experiments.benchmark.plan import LINE_ITERATIONS, BenchmarkOptions
+from cnnf_tf.experiments.benchmark.setups import Case
 from cnnf_tf.experiments.benchmark.timing import Failure, Timing
 from cnnf_tf.utils.tables import aligned
 
-FLOOR_AT_MOST = {cases.INFERENCE: 1.5, **dict.fromkeys(cases.ATTACKS, 1.6), cases.TRAINING: 1.8}
+FLOOR_AT_MOST = {setups.INFERENCE: 1.5, **dict.fromkeys(setups.ATTACKS, 1.6), setups.TRAINING: 1.8}
 LINE_AT_MOST = 1.05
 START_UP_AT_MOST = 1.5
-HALF_AT_LEAST = dict.fromkeys((cases.INFERENCE, *cases.TRAININGS), 1.7)
-AUTHORS_AT_LEAST = {cases.INFERENCE: 3.0, **dict.fromkeys(cases.ATTACKS, 2.0), **dict.fromkeys(cases.TRAININGS, 2.5)}
+HALF_AT_LEAST = dict.fromkeys((setups.INFERENCE, *setups.TRAININGS), 1.7)
+AUTHORS_AT_LEAST = {setups.INFERENCE: 3.0, **dict.fromkeys(setups.ATTACKS, 2.0), **dict.fromkeys(setups.TRAININGS, 2.5)}
 TARGET_REPEATS, FIRST_REPEATS = 5, 3
 _PARTS = ("import", "load", "first", "later", "start_up", "total")
 
@@ -256,7 +256,7 @@ def _compared(row: Row, against: str, other: Timing | Failure | None, target: fl
 
 def _line(case: Case, times: Mapping[Case, Timing]) -> Timing | None:
     """The time at K = 10 on the straight line through the smaller K; None where there is no line."""
-    if case.kind != cases.INFERENCE or case.iterations != LINE_ITERATIONS:
+    if case.kind != setups.INFERENCE or case.iterations != LINE_ITERATIONS:
         return None
     smaller = {k: times.get(dataclasses.replace(case, iterations=k)) for k in range(LINE_ITERATIONS)}
     points = {k: time.median for k, time in smaller.items() if time is not None}

@@ -13,13 +13,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from cnnf_tf.experiments.benchmark.cases import EXPORTERS, Case, CaseBuilder, Exporter
+from cnnf_tf.experiments.benchmark.cases import EXPORTERS, CaseBuilder, Exporter
 from cnnf_tf.experiments.benchmark.first_result import first_runs
-from cnnf_tf.experiments.benchmark.lower_bound import as_json, floor, random_inputs
+from cnnf_tf.experiments.benchmark.linear_ops import as_json
+from cnnf_tf.experiments.benchmark.lower_bound import floor, random_inputs
 from cnnf_tf.experiments.benchmark.memory import peak_memory
 from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, first_cases, memory_cases, timed_groups
 from cnnf_tf.experiments.benchmark.reference import check_checkout, compared
 from cnnf_tf.experiments.benchmark.report import BenchmarkReport, Measured
+from cnnf_tf.experiments.benchmark.setups import Case
 from cnnf_tf.experiments.benchmark.timing import Failure, Run, failure, time_in_turns, timed
 from cnnf_tf.experiments.benchmark.torch_process import TorchProcess, installed
 from cnnf_tf.utils import environment

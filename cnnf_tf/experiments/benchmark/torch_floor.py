@@ -11,7 +11,7 @@ from typing import Any
 
 Tensor = Any  # of PyTorch, which is imported where it is used
 Op = Mapping[str, Any]
-"""`lower_bound.LinearOp` as a mapping, and `count`: how often it is called."""
+"""`linear_ops.LinearOp` as a mapping, and `count`: how often it is called."""
 Inputs = Callable[[int, tuple[int, ...], str], Tensor]
 """As in `lower_bound`."""
 

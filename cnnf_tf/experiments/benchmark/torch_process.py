@@ -67,7 +67,11 @@ class TorchProcess:
         self._errors.close()
 
     def run(self, **work: Any) -> Run:
-        """Times `case=`, the authors' code on `Case.to_dict()`, or `ops=`, a floor; the first call makes it."""
+        """Times `case=`, the authors' code on `Case.to_dict()`, or `ops=`, a floor; the first call makes it.
+
+        With a case, `device=` is PyTorch's name of where it runs, the CPU by default, and `tf32=` whether its products
+        may be of that precision.
+        """
         name, first = next(self._names), {"make": work}
 
         def run() -> float:

@@ -8,9 +8,9 @@ reads a JSON object a line from stdin and answers each with one line on stdout:
     {"name": ...}                  likewise                                             times it once more
     {}                             {}                                                   frees all that was made
 
-or `{"error": "..."}`. Work is `{"case": {...}}`, the authors' code on a case (see `reference_steps`), or
-`{"ops": [...]}`, bare ops (see `torch_floor`). CHECKOUT is a copy of https://github.com/yjhuangcd/CNNF. This file
-imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
+or `{"error": "..."}`. Work is `{"case": {...}}`, the authors' code on a case (see `reference_steps`), and with it the
+`"device"` and whether its products are `"tf32"`, or `{"ops": [...]}`, bare ops (see `torch_floor`). CHECKOUT is a copy
+of https://github.com/yjhuangcd/CNNF. This file imports nothing of cnnf_tf, so that TensorFlow stays out of the process.
 """
 
 import json
@@ -51,7 +51,11 @@ def _answer(
     work = request.get("make", {})
     if "case" in work:
         steps = runpy.run_path(str(_FOLDER / "reference_steps.py"))
-        made[request["name"]] = steps["Reference"](work["case"], *checkout).step()
+        device = work.get("device", "cpu")
+        if device != "cpu":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = work["tf32"]
+        step = steps["Reference"](work["case"], *checkout, device=device).step()
+        made[request["name"]] = step if device == "cpu" else lambda: (step(), torch.cuda.synchronize())
     elif "ops" in work:
         made[request["name"]] = runpy.run_path(str(_FOLDER / "torch_floor.py"))["floor"](work["ops"])
     start = time.perf_counter()

@@ -3,7 +3,6 @@
 A program's size, and the time to compile it, so do not depend on the number of iterations.
 """
 
-import contextlib
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +13,7 @@ from jax import Array, lax
 from cnnf_tf.experiments.screening.recipes import Recipe
 from cnnf_tf.layers import AdaReLU, FeedbackSequential, Tap
 from cnnf_tf.layers.base import move
-from cnnf_tf.models.networks import fashion_cnn
+from cnnf_tf.models.networks import NETWORKS
 from cnnf_tf.models.unroll import State, first_pass, step
 
 Weights = list[Array]
@@ -33,6 +32,8 @@ class Passes(NamedTuple):
     """h and the taps of the first pass: what should have been reconstructed."""
     state: State
     """After the last pass."""
+    statistics: Weights
+    """Of layers that keep some, the last of the weights, after the first pass; training moves them."""
 
 
 class SoftAdaReLU(AdaReLU):
@@ -49,42 +50,58 @@ class SoftAdaReLU(AdaReLU):
 
 
 class Model:
-    """The Fashion-MNIST network of a recipe; `weights` are passed to every method."""
+    """The network of a recipe; `weights` are passed to every method.
+
+    Args:
+      recipe: whose network, by the dtype policy of Keras.
+      image_shape: height, width and channels.
+      seed: of the initial weights.
+    """
 
     def __init__(self, recipe: Recipe, image_shape: tuple[int, int, int], seed: int):
         keras.utils.set_random_seed(seed)
-        parts = fashion_cnn(encoder_blocks=recipe.encoder_blocks, rule=recipe.rule, taps=recipe.taps)
+        build = NETWORKS[recipe.network]
+        self.parts = build(encoder_blocks=recipe.encoder_blocks, rule=recipe.rule, **recipe.options)
         if recipe.soft:
-            _soften(parts.network)
+            _soften(self.parts.network)
         shape = (None, *image_shape)
-        self._encoder, self._network = parts
-        self._variables = []
+        self._encoder, self._network = self.parts
         if self._encoder is not None:
             self._encoder.build(shape)
             shape = self._encoder.output_shape_for(shape)
-            self._variables += self._encoder.trainable_variables
         self._network.build(shape)
-        self._variables += self._network.trainable_variables
+        parts = [part for part in self.parts if part is not None]
+        self._statistics = [variable for part in parts for variable in part.non_trainable_variables]
+        self._variables = [variable for part in parts for variable in part.trainable_variables] + self._statistics
         self._start = recipe.start
 
     def initial(self) -> Weights:
-        """The weights that training starts with."""
+        """The weights that training starts with; the last of them are statistics, which no gradient changes."""
         return [jnp.array(variable.value) for variable in self._variables]
 
-    def _with(self, weights: Weights) -> contextlib.AbstractContextManager:
+    def _with(self, weights: Weights) -> keras.StatelessScope:
         return keras.StatelessScope(state_mapping=list(zip(self._variables, weights, strict=True)))
 
-    def run(self, weights: Weights, images: Array, iterations: int, eta: Array, *, remat: bool = False) -> Passes:
+    def run(
+        self,
+        weights: Weights,
+        images: Array,
+        iterations: int,
+        eta: Array,
+        *,
+        remat: bool = False,
+        training: bool = False,
+    ) -> Passes:
         """K iterations on images in [0, 1], `[batch, height, width, channels]`."""
-        with self._with(weights):
-            features = (images - 0.5) / 0.5
+        with self._with(weights) as scope:
+            features = self._network.in_compute_dtype((images - 0.5) / 0.5)
             if self._encoder is not None:
-                features, _ = self._encoder(features)
-            state = first_pass(self._network, features)
+                features, _ = self._encoder(features, training=training)
+            state = first_pass(self._network, features, training=training)
+            statistics = [scope.get_current_value(variable) for variable in self._statistics]
         targets = [features, *state.taps]
-        return self.go_on(
-            weights, Passes(state.logits[None], features[None], [], targets, state), iterations, eta, remat
-        )
+        first = Passes(state.logits[None], features[None], [], targets, state, statistics)
+        return self.go_on(weights, first, iterations, eta, remat)
 
     def go_on(self, weights: Weights, passes: Passes, iterations: int, eta: Array, remat: bool = False) -> Passes:
         """So many iterations more."""
@@ -100,8 +117,11 @@ class Model:
         state, (logits, features, reconstructions) = lax.scan(iterate, passes.state, None, length=iterations)
         if passes.reconstructions:
             reconstructions = jax.tree.map(_append, passes.reconstructions, reconstructions)
-        return Passes(
-            _append(passes.logits, logits), _append(passes.features, features), reconstructions, passes.targets, state
+        return passes._replace(
+            logits=_append(passes.logits, logits),
+            features=_append(passes.features, features),
+            reconstructions=reconstructions,
+            state=state,
         )
 
     def skip(self, weights: Weights, passes: Passes, iterations: Array, eta: Array) -> Passes:

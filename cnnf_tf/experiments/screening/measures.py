@@ -96,7 +96,7 @@ def under_attack(
     if not iterations:
         attacks = [(path, loss) for path, loss in attacks if path == "first_pass"]
     for number, (path, loss) in enumerate(attacks):
-        program = _attack(model, recipe.readout, iterations, path, loss, steps)
+        program = _attack(model, recipe.readout, iterations, path, loss)
         key = jax.random.fold_in(jax.random.key(seed), number)
         left = np.flatnonzero(robust)
         for first in range(0, len(left), chunk):
@@ -104,7 +104,7 @@ def under_attack(
             padded: np.ndarray = np.resize(own, chunk)
             rows = indices[padded]
             kept = program(
-                weights, floats[rows], labels[rows], balls[padded], recipe.eta, jax.random.fold_in(key, first)
+                weights, floats[rows], labels[rows], balls[padded], recipe.eta, steps, jax.random.fold_in(key, first)
             )
             robust[own] = np.asarray(kept)[: len(own)]
         for epsilon, part in zip(epsilons, robust.reshape(len(epsilons), size), strict=True):
@@ -131,10 +131,10 @@ def _forward(model: Model) -> Any:
     return _CACHE[key]
 
 
-def _attack(model: Model, readout_name: str, iterations: int, path: str | int, loss_name: str, steps: int) -> Any:
-    key = (id(model), readout_name, iterations, path, loss_name, steps)
+def _attack(model: Model, readout_name: str, iterations: int, path: str | int, loss_name: str) -> Any:
+    key = (id(model), readout_name, iterations, path, loss_name)
     if key not in _CACHE:
-        run = functools.partial(_pgd, model, readout_name, iterations, path, loss_name, steps)
+        run = functools.partial(_pgd, model, readout_name, iterations, path, loss_name)
         _CACHE[key] = jax.jit(run)
     return _CACHE[key]
 
@@ -145,12 +145,12 @@ def _pgd(
     iterations: int,
     path: str | int,
     loss_name: str,
-    steps: int,
     weights: Weights,
     images: Array,
     labels: Array,
     epsilon: Array,
     eta: Array,
+    steps: Array,
     key: Array,
 ) -> Array:
     """Which images stand, `[batch]`."""

@@ -1,6 +1,7 @@
 """The recipes, in order of importance, each with what was predicted of it before any of them was run."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 STANDARD_EPSILONS = (0.02, 0.03, 0.05, 0.1)
@@ -16,7 +17,8 @@ class Recipe:
       iterations: K in training.
       encoder_blocks: blocks outside of the loop.
       rule: of the adaptive layers.
-      taps: whether features of blocks 3 and 4 are reconstructed too.
+      network: of `cnnf_tf.models.NETWORKS`.
+      options: further arguments of its function.
       soft: mean-field latents, see `loop.SoftAdaReLU`.
       start: what feedback starts from.
       readout: what attacks aim at, and are judged by: "last" or "average".
@@ -33,6 +35,7 @@ class Recipe:
       epsilon: of attacks in training.
       learning_rate: of Adam, at its peak.
       ema: decay of the moving average of the weights; 0 for none.
+      rematerialize: whether gradients compute iterations once more, which saves memory.
       length: epochs, as a multiple of the budget's.
       attacked: K' under attack; by default 0, 1, K and 2 K.
     """
@@ -42,7 +45,8 @@ class Recipe:
     iterations: int = 1
     encoder_blocks: int = 0
     rule: str = "map"
-    taps: bool = True
+    network: str = "fashion_cnn"
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     soft: bool = False
     start: str = "logits"
     readout: str = "last"
@@ -59,6 +63,7 @@ class Recipe:
     epsilon: float = 0.1
     learning_rate: float = 2e-3
     ema: float = 0.0
+    rematerialize: bool = False
     length: float = 1.0
     attacked: tuple[int, ...] = ()
 
@@ -78,7 +83,8 @@ class Recipe:
 
 _NOISE: dict[str, Any] = {"noise": "corruptions"}
 _GAUSSIAN: dict[str, Any] = {"noise": "gaussian"}
-_RESTORE: dict[str, Any] = {"taps": False, "reconstruction_weight": 30.0, "eta": 0.5, "horizon": 10}
+_PIXELS: dict[str, Any] = {"options": {"taps": False}}
+_RESTORE: dict[str, Any] = {**_PIXELS, "reconstruction_weight": 30.0, "eta": 0.5, "horizon": 10}
 _ADVERSARIAL: dict[str, Any] = {"attack_steps": 3, "ema": 0.999, "learning_rate": 1e-3, "length": 1.5}
 
 RECIPES = (
@@ -139,8 +145,8 @@ RECIPES = (
     Recipe(
         "k1_pixels_r30",
         "Pixels alone, r = 30: closer to an autoencoder, level with k1_r3.",
-        taps=False,
         reconstruction_weight=30.0,
+        **_PIXELS,
     ),
     Recipe("k1_r30", "Reconstruction wins over classes: clean -2, robust above k1_r3.", reconstruction_weight=30.0),
     Recipe("k1_softmax", "Softmax start: feedback no longer grows with logits, loop gains a little.", start="softmax"),

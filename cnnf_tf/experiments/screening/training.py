@@ -14,6 +14,7 @@ from jax import Array, lax
 from cnnf_tf.experiments.screening import images as images_lib
 from cnnf_tf.experiments.screening.loop import Model, Passes, Weights, readout
 from cnnf_tf.experiments.screening.recipes import Recipe
+from cnnf_tf.layers.base import at_least_float32
 
 WARM_UP = 0.05
 CLIP_NORM = 1.0
@@ -48,7 +49,7 @@ def start(weights: Weights) -> Training:
     return Training(weights, zeros, zeros, weights, jnp.zeros((), jnp.int32))
 
 
-def numbers_of(recipe: Recipe, steps: int) -> Numbers:
+def numbers_of(recipe: Recipe, steps: float) -> Numbers:
     """The traced part of a recipe that is trained for so many steps."""
     values = (
         recipe.learning_rate,
@@ -62,7 +63,7 @@ def numbers_of(recipe: Recipe, steps: int) -> Numbers:
     return Numbers(*(jnp.asarray(value, jnp.float32) for value in values))
 
 
-def epoch_function(model: Model, recipe: Recipe, iterations: int, batch_size: int) -> Callable[..., Any]:
+def epoch_function(model: Model, recipe: Recipe, iterations: int, batch_size: int) -> Any:
     """A compiled `(training, numbers, images, labels, key) -> (training, means)` for one pass over the data."""
 
     @jax.jit
@@ -75,7 +76,7 @@ def epoch_function(model: Model, recipe: Recipe, iterations: int, batch_size: in
             return array[: steps * batch_size].reshape(steps, batch_size, *array.shape[1:])
 
         def one(training: Training, batch: Any) -> Any:
-            return _step(model, recipe, iterations, numbers, training, *batch)
+            return step(model, recipe, iterations, numbers, training, *batch)
 
         inputs = batches(seen), batches(clean), batches(labels), jax.random.split(steps_key, steps)
         training, reports = lax.scan(one, training, inputs)
@@ -98,7 +99,7 @@ def _prepared(recipe: Recipe, images: Array, labels: Array, order_key: Array, no
     return images_lib.in_chunks(noise_key, clean, noisy, 4000), clean, labels
 
 
-def _step(
+def step(
     model: Model,
     recipe: Recipe,
     iterations: int,
@@ -109,6 +110,7 @@ def _step(
     labels: Array,
     key: Array,
 ) -> Any:
+    """One update on a batch of uint8 images, as they are shown and clean: what changed, and what was found."""
     attack_key, horizon_key = jax.random.split(key)
     seen, clean = images_lib.to_floats(seen), images_lib.to_floats(clean)
     if recipe.attack_steps:
@@ -118,8 +120,10 @@ def _step(
     def loss(weights: Weights) -> Any:
         return _loss(model, recipe, iterations, numbers, weights, seen, clean, labels, skipped)
 
-    (_, report), gradients = jax.value_and_grad(loss, has_aux=True)(training.weights)
-    return _adam(numbers, training, gradients), report
+    (_, (report, statistics)), gradients = jax.value_and_grad(loss, has_aux=True)(training.weights)
+    training = _adam(numbers, training, gradients)
+    kept = training.weights[: len(training.weights) - len(statistics)]
+    return training._replace(weights=[*kept, *statistics]), report
 
 
 def _loss(
@@ -133,21 +137,22 @@ def _loss(
     labels: Array,
     skipped: Array,
 ) -> Any:
-    passes = model.run(weights, seen, iterations, numbers.eta)
+    run = functools.partial(model.run, weights, eta=numbers.eta, remat=recipe.rematerialize, training=True)
+    passes = run(seen, iterations)
     if recipe.horizon:
         passes = model.skip(weights, passes, skipped, numbers.eta)
         passes = model.go_on(weights, passes, 1, numbers.eta)
     targets = passes.targets
     clean_loss = 0.0
     if recipe.trades:
-        undisturbed = model.run(weights, clean, iterations, numbers.eta)
+        undisturbed = run(clean, iterations)
         targets = undisturbed.targets
         classification = _cross_entropy(undisturbed.logits, labels, recipe.loss_readout)
         clean_loss = recipe.trades * jnp.mean(_divergence(undisturbed.logits, passes.logits))
     else:
         classification = _cross_entropy(passes.logits, labels, recipe.loss_readout)
         if recipe.noise or recipe.attack_steps:
-            targets = model.run(weights, clean, 0, numbers.eta).targets
+            targets = run(clean, 0).targets
     reconstruction = _reconstruction(passes, targets)
     mean = lax.stop_gradient(jnp.mean(passes.logits, axis=0, keepdims=True))
     consistency = jnp.mean(_divergence(jnp.broadcast_to(mean, passes.logits.shape), passes.logits))
@@ -160,7 +165,7 @@ def _loss(
         "first_pass_accuracy": accuracy[0],
         "last_pass_accuracy": accuracy[-1],
     }
-    return total, report
+    return total, (report, passes.statistics)
 
 
 def _cross_entropy(logits: Array, labels: Array, loss_readout: str) -> Array:
@@ -182,7 +187,8 @@ def _reconstruction(passes: Passes, targets: list[Array]) -> Array:
     if not passes.reconstructions:
         return jnp.zeros(())
     pairs = zip(passes.reconstructions, targets, strict=True)
-    return jnp.mean(jnp.stack([jnp.mean(jnp.square(found - target[None])) for found, target in pairs]))
+    errors = [at_least_float32(found) - at_least_float32(target)[None] for found, target in pairs]
+    return jnp.mean(jnp.stack([jnp.mean(jnp.square(error)) for error in errors]))
 
 
 def attack(
@@ -201,7 +207,7 @@ def attack(
     through = iterations if recipe.attack_path == "full_unroll" else 0
 
     def loss(images: Array) -> Array:
-        logits = model.run(weights, images, through, numbers.eta).logits
+        logits = model.run(weights, images, through, numbers.eta, remat=recipe.rematerialize).logits
         return _cross_entropy(logits, labels, recipe.loss_readout) * len(images)
 
     def ascend(_: int, adversarial: Array) -> Array:

@@ -4,16 +4,16 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import cases, first_result, first_result_worker
+from cnnf_tf.experiments.benchmark import first_result, first_result_worker, setups
 from cnnf_tf.experiments.benchmark.first_result import AUTHORS, KERAS, OURS
 from cnnf_tf.experiments.benchmark.timing import Failure
 
 PARTS = ("import", "load", "first", "nodes", "later")
 
 
-def case(kind=cases.FIRST_PREDICTION, iterations=1, network="fashion_cnn"):
-    setup = cases.SMOKE_SETUPS[network]
-    return cases.Case(kind, setup, 1 if network == "wide_resnet" else 0, iterations, 2)
+def case(kind=setups.FIRST_PREDICTION, iterations=1, network="fashion_cnn"):
+    setup = setups.SMOKE_SETUPS[network]
+    return setups.Case(kind, setup, 1 if network == "wide_resnet" else 0, iterations, 2)
 
 
 class FirstRunsTest(tf.test.TestCase):
@@ -55,7 +55,7 @@ class WorkerTest(tf.test.TestCase, parameterized.TestCase):
             first_result_worker.main()
         return first_result.json.loads(printed.call_args.args[0])
 
-    @parameterized.product(by=(OURS, KERAS), kind=cases.FIRST_RESULTS)
+    @parameterized.product(by=(OURS, KERAS), kind=setups.FIRST_RESULTS)
     def test_first_run_is_the_slow_one(self, by, kind):
         found = self.measure(by, case(kind, network="wide_resnet"))
         self.assertCountEqual(found, PARTS)

@@ -1,6 +1,6 @@
 """Convolutions and a matrix product of every kind that the networks have."""
 
-from cnnf_tf.experiments.benchmark.lower_bound import Kind, LinearOp
+from cnnf_tf.experiments.benchmark.linear_ops import Kind, LinearOp
 
 FORWARD = (
     LinearOp(Kind.FORWARD, (2, 6, 4, 3), (3, 3, 3, 5), (2, 6, 4, 5), 1, True, "float32"),

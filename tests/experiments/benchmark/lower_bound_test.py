@@ -4,8 +4,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from cnnf_tf import attacks
-from cnnf_tf.experiments.benchmark import cases, lower_bound
-from cnnf_tf.experiments.benchmark.lower_bound import Kind, LinearOp
+from cnnf_tf.experiments.benchmark import cases, linear_ops, lower_bound, setups
+from cnnf_tf.experiments.benchmark.linear_ops import Kind, LinearOp
 from tests.experiments.benchmark import fixtures_ops
 from tests.models import fixtures_models
 
@@ -14,14 +14,14 @@ PRODUCTS = {(False, False): Kind.FORWARD, (False, True): Kind.DATA, (True, False
 CONVOLUTIONS = {"Conv2D": Kind.FORWARD, "Conv2DBackpropInput": Kind.DATA, "Conv2DBackpropFilter": Kind.WEIGHTS}
 
 
-def linear_ops(function, *arguments):
+def ops_of(function, *arguments):
     """How many convolutions and matrix products of each kind the outputs of a function depend on."""
     graph = tf.function(function, autograph=False).get_concrete_function(*arguments).graph
     return ops_behind(graph.outputs, graph.control_outputs)
 
 
 def ops_behind(outputs, control_outputs=()):
-    """As `linear_ops`, of tensors and operations of a graph; a function that it calls counts with each call."""
+    """As `ops_of`, of tensors and operations of a graph; a function that it calls counts with each call."""
     seen, used, found = {*control_outputs}, set(), Counter()
     waiting = [*control_outputs, *(tensor.op for tensor in outputs)]
     used.update(tensor.ref() for tensor in outputs)
@@ -68,35 +68,35 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_inference(self, iterations, with_encoder):
         model = fixtures_models.model(with_encoder=with_encoder)
-        work = lower_bound.work(model, 2, iterations=iterations)
-        graph = linear_ops(attacks.predictor(model, iterations=iterations), fixtures_models.images(2))
+        work = linear_ops.work(model, 2, iterations=iterations)
+        graph = ops_of(attacks.predictor(model, iterations=iterations), fixtures_models.images(2))
         self.assertEqual(totals(work), graph)
 
     @parameterized.product(iterations=(0, 1, 2), with_encoder=(False, True))
     def test_image_gradient(self, iterations, with_encoder):
         model = fixtures_models.model(with_encoder=with_encoder)
-        full = lower_bound.work(model, 2, iterations=iterations, gradient="images")
+        full = linear_ops.work(model, 2, iterations=iterations, gradient="images")
         self.assertEqual(
-            totals(full), linear_ops(image_gradient(model, "full_unroll", iterations), fixtures_models.images(2))
+            totals(full), ops_of(image_gradient(model, "full_unroll", iterations), fixtures_models.images(2))
         )
-        first = lower_bound.work(model, 2, iterations=0, gradient="images")
+        first = linear_ops.work(model, 2, iterations=0, gradient="images")
         self.assertEqual(
-            totals(first), linear_ops(image_gradient(model, "first_pass", iterations), fixtures_models.images(2))
+            totals(first), ops_of(image_gradient(model, "first_pass", iterations), fixtures_models.images(2))
         )
 
     @parameterized.product(network=("fashion_cnn", "wide_resnet"), encoder_blocks=(None, 0), iterations=(0, 1, 2))
     def test_training(self, network, encoder_blocks, iterations):
-        setup = cases.SMOKE_SETUPS[network]
-        case = cases.Case(
-            cases.TRAINING, setup, setup.encoder_blocks if encoder_blocks is None else encoder_blocks, iterations, 2
+        setup = setups.SMOKE_SETUPS[network]
+        case = setups.Case(
+            setups.TRAINING, setup, setup.encoder_blocks if encoder_blocks is None else encoder_blocks, iterations, 2
         )
         bench = cases.CaseBuilder({})
         images, labels = tf.zeros([2, *setup.image_shape]), tf.zeros([2], tf.int32)
-        self.assertEqual(totals(bench.work(case)), linear_ops(bench.step(case), images, labels))
+        self.assertEqual(totals(bench.work(case)), ops_of(bench.step(case), images, labels))
 
     def test_adversarial_training_is_its_steps_and_a_batch_of_twice_the_size(self):
-        setup = cases.SMOKE_SETUPS["fashion_cnn"]
-        case = cases.Case(cases.ADVERSARIAL_TRAINING, setup, 2, 1, 2)
+        setup = setups.SMOKE_SETUPS["fashion_cnn"]
+        case = setups.Case(setups.ADVERSARIAL_TRAINING, setup, 2, 1, 2)
         work = cases.CaseBuilder({}).work(case)
         lowest = [op for op in work if op.features == (2, 28, 28, 1)]
         self.assertEqual({op.kind: work[op] for op in lowest}, {Kind.FORWARD: 7, Kind.DATA: 7})
@@ -106,15 +106,15 @@ class WorkTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_layers_that_are_alike_share_an_op(self):
         model = fixtures_models.model()
-        work = lower_bound.work(model, 3, iterations=1)
+        work = linear_ops.work(model, 3, iterations=1)
         conv2 = LinearOp(Kind.FORWARD, (3, 4, 4, 4), (3, 3, 4, 4), (3, 4, 4, 4), 1, True, "float32")
         self.assertEqual(work[conv2], 2)
         self.assertEqual(work[conv2._replace(kind=Kind.DATA)], 1)
-        self.assertEqual(lower_bound.combine(work, work, times=3)[conv2], 12)
+        self.assertEqual(linear_ops.combine(work, work, times=3)[conv2], 12)
 
     def test_dtype_is_that_of_each_layer(self):
-        setup = cases.SMOKE_SETUPS["fashion_cnn"]
-        case = cases.Case(cases.INFERENCE, setup, 2, 1, 2, "bfloat16")
+        setup = setups.SMOKE_SETUPS["fashion_cnn"]
+        case = setups.Case(setups.INFERENCE, setup, 2, 1, 2, "bfloat16")
         dtypes = {op.kernel: op.dtype for op in cases.CaseBuilder({}).work(case)}
         self.assertEqual(dtypes.pop((128, 10)), "float32")
         self.assertEqual(set(dtypes.values()), {"bfloat16"})
@@ -148,7 +148,7 @@ class BareTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual(calls, {"a": 3, "b": 1})
 
     def test_floor_of_a_model(self):
-        work = lower_bound.work(fixtures_models.model(), 2, iterations=1, gradient="weights")
+        work = linear_ops.work(fixtures_models.model(), 2, iterations=1, gradient="weights")
         self.assertNotEqual(float(lower_bound.floor(work, lower_bound.random_inputs())()), 0.0)
 
     def test_inputs_are_shared_and_seeded(self):

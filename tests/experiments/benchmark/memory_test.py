@@ -3,15 +3,15 @@ from unittest import mock
 
 import tensorflow as tf
 
-from cnnf_tf.experiments.benchmark import cases
 from cnnf_tf.experiments.benchmark import memory as benchmark_memory
+from cnnf_tf.experiments.benchmark import setups
 from cnnf_tf.experiments.benchmark.timing import Failure
 
-FASHION = cases.SMOKE_SETUPS["fashion_cnn"]
+FASHION = setups.SMOKE_SETUPS["fashion_cnn"]
 
 
-def case(kind=cases.TRAINING, batch_size=2):
-    return cases.Case(kind, FASHION, 2, 1, batch_size)
+def case(kind=setups.TRAINING, batch_size=2):
+    return setups.Case(kind, FASHION, 2, 1, batch_size)
 
 
 class MemoryTest(tf.test.TestCase):
@@ -35,7 +35,7 @@ class MemoryTest(tf.test.TestCase):
 
     def test_program(self):
         with mock.patch("builtins.print") as printed:
-            benchmark_memory.main([json.dumps(case(cases.INFERENCE).to_dict())])
+            benchmark_memory.main([json.dumps(case(setups.INFERENCE).to_dict())])
         values = json.loads(printed.call_args.args[0])
         self.assertGreaterEqual(values["peak"], values["baseline"])
 

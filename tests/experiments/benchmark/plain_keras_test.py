@@ -4,18 +4,18 @@ import keras
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import cases, lower_bound
+from cnnf_tf.experiments.benchmark import cases, linear_ops, setups
 from cnnf_tf.experiments.benchmark.plain_keras import plain_cnn
 
 
 class PlainCnnTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(*cases.SMOKE_SETUPS)
+    @parameterized.parameters(*setups.SMOKE_SETUPS)
     def test_has_the_layers_of_the_network(self, name):
-        setup = cases.SMOKE_SETUPS[name]
-        case = cases.Case(cases.INFERENCE, setup, 0, 0, 2)
+        setup = setups.SMOKE_SETUPS[name]
+        case = setups.Case(setups.INFERENCE, setup, 0, 0, 2)
         ours = cases.CaseBuilder({}).model(case)
         plain = plain_cnn(name, setup.image_shape, **dict(setup.options))
-        work = lower_bound.work(ours, 2, iterations=0)
+        work = linear_ops.work(ours, 2, iterations=0)
         found = Counter(
             (tuple(layer.kernel.shape), (2, *layer.output.shape[1:]))
             for layer in plain.layers

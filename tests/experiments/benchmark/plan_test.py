@@ -3,8 +3,8 @@ import dataclasses
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import BenchmarkOptions, cases
-from cnnf_tf.experiments.benchmark.plan import first_cases, memory_cases, timed_groups
+from cnnf_tf.experiments.benchmark import setups
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions, first_cases, memory_cases, timed_groups
 
 
 def timed(options):
@@ -21,14 +21,14 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
         }
         for network, own, iterations in (("fashion_cnn", 2, 1), ("wide_resnet", 5, 2)):
             for count in (0, 1, 2, 5, 10):
-                self.assertIn((network, cases.INFERENCE, own, count), main)
+                self.assertIn((network, setups.INFERENCE, own, count), main)
             for count in (0, 1, 2, 5):
-                self.assertIn((network, cases.INFERENCE, 0, count), main)
+                self.assertIn((network, setups.INFERENCE, 0, count), main)
             for kind in (
-                cases.ATTACK_FIRST_PASS,
-                cases.ATTACK_FULL_UNROLL,
-                cases.TRAINING,
-                cases.ADVERSARIAL_TRAINING,
+                setups.ATTACK_FIRST_PASS,
+                setups.ATTACK_FULL_UNROLL,
+                setups.TRAINING,
+                setups.ADVERSARIAL_TRAINING,
                 "export saved_model",
             ):
                 self.assertIn((network, kind, own, iterations), main)
@@ -37,20 +37,20 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
 
     def test_short_plan_has_every_dtype_and_mode_of_inference(self):
         found = {(case.setup.network, case.dtype, case.mode) for case in timed(BenchmarkOptions(cases=("inference",)))}
-        for network in cases.SETUPS:
+        for network in setups.SETUPS:
             self.assertContainsSubset({(network, "bfloat16", "function")}, found)
-            self.assertContainsSubset({(network, "float32", mode) for mode in cases.MODES}, found)
+            self.assertContainsSubset({(network, "float32", mode) for mode in setups.MODES}, found)
 
     def test_short_plan_compiles_no_gradient_of_the_wide_network(self):
         kinds = {case.kind for case in timed(BenchmarkOptions(networks=("wide_resnet",))) if case.mode == "xla"}
-        self.assertEqual(kinds, {cases.INFERENCE})
+        self.assertEqual(kinds, {setups.INFERENCE})
 
     def test_full_plan_has_every_combination(self):
         options = BenchmarkOptions(cases=("inference", "training"), networks=("wide_resnet",), full=True)
         found = [case for case in timed(options) if case.batch_size == 32]
-        combinations = len(cases.POLICIES) * len(cases.MODES) * 2  # dtypes, modes, encoder_blocks
-        self.assertLen([case for case in found if case.kind == cases.INFERENCE], 5 * combinations)
-        self.assertLen([case for case in found if case.kind == cases.TRAINING], combinations)
+        combinations = len(setups.POLICIES) * len(setups.MODES) * 2  # dtypes, modes, encoder_blocks
+        self.assertLen([case for case in found if case.kind == setups.INFERENCE], 5 * combinations)
+        self.assertLen([case for case in found if case.kind == setups.TRAINING], combinations)
 
     def test_a_group_is_of_one_part_and_network(self):
         for group in timed_groups(BenchmarkOptions(), exporters=["a", "b"]):
@@ -70,14 +70,14 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual({case.batch_size for case in timed(options)}, {2, 4, 8})
         self.assertEqual({case.setup.batch_size for case in timed(options)}, {8})
         smoke = BenchmarkOptions(smoke=True)
-        self.assertEqual({case.setup for case in timed(smoke)}, set(cases.SMOKE_SETUPS.values()))
+        self.assertEqual({case.setup for case in timed(smoke)}, set(setups.SMOKE_SETUPS.values()))
         self.assertLen(memory_cases(smoke), 1)
 
     def test_memory(self):
         found = memory_cases(BenchmarkOptions())
         self.assertLen(set(found), len(found))
         fashion = [case for case in found if case.setup.network == "fashion_cnn"]
-        training = [(case.iterations, case.batch_size) for case in fashion if case.kind == cases.TRAINING]
+        training = [(case.iterations, case.batch_size) for case in fashion if case.kind == setups.TRAINING]
         self.assertEqual(training, [(1, 256), (0, 256), (5, 256), (1, 64), (1, 128)])
         self.assertLen([case for case in found if case.setup.network == "wide_resnet"], 4)
         self.assertEqual(memory_cases(BenchmarkOptions(cases=("inference",))), [])
@@ -91,7 +91,7 @@ class PlanTest(tf.test.TestCase, parameterized.TestCase):
             for case in first_cases(options)
         }
         networks = (("fashion_cnn", 0), ("wide_resnet", 5))
-        kinds = (cases.FIRST_PREDICTION, cases.FIRST_ATTACK, cases.FIRST_TRAINING)
+        kinds = (setups.FIRST_PREDICTION, setups.FIRST_ATTACK, setups.FIRST_TRAINING)
         wanted = {(*network, kind, count, 8) for network in networks for kind in kinds for count in (0, 1, 2, 5, 10)}
         self.assertEqual(found, wanted)
         options = dataclasses.replace(options, iterations=(1, 3), networks=("wide_resnet",), batch_size=64)

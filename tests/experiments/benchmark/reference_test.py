@@ -10,7 +10,7 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import cases
+from cnnf_tf.experiments.benchmark import setups
 from cnnf_tf.experiments.benchmark.reference import check_checkout, compared
 from cnnf_tf.experiments.benchmark.torch_process import TorchError, TorchProcess
 
@@ -76,8 +76,8 @@ NEEDS_TORCH = unittest.skipIf(importlib.util.find_spec("torch") is None, "PyTorc
 
 
 def smoke(network, kind, **options):
-    setup = cases.SMOKE_SETUPS[network]
-    return cases.Case(
+    setup = setups.SMOKE_SETUPS[network]
+    return setups.Case(
         kind,
         setup,
         **({"encoder_blocks": setup.encoder_blocks, "iterations": setup.iterations, "batch_size": 2} | options),
@@ -101,12 +101,12 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
 
     @NEEDS_TORCH
     def test_builds_their_models(self):
-        self.assertEqual(self.log_of(smoke("fashion_cnn", cases.INFERENCE))[0], "init 10 2 1 0.1")
-        self.assertEqual(self.log_of(smoke("wide_resnet", cases.INFERENCE))[0], "init 10 10 1 0.0 1 2 0.1")
+        self.assertEqual(self.log_of(smoke("fashion_cnn", setups.INFERENCE))[0], "init 10 2 1 0.1")
+        self.assertEqual(self.log_of(smoke("wide_resnet", setups.INFERENCE))[0], "init 10 10 1 0.0 1 2 0.1")
 
     @NEEDS_TORCH
     def test_inference(self):
-        log = self.log_of(smoke("fashion_cnn", cases.INFERENCE, iterations=2))
+        log = self.log_of(smoke("fashion_cnn", setups.INFERENCE, iterations=2))
         again = ["backward first eval 2 no_grad weights", "forward later eval 2 no_grad weights"]
         self.assertEqual(log[1:], ["reset", "forward first eval 2 no_grad weights", *again, *again])
 
@@ -114,9 +114,9 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters("fashion_cnn", "wide_resnet")
     def test_attacks_watch_no_weights(self, network):
         first = ["reset", "forward first eval 2 grad frozen"]
-        self.assertEqual(self.log_of(smoke(network, cases.ATTACK_FIRST_PASS))[1:], first)
+        self.assertEqual(self.log_of(smoke(network, setups.ATTACK_FIRST_PASS))[1:], first)
         again = ["backward first eval 2 grad frozen", "forward later eval 2 grad frozen"]
-        log = self.log_of(smoke(network, cases.ATTACK_FULL_UNROLL, iterations=2))
+        log = self.log_of(smoke(network, setups.ATTACK_FULL_UNROLL, iterations=2))
         self.assertEqual(log[1:], [*first, *again, *again])
 
     @NEEDS_TORCH
@@ -126,16 +126,18 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
             again = [f"backward first train {count} grad weights", f"forward later train {count} grad weights"]
             return ["reset", f"forward first train {count} grad weights", *again * iterations]
 
-        log = self.log_of(smoke(network, cases.TRAINING, iterations=iterations))
+        log = self.log_of(smoke(network, setups.TRAINING, iterations=iterations))
         self.assertEqual(log[1:], update(2))
-        log = self.log_of(smoke(network, cases.ADVERSARIAL_TRAINING, iterations=iterations))
+        log = self.log_of(smoke(network, setups.ADVERSARIAL_TRAINING, iterations=iterations))
         self.assertEqual(log[1:], ["reset", "forward first eval 2 grad frozen"] * 7 + update(4))
 
     @NEEDS_TORCH
     def test_a_worker_takes_many_cases_and_goes_on_after_an_error(self):
         folder = self.checkout()
         with TorchProcess(threads=1, checkout=folder) as worker:
-            runs = [worker.run(case=smoke("fashion_cnn", kind).to_dict()) for kind in (cases.INFERENCE, cases.TRAINING)]
+            runs = [
+                worker.run(case=smoke("fashion_cnn", kind).to_dict()) for kind in (setups.INFERENCE, setups.TRAINING)
+            ]
             for run in runs * 2:
                 self.assertGreater(run(), 0)
             about = {"threads": 1, "OMP_WAIT_POLICY": "PASSIVE", "torch": "", "onednn": True}
@@ -157,7 +159,7 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
             TorchProcess(threads=1, checkout=folder) as worker,
             self.assertRaisesRegex(TorchError, "^OSError: broken$"),
         ):
-            worker.run(case=smoke("fashion_cnn", cases.INFERENCE).to_dict())()
+            worker.run(case=smoke("fashion_cnn", setups.INFERENCE).to_dict())()
 
     @NEEDS_TORCH
     def test_the_worker_dies(self):
@@ -165,7 +167,7 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
         program = "import os, sys; print('last words', file=sys.stderr, flush=True); os._exit(3)"
         (folder / "cnnf" / "layers.py").write_text(program)
         with TorchProcess(threads=1, checkout=folder) as worker:
-            run = worker.run(case=smoke("fashion_cnn", cases.INFERENCE).to_dict())
+            run = worker.run(case=smoke("fashion_cnn", setups.INFERENCE).to_dict())
             for _ in range(2):
                 with self.assertRaisesRegex(TorchError, "the worker ended: last words"):
                     run()
@@ -184,7 +186,7 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
     def test_first_results(self):
         folder = self.checkout()
         with TorchProcess(threads=1, checkout=folder) as worker:
-            for kind in (cases.FIRST_ATTACK, cases.FIRST_PREDICTION, cases.INFERENCE, cases.FIRST_TRAINING):
+            for kind in (setups.FIRST_ATTACK, setups.FIRST_PREDICTION, setups.INFERENCE, setups.FIRST_TRAINING):
                 worker.run(case=smoke("fashion_cnn", kind).to_dict())()
         _, *logs = (folder / "log.txt").read_text().split("init 10 2 1 0.1\n")
         self.assertEqual(logs[0].count("reset"), 3)
@@ -193,7 +195,7 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
         self.assertIn("later train 2 grad weights", logs[3])
 
     def test_which_cases_are_compared(self):
-        case = smoke("fashion_cnn", cases.TRAINING)
+        case = smoke("fashion_cnn", setups.TRAINING)
         self.assertTrue(compared(case))
         for change in (
             {"dtype": "bfloat16"},
@@ -203,7 +205,7 @@ class ReferenceTest(tf.test.TestCase, parameterized.TestCase):
             {"kind": "export x"},
         ):
             self.assertFalse(compared(dataclasses.replace(case, **change)), change)
-        sweep = [smoke("fashion_cnn", cases.INFERENCE, iterations=k) for k in range(11)]
+        sweep = [smoke("fashion_cnn", setups.INFERENCE, iterations=k) for k in range(11)]
         self.assertEqual([case.iterations for case in sweep if compared(case)], [0, 1, 5])
 
     def test_a_case_is_plain_json_to_the_worker(self):

@@ -5,17 +5,19 @@ import pathlib
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import BenchmarkOptions, BenchmarkReport, benchmark_figure, cases
+from cnnf_tf.experiments.benchmark import setups
 from cnnf_tf.experiments.benchmark.first_result import FirstRuns
 from cnnf_tf.experiments.benchmark.memory import Memory
-from cnnf_tf.experiments.benchmark.report import Measured
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions
+from cnnf_tf.experiments.benchmark.plot import benchmark_figure
+from cnnf_tf.experiments.benchmark.report import BenchmarkReport, Measured
 from cnnf_tf.experiments.benchmark.timing import Failure, Timing
 
-FASHION = cases.SETUPS["fashion_cnn"]
+FASHION = setups.SETUPS["fashion_cnn"]
 
 
-def case(kind=cases.INFERENCE, **options):
-    return cases.Case(kind, FASHION, **({"encoder_blocks": 2, "iterations": 1, "batch_size": 256} | options))
+def case(kind=setups.INFERENCE, **options):
+    return setups.Case(kind, FASHION, **({"encoder_blocks": 2, "iterations": 1, "batch_size": 256} | options))
 
 
 def ms(*values):
@@ -29,15 +31,15 @@ def report(*found, first=(), about=(), **options):
 
 def first_runs(by="cnnf_tf", iterations=1, *, first=(2.0, 2.5, 9.0), later=0.5, **options):
     rounds = [{"import": 3.0, "load": 0.25, "first": value, "later": later, "nodes": 70.0} for value in first]
-    return FirstRuns(case(cases.FIRST_ATTACK, iterations=iterations, encoder_blocks=0), by, tuple(rounds), **options)
+    return FirstRuns(case(setups.FIRST_ATTACK, iterations=iterations, encoder_blocks=0), by, tuple(rounds), **options)
 
 
 class ReportTest(tf.test.TestCase, parameterized.TestCase):
     @parameterized.parameters(
-        (cases.INFERENCE, 1.5),
-        (cases.ATTACK_FIRST_PASS, 1.6),
-        (cases.ATTACK_FULL_UNROLL, 1.6),
-        (cases.TRAINING, 1.8),
+        (setups.INFERENCE, 1.5),
+        (setups.ATTACK_FIRST_PASS, 1.6),
+        (setups.ATTACK_FULL_UNROLL, 1.6),
+        (setups.TRAINING, 1.8),
     )
     def test_floor(self, kind, limit):
         below = Measured(case(kind), time=ms(9, 10 * limit - 1, 99), floor=ms(8, 10, 11))
@@ -52,7 +54,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         {"dtype": "bfloat16"},
         {"mode": "eager"},
         {"batch_size": 64},
-        {"kind": cases.ADVERSARIAL_TRAINING},
+        {"kind": setups.ADVERSARIAL_TRAINING},
         {"kind": "export saved_model"},
     )
     def test_floor_without_a_target(self, **options):
@@ -74,7 +76,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         found = [Measured(case(iterations=k), time=ms(10.0 * k + 1), floor=ms(1)) for k in (0, 1, 10)]
         self.assertNotIn("line", [row.against for row in report(*found).rows()])
 
-    @parameterized.parameters((cases.INFERENCE, 5, True), (cases.TRAINING, 6, False))
+    @parameterized.parameters((setups.INFERENCE, 5, True), (setups.TRAINING, 6, False))
     def test_half_precision(self, kind, time, passed):
         single, half = case(kind), case(kind, dtype="bfloat16")
         rows = report(Measured(single, time=ms(9)), Measured(half, time=ms(time), floor=ms(1))).rows()
@@ -83,10 +85,10 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
         self.assertEqual((row.case, row.target, row.passed), (half, 1.7, passed))
 
     @parameterized.parameters(
-        (cases.INFERENCE, 3.0),
-        (cases.ATTACK_FULL_UNROLL, 2.0),
-        (cases.TRAINING, 2.5),
-        (cases.ADVERSARIAL_TRAINING, 2.5),
+        (setups.INFERENCE, 3.0),
+        (setups.ATTACK_FULL_UNROLL, 2.0),
+        (setups.TRAINING, 2.5),
+        (setups.ADVERSARIAL_TRAINING, 2.5),
     )
     def test_authors(self, kind, least):
         found = Measured(case(kind), time=ms(10), floor=ms(8), authors=ms(10 * least + 1))
@@ -120,7 +122,7 @@ class ReportTest(tf.test.TestCase, parameterized.TestCase):
     def test_table(self):
         found = report(
             Measured(case(), time=ms(10), floor=ms(8)),
-            Measured(case(cases.TRAINING), time=ms(19, 20, 21), floor=ms(10)),
+            Measured(case(setups.TRAINING), time=ms(19, 20, 21), floor=ms(10)),
         )
         head, first, second = found.table().splitlines()
         self.assertIn("ratio", head)

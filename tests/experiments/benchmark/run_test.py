@@ -2,9 +2,11 @@ from unittest import mock
 
 import tensorflow as tf
 
-from cnnf_tf.experiments.benchmark import BenchmarkOptions, cases, first_result, run_benchmark
+from cnnf_tf.experiments.benchmark import cases, first_result, setups
 from cnnf_tf.experiments.benchmark import run as benchmark
 from cnnf_tf.experiments.benchmark.memory import Memory
+from cnnf_tf.experiments.benchmark.plan import BenchmarkOptions
+from cnnf_tf.experiments.benchmark.run import run_benchmark
 from cnnf_tf.experiments.benchmark.timing import Timing
 
 SMALL = {"networks": ("fashion_cnn",), "dtypes": ("float32",), "modes": ("function",), "repeats": 2, "smoke": True}
@@ -109,7 +111,7 @@ class RunBenchmarkTest(tf.test.TestCase):
         with mock.patch.object(benchmark, "peak_memory", return_value=Memory(0, 2**20)) as measured:
             report = run_benchmark(options)
         self.assertEqual([row.value for row in report.rows()], [1.0])
-        self.assertEqual(measured.call_args.args[0].kind, cases.INFERENCE)
+        self.assertEqual(measured.call_args.args[0].kind, setups.INFERENCE)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.experiments.benchmark import lower_bound
+from cnnf_tf.experiments.benchmark import linear_ops, lower_bound
 from cnnf_tf.experiments.benchmark.lower_bound import Kind
 from cnnf_tf.experiments.benchmark.torch_process import TorchError, TorchProcess
 from tests.experiments.benchmark import fixtures_ops
@@ -29,7 +29,7 @@ class TorchFloorTest(tf.test.TestCase, parameterized.TestCase):
         op = forward._replace(kind=kind)
         inputs = lower_bound.random_inputs()
         expected = lower_bound.bare(op, inputs)().numpy()
-        (plain,) = lower_bound.as_json({op: 1})
+        (plain,) = linear_ops.as_json({op: 1})
         found = self.floor.bare(plain, lambda *which: self.torch.tensor(inputs(*which).numpy()))().numpy()
         if op.strides:
             order = (2, 3, 1, 0) if kind is Kind.WEIGHTS else (0, 2, 3, 1)
@@ -37,25 +37,25 @@ class TorchFloorTest(tf.test.TestCase, parameterized.TestCase):
         self.assertAllClose(found, expected, rtol=1e-4, atol=1e-4)
 
     def test_calls_each_op_as_often_as_it_says(self):
-        work = lower_bound.work(fixtures_models.model(), 2, iterations=2, gradient="weights")
+        work = linear_ops.work(fixtures_models.model(), 2, iterations=2, gradient="weights")
         calls = Counter()
         counting = lambda op, _: lambda: calls.update([(op["kind"], op["features"], op["kernel"])])  # noqa: E731
         with mock.patch.object(self.floor, "bare", side_effect=counting):
-            self.floor.floor(lower_bound.as_json(work))()
+            self.floor.floor(linear_ops.as_json(work))()
         self.assertEqual(calls, {(op.kind, op.features, op.kernel): count for op, count in work.items()})
 
     def test_half_precision_and_channels_last(self):
         for forward in fixtures_ops.FORWARD:
-            (op,) = lower_bound.as_json({forward._replace(dtype="bfloat16"): 1})
+            (op,) = linear_ops.as_json({forward._replace(dtype="bfloat16"): 1})
             result = self.floor.bare(op, self.floor.random_inputs())()
             self.assertEqual(result.dtype, self.torch.bfloat16)
             if forward.strides:
                 self.assertTrue(result.is_contiguous(memory_format=self.torch.channels_last))
 
     def test_in_its_process(self):
-        work = lower_bound.work(fixtures_models.model(), 2, iterations=1)
+        work = linear_ops.work(fixtures_models.model(), 2, iterations=1)
         with TorchProcess(threads=1) as process:
-            run = process.run(ops=lower_bound.as_json(work))
+            run = process.run(ops=linear_ops.as_json(work))
             for _ in range(2):
                 self.assertGreater(run(), 0)
             self.assertEqual(process.about["torch"], self.torch.__version__)
