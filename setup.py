@@ -97,10 +97,9 @@ LITERT = ["ai-edge-litert>=2.0"]
 # Presets on the Hugging Face hub, `CNNF.from_preset("hf://USER/MODEL")`. Its errors moved between modules before 1.0.
 HUB = ["huggingface_hub>=1.0"]
 
-# Only to read the authors' PyTorch checkpoints and to compare with PyTorch.
+# Keras' other backends (docs/backends.md). PyTorch also reads the authors' checkpoints, and is compared with; JAX also
+# runs the screening of recipes (bin/screening.py). `torch.func` is there since 2.0.
 TORCH = ["torch>=2.0"]
-
-# Keras' other backend, for inference and for the screening of recipes (bin/screening.py).
 JAX = ["jax>=0.6"]
 
 # What cnnf_tf.experiments needs beyond the library. The wheel leaves that folder out, so a user of the library never

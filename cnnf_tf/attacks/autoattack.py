@@ -15,7 +15,8 @@ from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.auto_pgd import APGD
 from cnnf_tf.attacks.base import Attack, Found
 from cnnf_tf.attacks.fab import FAB
-from cnnf_tf.attacks.problem import Problem, row_numbers
+from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.programs.tensorflow import row_numbers
 from cnnf_tf.attacks.square import Square
 from cnnf_tf.utils.validation import one_of
 

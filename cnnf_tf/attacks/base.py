@@ -16,12 +16,13 @@ import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, NamedTuple, final
 
-import tensorflow as tf
+from keras import ops
 
-from cnnf_tf.attacks import attack_arguments
+from cnnf_tf.attacks import attack_arguments, programs
 from cnnf_tf.attacks.losses import LOSSES, check_classes
 from cnnf_tf.attacks.norms import NORMS, Norm
-from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem, ask
+from cnnf_tf.attacks.problem import AttackObjective, Predict, Problem
+from cnnf_tf.layers.base import Tensor
 from cnnf_tf.utils.traces import KEPT, described, kept
 from cnnf_tf.utils.validation import one_of
 
@@ -32,23 +33,23 @@ _LARGEST_EPSILON = 1e6  # squares of more could overflow
 class AttackResult(NamedTuple):
     """What an attack did to a batch."""
 
-    images: tf.Tensor
+    images: Tensor
     """x', `[batch, height, width, channels]` in [0, 1], at most `epsilon` away; dtype of the clean images."""
-    success: tf.Tensor
+    success: Tensor
     """bool `[batch]`: `predict` takes x' for another class than the label or, if targeted, for the target."""
-    distance: tf.Tensor
+    distance: Tensor
     """|x' - x| in the attack's norm, `[batch]`, on the [0, 1] pixel scale."""
-    predictions: tf.Tensor
+    predictions: Tensor
     """int32 `[batch]`: the class `predict` gives x'."""
-    clean_correct: tf.Tensor
+    clean_correct: Tensor
     """bool `[batch]`: `predict` gives the clean image its label."""
-    losses: tf.Tensor
+    losses: Tensor
     """float32 `[steps + 1]`: the loss that is maximised, before each step and after the last one of the first restart,
     mean over the images that were attacked; an image that broke keeps the loss it broke with. NaN if no image needed
     an attack; shape `[0]` for an attack that follows no single loss."""
-    queries: tf.Tensor
+    queries: Tensor
     """int32 `[batch]`: how often the image went through the surrogate; 0 for an image that needed no attack."""
-    broken_by: tf.Tensor
+    broken_by: Tensor
     """int32 `[batch]`: the number, from 0, of the part of an attack of several parts (AutoAttack's components) that
     broke the image, 0 for all other attacks; -1 for an image that stands or needed no attack."""
 
@@ -56,10 +57,10 @@ class AttackResult(NamedTuple):
 class Found(NamedTuple):
     """What `Attack.search` returns; see `AttackResult`."""
 
-    images: tf.Tensor
-    losses: tf.Tensor
-    queries: tf.Tensor
-    part: tf.Tensor | None = None
+    images: Tensor
+    losses: Tensor
+    queries: Tensor
+    part: Tensor | None = None
     """int32 `[batch]`, the part of the attack that made each image; None for an attack of one part."""
 
 
@@ -83,7 +84,7 @@ class Attack(abc.ABC):
     components: Mapping[str, "Attack"] = {}
     """The attacks that this one is made of, by name, in their order."""
     runs_eagerly = False
-    """Whether `search` needs concrete arrays; all others run inside one `tf.function`."""
+    """Whether `search` needs concrete arrays; in TensorFlow all others run inside one `tf.function`."""
 
     def __init__(self, *, epsilon: float, norm: str = "linf", loss: str = "cross_entropy", early_stop: bool = True):
         self.epsilon = attack_arguments.non_negative("epsilon", epsilon)
@@ -96,7 +97,7 @@ class Attack(abc.ABC):
         self.early_stop = bool(early_stop)
 
     @abc.abstractmethod
-    def search(self, problem: Problem, working: tf.Tensor) -> Found:
+    def search(self, problem: Problem, working: Tensor) -> Found:
         """Looks for adversarial images.
 
         Args:
@@ -120,9 +121,9 @@ class Attack(abc.ABC):
         check_classes(self.loss, num_classes, targeted=targeted)
 
     @final
-    def clip(self, iterates: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+    def clip(self, iterates: Tensor, images: Tensor) -> Tensor:
         """The nearest images in the ball around `images`, then in [0, 1]."""
-        return tf.clip_by_value(images + self.norm.project(iterates - images, self.epsilon), 0, 1)
+        return ops.clip(images + self.norm.project(iterates - images, self.epsilon), 0, 1)
 
     @final
     def bind(
@@ -131,7 +132,7 @@ class Attack(abc.ABC):
         """The attack on given functions, traced once however many batches and calls of this method follow.
 
         Args:
-          predict: images in [0, 1] to logits `[batch, classes]`, made of TensorFlow ops; a Keras model will do.
+          predict: images in [0, 1] to logits `[batch, classes]`, made of ops of the backend; a Keras model will do.
           surrogate: what gradients or queries go through; None for `predict` itself.
           objective: takes the place of the loss of the surrogate's logits: from images and labels to the loss to
             maximise, `[batch]`. For untargeted attacks, and not together with a surrogate.
@@ -174,8 +175,7 @@ class BoundAttack:
         self._given = predict, surrogate, objective
         shared = surrogate is None or surrogate is predict or surrogate == predict
         source = predict if surrogate is None else attack_arguments.function("surrogate", surrogate, what)
-        self._surrogate = functools.partial(ask, source)
-        self._objective = None if objective is None else functools.partial(ask, objective)
+        self._source = source
         if objective is not None:
             attack_arguments.function("objective", objective, "from images and labels to losses [batch]")
             if surrogate is not None:
@@ -184,16 +184,20 @@ class BoundAttack:
 
     def _kept(self, functions: tuple[Any, ...], key: Hashable, make: Callable[[], Any]) -> Any:
         """A trace: of known models with them, for the next attack; what other functions do may change unseen."""
-        models = [getattr(function, "model", function) for function in functions if function is not None]
+        models = _models(functions)
         states = tuple(map(described, dict.fromkeys(models)))
         return kept(self.attack if None in states else models[0], (functions, states, key), make)
 
     @property
     def _predict(self) -> Any:
         """Scoring is forward only: one trace serves every place that needs it."""
-        work = functools.partial(ask, self._given[0])
-        make = functools.partial(tf.function, work, autograph=False, reduce_retracing=True)
-        return self._kept(self._given[:1], "predict", make)
+        functions = self._given[:1]
+        make = functools.partial(programs.predictor, functions[0], _models(functions))
+        return self._kept(functions, "predict", make)
+
+    def _differentiable(self, function: Any) -> Any:
+        make = functools.partial(programs.differentiable, function, _models((function,)))
+        return self._kept((function,), "differentiable", make)
 
     def __call__(
         self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None
@@ -215,7 +219,7 @@ class BoundAttack:
         """
         return self._run(images, labels, seed, targets, indices, images_only=False)
 
-    def perturb(self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None) -> tf.Tensor:
+    def perturb(self, images: Any, labels: Any, *, seed: Any, targets: Any = None, indices: Any = None) -> Tensor:
         """As calling, but returns the images only and saves the passes that score them; for training loops.
 
         Call it outside of gradient tapes: nothing of the attack is to be differentiated.
@@ -226,44 +230,38 @@ class BoundAttack:
         images = attack_arguments.image_batch(images)
         labels = attack_arguments.class_ids("labels", labels, images)
         targeted = targets is not None
-        if targeted and self._objective is not None:
+        if targeted and self._given[2] is not None:
             raise ValueError("an objective is for untargeted attacks, got targets as well.")
         targets = attack_arguments.class_ids("targets", targets, images) if targeted else labels
         indices = (
-            tf.range(tf.shape(images)[0]) if indices is None else attack_arguments.class_ids("indices", indices, images)
+            programs.all_rows(images) if indices is None else attack_arguments.class_ids("indices", indices, images)
         )
         pair = attack_arguments.seed_pair(seed)
-        spec = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
-        if tf.executing_eagerly():
-            num_classes = self._count_classes(spec, targeted)
+        if programs.executing_eagerly():
+            num_classes = self._count_classes(images, targeted)
             attack_arguments.class_range("labels", labels, num_classes)
             attack_arguments.class_range("targets", targets, num_classes)
         elif self.attack.runs_eagerly:
             raise ValueError(f"{type(self.attack).__name__} works on concrete arrays; call it outside of tf.function.")
-        numbers = [tf.convert_to_tensor(number, images.dtype) for number in _numbers(self.attack)]
-        return self._trace(spec, targeted, images_only)(images, labels, targets, indices, pair, numbers)
+        numbers = programs.numbers(_numbers(self.attack), images.dtype)
+        return self._trace(images, len(numbers), targeted, images_only)(images, labels, targets, indices, pair, numbers)
 
-    def _count_classes(self, images: tf.TensorSpec, targeted: bool) -> int:
-        """The number of classes, found by tracing and not by running; checks what the functions return."""
-        num_classes = attack_arguments.num_classes(
-            "predict", self._predict.get_concrete_function(images).structured_outputs
-        )
-        if self._objective is None:
+    def _count_classes(self, images: Tensor, targeted: bool) -> int:
+        """The number of classes, found with as little work as can be; checks what the functions return."""
+        num_classes = attack_arguments.num_classes("predict", programs.from_shape(self._predict, images))
+        if self._given[2] is None:
             self.attack.check_classes(num_classes, targeted=targeted)
         return num_classes
 
-    def _trace(self, images: tf.TensorSpec, targeted: bool, images_only: bool) -> Callable[..., Any]:
-        """`_work`, as a `tf.function` for batches of any size."""
+    def _trace(self, images: Tensor, numbers: int, targeted: bool, images_only: bool) -> Callable[..., Any]:
+        """`_work`, in TensorFlow as a `tf.function` for batches of any size."""
         # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
         work = functools.partial(self._work, targeted, images_only)
         if self.attack.runs_eagerly:
             return work
-        ids = tf.TensorSpec([None], tf.int32)
-        numbers = [tf.TensorSpec([], images.dtype)] * len(_numbers(self.attack))
-        signature = [images, ids, ids, ids, tf.TensorSpec([2], tf.int64), numbers]
-        key = _form(self.attack), images, targeted, images_only
-        make = functools.partial(tf.function, work, input_signature=signature, autograph=False)
-        return self._kept(self._given, key, make)
+        spec = programs.like((None, *images.shape[1:]), images.dtype)
+        key = _form(self.attack), spec, targeted, images_only
+        return self._kept(self._given, key, functools.partial(programs.graph, work, spec, numbers))
 
     def _work(
         self,
@@ -278,48 +276,52 @@ class BoundAttack:
     ) -> Any:
         attack = _with_numbers(self.attack, iter(numbers))
         targets = targets if targeted else None
-        hashed = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
+        objective = self._given[2]
         problem = Problem(
             predict=self._predict,
-            surrogate=self._surrogate,
-            objective=self._objective,
+            surrogate=self._differentiable(self._source),
+            objective=None if objective is None else self._differentiable(objective),
             loss=attack.loss,
             shared=self._shared,
             images=images,
             labels=labels,
             targets=targets,
-            seeds=tf.stack([tf.fill(tf.shape(indices), hashed), tf.cast(indices, tf.int64)], -1),
+            seeds=programs.stream(seed, indices),
             images_only=images_only,
         )
-        working = tf.ones_like(labels, tf.bool)
+        working = ops.ones_like(labels, "bool")
         clean = None
         if attack.early_stop or not images_only:
             clean = attack_arguments.logits("predict", self._predict(images))
             for name, ids in (("labels", labels), ("targets", targets)):
                 if ids is not None:
                     message = f"{name} must be in [0, {clean.shape[-1]}), the model's classes."
-                    in_range = tf.reduce_all(tf.logical_and(ids >= 0, ids < clean.shape[-1]))
-                    tf.debugging.Assert(in_range, [message])
+                    programs.require(ops.all(ops.logical_and(ids >= 0, ids < clean.shape[-1])), message)
             if attack.early_stop:
-                working = tf.logical_not(problem.success(clean))
+                working = ops.logical_not(problem.success(clean))
         found = attack.search(problem, working)
-        adversarial = attack.clip(tf.cast(found.images, images.dtype), images)
-        adversarial = tf.stop_gradient(tf.where(working[:, None, None, None], adversarial, images))
+        adversarial = attack.clip(ops.cast(found.images, images.dtype), images)
+        adversarial = ops.stop_gradient(ops.where(working[:, None, None, None], adversarial, images))
         if images_only:
             return adversarial
         logits = attack_arguments.logits("predict", self._predict(adversarial))
         success = problem.success(logits)
-        part = tf.zeros_like(labels) if found.part is None else found.part
+        part = ops.zeros_like(labels) if found.part is None else found.part
         return AttackResult(
             images=adversarial,
             success=success,
             distance=attack.norm.distance(adversarial - images),
-            predictions=tf.argmax(logits, -1, output_type=tf.int32),
-            clean_correct=tf.argmax(clean, -1, output_type=tf.int32) == labels,
+            predictions=programs.largest(logits),
+            clean_correct=programs.largest(clean) == labels,
             losses=found.losses,
             queries=found.queries,
-            broken_by=tf.where(success & working, part, -1),
+            broken_by=ops.where(success & working, part, -1),
         )
+
+
+def _models(functions: tuple[Any, ...]) -> list[Any]:
+    """What functions are of, as far as they say it."""
+    return [getattr(function, "model", function) for function in functions if function is not None]
 
 
 def _is_ours(attack: Attack) -> bool:

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from cnnf_tf.attacks import attack_arguments
 from cnnf_tf.attacks.base import Attack, Found
-from cnnf_tf.attacks.iterative import any_batch, put_rows
 from cnnf_tf.attacks.losses import LOSSES
 from cnnf_tf.attacks.norms import Norm
-from cnnf_tf.attacks.problem import Problem, row_numbers
+from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.programs.tensorflow import any_batch, put_rows, row_numbers
 from cnnf_tf.utils.validation import integer, positive_int
 
 _ALPHA_MAX, _ETA, _BETA = 0.1, 1.05, 0.9  # the paper's: pull to the clean image, overshoot, step back

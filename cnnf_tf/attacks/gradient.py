@@ -2,10 +2,12 @@
 
 from typing import Any
 
-import tensorflow as tf
+import keras
 
+from cnnf_tf.attacks import programs
 from cnnf_tf.attacks.iterative import Ascent, IterativeAttack, Slots
 from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.layers.base import Tensor
 
 
 class PGD(IterativeAttack):
@@ -32,22 +34,20 @@ class PGD(IterativeAttack):
     """
 
     def ascent(
-        self, problem: Problem, iterates: tf.Tensor, restart: tf.Tensor, step: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        self, problem: Problem, iterates: Tensor, restart: Tensor, step: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         del restart, step
-        # Nothing but the images is watched: no gradient of a weight is ever built.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(iterates)
-            losses, success = problem.evaluate(iterates, thorough=self.thorough)
-        gradient = tape.gradient(losses, iterates)
+        losses, success, gradient = programs.value_and_gradient(
+            lambda images: problem.evaluate(images, thorough=self.thorough), iterates
+        )
         if gradient is None:
             raise ValueError(
-                "no gradient reaches the images: the surrogate or objective must be made of differentiable TensorFlow "
-                "ops of its images; use SPSA for one that is not."
+                "no gradient reaches the images: the surrogate or objective must be made of differentiable ops of its "
+                f"images in {keras.backend.backend()}; use SPSA for one that is not."
             )
         return losses, success, gradient
 
-    def move(self, ascent: Ascent, slots: Slots, step: tf.Tensor, step_size: tf.Tensor) -> tuple[tf.Tensor, Slots]:
+    def move(self, ascent: Ascent, slots: Slots, step: Tensor, step_size: Tensor) -> tuple[Tensor, Slots]:
         del step
         return ascent.iterates + step_size * self.norm.steepest(ascent.gradient), slots
 

@@ -6,27 +6,29 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import tensorflow as tf
+from keras import ops
+from keras.backend import standardize_dtype
 
-from cnnf_tf.attacks import attack_arguments
+from cnnf_tf.attacks import attack_arguments, programs
 from cnnf_tf.attacks.base import Attack, Found
-from cnnf_tf.attacks.problem import Problem, row_numbers
+from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.layers.base import Tensor
 from cnnf_tf.utils.validation import positive_int
 
 Schedule = Callable[[float], float] | Sequence[float]
 """Multipliers of the step size: a function of the fraction of steps done, in [0, 1), or one number for each step."""
-Slots = tuple[tf.Tensor, ...]
+Slots = tuple[Tensor, ...]
 
 
 class Ascent(NamedTuple):
     """What a step knows, for each image in work."""
 
-    images: tf.Tensor
+    images: Tensor
     """The clean images."""
-    iterates: tf.Tensor
-    losses: tf.Tensor
+    iterates: Tensor
+    losses: Tensor
     """Of the iterates, `[batch]`."""
-    gradient: tf.Tensor
+    gradient: Tensor
     """Of the losses, or its estimate; finite."""
 
 
@@ -83,130 +85,113 @@ class IterativeAttack(Attack):
 
     @abc.abstractmethod
     def ascent(
-        self, problem: Problem, iterates: tf.Tensor, restart: tf.Tensor, step: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
+        self, problem: Problem, iterates: Tensor, restart: Any, step: Any
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Losses and where they are broken, as `Problem.evaluate`, and a gradient of the losses or its estimate."""
 
-    def slots(self, images: tf.Tensor) -> Slots:
+    def slots(self, images: Tensor) -> Slots:
         """What `move` remembers between steps, for each image, at the start."""
         del images
         return ()
 
     @abc.abstractmethod
-    def move(self, ascent: Ascent, slots: Slots, step: tf.Tensor, step_size: tf.Tensor) -> tuple[tf.Tensor, Slots]:
+    def move(self, ascent: Ascent, slots: Slots, step: Any, step_size: Tensor) -> tuple[Tensor, Slots]:
         """The next iterates, not yet clipped, and the next slots."""
 
-    def start(self, problem: Problem, restart: tf.Tensor) -> tf.Tensor:
+    def start(self, problem: Problem, restart: Any) -> Tensor:
         """Where a restart begins, not yet clipped: at a uniform draw from the ball, or at the clean images."""
         if not self.random_start:
             return problem.images
-        shape, dtype = tuple(problem.images.shape[1:]), problem.images.dtype
-        delta = problem.draw([restart], lambda seed: self.norm.uniform(shape, seed, dtype), tf.TensorSpec(shape, dtype))
+        shape, dtype = tuple(problem.images.shape[1:]), standardize_dtype(problem.images.dtype)
+        delta = problem.draw([restart], lambda seed: self.norm.uniform(shape, seed, dtype), programs.like(shape, dtype))
         return problem.images + self.epsilon * delta
 
-    def aims(self, problem: Problem) -> tf.Tensor | None:
+    def aims(self, problem: Problem) -> Tensor | None:
         """The classes that the loss leads to in each restart, int32 `[batch, restarts]`; None: what the task says."""
         del problem
         return None
 
-    def search(self, problem: Problem, working: tf.Tensor) -> Found:
+    def search(self, problem: Problem, working: Tensor) -> Found:
         aims = self.aims(problem)
-        rows = row_numbers(working)
-        queries = tf.zeros_like(problem.labels)
-        losses = tf.zeros([self.steps + 1])
+        rows = programs.row_numbers(working)
+        queries = ops.zeros_like(problem.labels)
+        losses = ops.zeros([self.steps + 1], "float32")
+        zero = programs.number(0)
         if self.restarts == 1 and aims is None:
-            images, _, queries, losses = self._restart(problem, tf.constant(0), problem.images, rows, queries)
+            images, _, queries, losses = self._restart(problem, zero, problem.images, rows, queries)
             return Found(images, losses, queries)
 
         def again(restart: Any, images: Any, rows: Any, queries: Any, losses: Any) -> Any:
             task = problem if aims is None else dataclasses.replace(problem, aims=aims[:, restart])
             images, rows, queries, new_losses = self._restart(task, restart, images, rows, queries)
-            return restart + 1, images, rows, queries, tf.where(restart == 0, new_losses, losses)
+            return restart + 1, images, rows, queries, ops.where(restart == 0, new_losses, losses)
 
-        start = (tf.constant(0), problem.images, rows, queries, losses)
-        found = tf.while_loop(
-            lambda restart, images, rows, queries, losses: (restart == 0) | (tf.size(rows) > 0),
+        found = programs.loop(
+            lambda restart, images, rows, queries, losses: (restart == 0) | (programs.count(rows) > 0),
             again,
-            start,
-            shape_invariants=tuple(map(any_batch, start)),
-            parallel_iterations=1,
-            maximum_iterations=self.restarts if aims is None else tf.shape(aims)[1],
+            (zero, problem.images, rows, queries, losses),
+            self.restarts if aims is None else ops.shape(aims)[1],
         )
         return Found(images=found[1], losses=found[4], queries=found[3])
 
     def _restart(self, problem: Problem, restart: Any, images: Any, rows: Any, queries: Any) -> Any:
         """One start and its steps for the images in `rows`; returns images, rows not yet broken, queries, losses."""
-        count = tf.cast(tf.size(rows), tf.float32)
+        count = ops.cast(programs.count(rows), "float32")
         work = problem.rows(rows)
-        images = put_rows(images, rows, self.clip(self.start(work, restart), work.images))
+        images = programs.put_rows(images, rows, self.clip(self.start(work, restart), work.images))
         sizes = [self.step_size * multiplier for multiplier in self.multipliers]
-        step_sizes = tf.convert_to_tensor(sizes, images.dtype)  # numbers, or tensors
+        step_sizes = ops.convert_to_tensor(sizes, images.dtype)  # numbers, or tensors
+        numbers = ops.arange(self.steps + 1, dtype="int32")
 
         def step(number: Any, images: Any, rows: Any, slots: Any, latest: Any, queries: Any, losses: Any) -> Any:
-            work, iterates = problem.rows(rows), tf.gather(images, rows)
+            work, iterates = problem.rows(rows), programs.take(images, rows)
             values, success, gradient = self.ascent(work, iterates, restart, number)
-            gradient = tf.where(tf.math.is_finite(gradient), gradient, 0)
-            latest = put_rows(latest, rows, tf.cast(values, tf.float32))
-            values = tf.cast(values, iterates.dtype)
-            queries = tf.tensor_scatter_nd_add(
-                queries, rows[:, None], tf.fill(tf.shape(rows), tf.constant(self.queries_per_step))
-            )
-            losses = tf.where(tf.range(self.steps + 1) == number, tf.reduce_sum(latest) / count, losses)
-            kept = tuple(tf.gather(slot, rows) for slot in slots)
+            gradient = ops.where(ops.isfinite(gradient), gradient, 0)
+            latest = programs.put_rows(latest, rows, ops.cast(values, "float32"))
+            values = ops.cast(values, iterates.dtype)
+            queries = programs.add_to_rows(queries, rows, self.queries_per_step)
+            losses = ops.where(numbers == number, ops.sum(latest) / count, losses)
+            kept = tuple(programs.take(slot, rows) for slot in slots)
             moved, kept = self.move(Ascent(work.images, iterates, values, gradient), kept, number, step_sizes[number])
             moved = self.clip(moved, work.images)
             if success is not None and self.early_stop:
-                robust = tf.logical_not(success)
-                rows, moved = tf.boolean_mask(rows, robust), tf.boolean_mask(moved, robust)
-                kept = tuple(tf.boolean_mask(slot, robust) for slot in kept)
-            images = put_rows(images, rows, moved)
-            slots = tuple(put_rows(slot, rows, value) for slot, value in zip(slots, kept, strict=True))
+                robust = ops.logical_not(success)
+                rows, moved = programs.keep(rows, robust), programs.keep(moved, robust)
+                kept = tuple(programs.keep(slot, robust) for slot in kept)
+            images = programs.put_rows(images, rows, moved)
+            slots = tuple(programs.put_rows(slot, rows, value) for slot, value in zip(slots, kept, strict=True))
             return number + 1, images, rows, slots, latest, queries, losses
 
         start = (
-            tf.constant(0),
+            programs.number(0),
             images,
             rows,
             self.slots(problem.images),
-            tf.zeros_like(problem.labels, tf.float32),
+            ops.zeros_like(problem.labels, "float32"),
             queries,
-            tf.zeros([self.steps + 1]),
+            ops.zeros([self.steps + 1], "float32"),
         )
-        number, images, rows, _, latest, queries, losses = tf.while_loop(
-            lambda number, images, rows, *rest: tf.size(rows) > 0,
-            step,
-            start,
-            shape_invariants=tf.nest.map_structure(any_batch, start),
-            parallel_iterations=1,
-            maximum_iterations=self.steps,
+        number, images, rows, _, latest, queries, losses = programs.loop(
+            lambda number, images, rows, *rest: programs.count(rows) > 0, step, start, self.steps
         )
         if problem.images_only and self.restarts == 1:
             return images, rows, queries, losses
 
-        def score_last() -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            work, iterates = problem.rows(rows), tf.gather(images, rows)
+        def score_last() -> tuple[Tensor, Tensor, Any]:
+            work, iterates = problem.rows(rows), programs.take(images, rows)
             values, success = work.evaluate(iterates, thorough=self.thorough, gradient=False)
-            asked = tf.tensor_scatter_nd_add(queries, rows[:, None], tf.ones_like(rows))
+            asked = programs.add_to_rows(queries, rows, 1)
             robust = rows
             if self.restarts > 1:
                 success = work.check(iterates) if success is None else success
-                robust = tf.boolean_mask(rows, tf.logical_not(success))
-            return put_rows(latest, rows, tf.cast(values, tf.float32)), asked, robust
+                robust = programs.keep(rows, ops.logical_not(success))
+            return programs.put_rows(latest, rows, ops.cast(values, "float32")), asked, robust
 
         # Once every image is broken there is nothing left to ask.
-        latest, queries, rows = tf.cond(tf.size(rows) > 0, score_last, lambda: (latest, queries, rows))
-        losses = tf.where(tf.range(self.steps + 1) >= number, tf.reduce_sum(latest) / count, losses)
+        some = programs.count(rows) > 0
+        latest, queries, rows = programs.branch(some, score_last, lambda: (latest, queries, rows))
+        losses = ops.where(numbers >= number, ops.sum(latest) / count, losses)
         return images, rows, queries, losses
-
-
-def put_rows(values: tf.Tensor, rows: tf.Tensor, updates: tf.Tensor) -> tf.Tensor:
-    """`values` with others in the rows of these numbers, int32 `[n]`."""
-    return tf.tensor_scatter_nd_update(values, rows[:, None], updates)
-
-
-def any_batch(tensor: tf.Tensor) -> tf.TensorShape:
-    """The shape of a loop's variable whose first axis, if there is one, may change."""
-    return tf.TensorShape([None, *tensor.shape[1:]]) if tensor.shape.rank else tensor.shape
 
 
 def _multipliers(schedule: Schedule | None, steps: int) -> tuple[float, ...]:

@@ -14,37 +14,43 @@ all logits are scaled.
 
 from collections.abc import Callable
 
-import tensorflow as tf
+from keras import ops
 
-LossFunction = Callable[[tf.Tensor, tf.Tensor, "tf.Tensor | None"], tf.Tensor]
+from cnnf_tf.layers.base import Tensor
+
+LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-def _cross_entropy(logits: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor | None) -> tf.Tensor:
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels if targets is None else targets, logits)
+def _cross_entropy(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    loss = ops.sparse_categorical_crossentropy(labels if targets is None else targets, logits, from_logits=True)
     return loss if targets is None else -loss
 
 
-def _lead(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+def own_class(logits: Tensor, classes: Tensor) -> Tensor:
+    """bool `[batch, classes]`: where the logit of a class id is."""
+    return ops.arange(logits.shape[-1], dtype="int32") == classes[:, None]
+
+
+def _lead(logits: Tensor, classes: Tensor) -> Tensor:
     """How far the logit of a class is above the best of the others, `[batch]`."""
-    own = tf.one_hot(classes, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
-    others = tf.reduce_max(tf.where(own, tf.constant(-float("inf"), logits.dtype), logits), -1)
+    others = ops.max(ops.where(own_class(logits, classes), -float("inf"), logits), axis=-1)
     return _pick(logits, classes) - others
 
 
-def _pick(logits: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    return tf.gather(logits, classes, axis=1, batch_dims=1)
+def _pick(logits: Tensor, classes: Tensor) -> Tensor:
+    return ops.take_along_axis(logits, classes[:, None], axis=1)[:, 0]
 
 
-def _margin(logits: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor | None) -> tf.Tensor:
+def _margin(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     return -_lead(logits, labels) if targets is None else _lead(logits, targets)
 
 
-def _dlr(logits: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor | None) -> tf.Tensor:
+def _dlr(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     tiny = 1e-12  # as in the authors' code: equal logits give 0, not NaN
     if targets is None:
-        largest = tf.math.top_k(logits, 3).values
+        largest = ops.top_k(logits, 3)[0]
         return -_lead(logits, labels) / (largest[:, 0] - largest[:, 2] + tiny)
-    largest = tf.math.top_k(logits, 4).values
+    largest = ops.top_k(logits, 4)[0]
     scale = largest[:, 0] - (largest[:, 2] + largest[:, 3]) / 2
     return (_pick(logits, targets) - _pick(logits, labels)) / (scale + tiny)
 

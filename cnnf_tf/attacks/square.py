@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from cnnf_tf.attacks.base import Attack, Found
-from cnnf_tf.attacks.iterative import any_batch, put_rows
-from cnnf_tf.attacks.problem import Problem, row_numbers
+from cnnf_tf.attacks.problem import Problem
+from cnnf_tf.attacks.programs.tensorflow import any_batch, put_rows, row_numbers
 from cnnf_tf.utils.validation import positive_int
 
 _SHARE = 0.8  # of the image, which a window covers at first; it halves after so many steps:

@@ -17,7 +17,8 @@ from typing import Any
 import tensorflow as tf
 
 from cnnf_tf.attacks.model_functions import GradientPath, gradient_source
-from cnnf_tf.attacks.problem import Predict, ask
+from cnnf_tf.attacks.problem import Predict
+from cnnf_tf.attacks.programs.tensorflow import ask
 from cnnf_tf.models import CNNF
 
 

@@ -1,5 +1,9 @@
 """Images and labels as `tf.data.Dataset`: TensorFlow Datasets, IDX files, image folders; corruptions. See `load`."""
 
+from cnnf_tf.utils.backend import need_tensorflow as _need_tensorflow
+
+_need_tensorflow(__name__, "gives images as tf.data", as_backend=False)
+
 from cnnf_tf.data.augmentation import Augmentation
 from cnnf_tf.data.corruptions import (
     CORRUPTION_SETS,

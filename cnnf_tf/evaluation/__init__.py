@@ -1,5 +1,9 @@
 """Evaluation: accuracy of every pass, robustness, corruptions, restoration, self-consistency, samples, activations."""
 
+from cnnf_tf.utils.backend import need_tensorflow as _need_tensorflow
+
+_need_tensorflow(__name__, "measures in TensorFlow's graphs, on tf.data")
+
 from cnnf_tf.evaluation import representations
 from cnnf_tf.evaluation.accuracy import PassAccuracy, evaluate_passes, pass_job
 from cnnf_tf.evaluation.brain_score import BrainScoreModel

@@ -21,7 +21,8 @@ and `linear_call` what they mean to the generative model. `output_bias` and `ine
 theorem of docs/theory.md. So the loop, the generative model and files need not know what kind of layer it is.
 """
 
-from collections.abc import Generator
+import functools
+from collections.abc import Callable, Generator
 from typing import Any
 
 import keras
@@ -161,6 +162,22 @@ class FeedbackLayer(keras.layers.Layer):
     def in_compute_dtype(self, tensor: Tensor) -> Tensor:
         """Casts to the layer's compute dtype: `feedback` does not pass through Keras' autocasting."""
         return keras.ops.cast(tensor, self.compute_dtype)
+
+
+def custom_gradient(function: Callable[..., tuple[Tensor, Callable[[Tensor], Any]]]) -> Callable[..., Tensor]:
+    """`keras.ops.custom_gradient`: a function that returns its value, and what makes gradients of the value's gradient.
+
+    The second takes that gradient and nothing else, on each backend; Keras' own passes other arguments in PyTorch.
+    """
+    if keras.backend.backend() != "torch":
+        return keras.ops.custom_gradient(function)
+
+    @functools.wraps(function)
+    def by_name(*arguments: Tensor) -> tuple[Tensor, Callable[..., Any]]:
+        value, gradient = function(*arguments)
+        return value, lambda *_, upstream: gradient(upstream)
+
+    return keras.ops.custom_gradient(by_name)
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, at_least_float32, check_rank, register
+from cnnf_tf.layers.base import FeedbackLayer, Shape, Tensor, at_least_float32, check_rank, custom_gradient, register
 
 EPSILON = 1e-8
 
@@ -49,7 +49,7 @@ class InstanceNorm(FeedbackLayer):
         return super().get_config() | {"up": self.up, "down": self.down}
 
 
-@ops.custom_gradient
+@custom_gradient
 def _normalise(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """v r with r = 1 / sqrt(mean(v^2) + epsilon); the gradient for an upstream u is r (u - v r^2 mean(u v))."""
     scale = ops.rsqrt(_mean_product(values, values) + EPSILON)

@@ -11,7 +11,7 @@ so each image gets what it would get alone. The state's structure is that of the
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -19,9 +19,11 @@ from keras import ops
 
 from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, at_least_float32
+from cnnf_tf.layers.windows import first_maximum
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.networks import bernoulli_latents
 from cnnf_tf.models.step_sizes import Eta
+from cnnf_tf.models.tracing import has_values
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
@@ -35,7 +37,8 @@ from cnnf_tf.models.unroll import (
 )
 from cnnf_tf.utils.validation import number, one_of
 
-if keras.backend.backend() == "tensorflow":  # the only backend that this loop runs on
+_IN_GRAPHS = keras.backend.backend() == "tensorflow"
+if _IN_GRAPHS:
     import tensorflow as tf
 
 
@@ -78,7 +81,7 @@ def infer_adaptive(
 
     Raises:
       ValueError: as `CNNF.infer` and `adaptive_unroll`.
-      tf.errors.InvalidArgumentError: pixels outside [0, 1].
+      tf.errors.InvalidArgumentError: pixels outside [0, 1]; on JAX and PyTorch a ValueError.
     """
     return adaptive_unroll(
         model.network,
@@ -101,8 +104,8 @@ def adaptive_unroll(
 ) -> AdaptiveResult:
     """Runs the loop for inference until every image is self-consistent (see the module docstring).
 
-    Needs TensorFlow. Works eagerly and in a `tf.function`; not under XLA, since the number of rows changes as images
-    stop.
+    Works eagerly and in a `tf.function`; not under XLA, `jax.jit` or `torch.compile`, since the number of rows changes as
+    images stop.
 
     Args:
       network: the part of the CNN inside the loop, from h to the logits.
@@ -116,23 +119,26 @@ def adaptive_unroll(
       The `AdaptiveResult`.
 
     Raises:
-      ValueError: a negative or non-integer `max_iterations`, a negative `tolerance`, an unknown `feedback_start`.
+      ValueError: a negative or non-integer `max_iterations`, a negative `tolerance`, an unknown `feedback_start`; a call
+        inside of `jax.jit` or `torch.compile`.
     """
-    if not tf.is_tensor(max_iterations):
+    if not ops.is_tensor(max_iterations):
         check_iterations(max_iterations)
-    if not tf.is_tensor(tolerance):
+    if not ops.is_tensor(tolerance):
         check_tolerance(tolerance)
     one_of("feedback_start", feedback_start, FEEDBACK_STARTS)
+    if not (_IN_GRAPHS or has_values(features)):
+        raise ValueError("the adaptive loop runs eagerly only: as images stop, the number of rows changes.")
 
     state = first_pass(network, features).carried()
     logits = at_least_float32(state.logits)
-    rows = tf.range(tf.shape(logits)[0])
-    limits = tf.broadcast_to(tf.cast(max_iterations, tf.int32), tf.shape(rows))
-    tolerances = tf.broadcast_to(tf.cast(tolerance, logits.dtype), tf.shape(rows))
-    unknown = tf.fill([tf.shape(rows)[0], 3], tf.constant(-1, logits.dtype))
-    never = tf.fill(tf.shape(rows), tf.constant(float("inf"), logits.dtype))
+    rows = ops.arange(ops.shape(logits)[0], dtype="int32")
+    limits = ops.broadcast_to(ops.cast(max_iterations, "int32"), ops.shape(rows))
+    tolerances = ops.broadcast_to(ops.cast(tolerance, logits.dtype), ops.shape(rows))
+    unknown = ops.full((ops.shape(rows)[0], 3), -1, logits.dtype)
+    never = ops.full(ops.shape(rows), math.inf, logits.dtype)
     running = _keep_rows(limits > 0, [rows, never, *pack(state)])
-    result = [logits, logits, tf.zeros_like(rows), unknown]
+    result = [logits, logits, ops.zeros_like(rows), unknown]
 
     def iterate(running: list[Tensor], result: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         rows, residual_before, *packed = running
@@ -143,28 +149,21 @@ def adaptive_unroll(
         changed, flips, residual = self_consistency(network, before, after, feedback)
 
         place = rows[:, None]
-        count = tf.gather(used, rows) + 1
+        count = ops.take(used, rows) + 1
         result = [
-            tf.tensor_scatter_nd_update(last, place, logits),
-            tf.tensor_scatter_nd_add(total, place, logits),
-            tf.tensor_scatter_nd_update(used, place, count),
-            tf.tensor_scatter_nd_update(report, place, tf.stack([changed, flips, residual], axis=-1)),
+            ops.scatter_update(last, place, logits),
+            ops.scatter_update(total, place, ops.take(total, rows, axis=0) + logits),
+            ops.scatter_update(used, place, count),
+            ops.scatter_update(report, place, ops.stack([changed, flips, residual], axis=-1)),
         ]
-        allowed = tf.gather(tolerances, rows)
-        settled = (changed == 0) & (flips < allowed) & (tf.abs(residual - residual_before) < allowed)
-        goes_on = ~settled & (count < tf.gather(limits, rows))
+        allowed = ops.take(tolerances, rows)
+        settled = (changed == 0) & (flips < allowed) & (ops.abs(residual - residual_before) < allowed)
+        goes_on = ~settled & (count < ops.take(limits, rows))
         return _keep_rows(goes_on, [rows, residual, *after_packed]), result
 
-    any_batch = [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in running]
-    _, (last, total, used, report) = tf.while_loop(
-        lambda running, result: tf.size(running[0]) > 0,
-        iterate,
-        (running, result),
-        shape_invariants=(any_batch, [tensor.shape for tensor in result]),
-        parallel_iterations=1,
-    )
-    average = total / tf.cast(used + 1, total.dtype)[:, None]
-    return AdaptiveResult(last, average, used, *tf.unstack(report, num=3, axis=-1))
+    last, total, used, report = _while_rows_run(iterate, running, result)
+    average = total / ops.cast(used + 1, total.dtype)[:, None]
+    return AdaptiveResult(last, average, used, *(report[:, column] for column in range(3)))
 
 
 def self_consistency(
@@ -172,10 +171,11 @@ def self_consistency(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`label_changed`, `latent_flip_rate` and `feature_residual` of one iteration; see `AdaptiveResult`."""
     dtype = at_least_float32(after.logits).dtype
-    # Not Keras' argmax, which looks at bits and so cannot leave TensorFlow.
-    changed = tf.cast(tf.argmax(before.logits, axis=-1) != tf.argmax(after.logits, axis=-1), dtype)
+    # Not the argmax of logits: in Keras it looks at bits, which cannot leave TensorFlow.
+    labels = [first_maximum(state.logits, axis=-1) for state in (before, after)]
+    changed = ops.cast(ops.any(labels[0] != labels[1], axis=-1), dtype)
     old, new = (bernoulli_latents(network, state.latents) for state in (before, after))
-    residual = tf.cast(feature_residual(before.features, feedback.reconstruction), dtype)
+    residual = ops.cast(feature_residual(before.features, feedback.reconstruction), dtype)
     return changed, latent_flip_rate(old, new, changed), residual
 
 
@@ -213,10 +213,34 @@ def _example_rows(values: Tensor) -> Tensor:
     return at_least_float32(ops.reshape(values, (-1, math.prod(ops.shape(values)[1:]))))
 
 
+def _while_rows_run(
+    iterate: Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]],
+    running: list[Tensor],
+    result: list[Tensor],
+) -> list[Tensor]:
+    """The result after as many iterations as it takes until no row runs; in TensorFlow one loop of the graph."""
+    if not _IN_GRAPHS:
+        while running[0].shape[0]:
+            running, result = iterate(running, result)
+        return result
+    any_batch = [tf.TensorShape([None, *tensor.shape[1:]]) for tensor in running]
+    _, result = tf.while_loop(
+        lambda running, result: tf.size(running[0]) > 0,
+        iterate,
+        (running, result),
+        shape_invariants=(any_batch, [tensor.shape for tensor in result]),
+        parallel_iterations=1,
+    )
+    return result
+
+
 def _keep_rows(keep: Tensor, tensors: list[Tensor]) -> list[Tensor]:
     """The rows where `keep` holds; nothing is copied while that is all of them."""
-    return tf.cond(
-        tf.reduce_all(keep),
-        lambda: [tf.identity(tensor) for tensor in tensors],
-        lambda: [tf.gather(tensor, tf.where(keep)[:, 0]) for tensor in tensors],
-    )
+
+    def kept() -> list[Tensor]:
+        rows = ops.nonzero(keep)[0]
+        return [ops.take(tensor, rows, axis=0) for tensor in tensors]
+
+    if not _IN_GRAPHS:
+        return tensors if ops.all(keep) else kept()
+    return tf.cond(tf.reduce_all(keep), lambda: [tf.identity(tensor) for tensor in tensors], kept)

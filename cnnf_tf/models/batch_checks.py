@@ -1,8 +1,9 @@
 """What a batch must be before a model works on it: images in [0, 1], labels that fit the loss.
 
-What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known only in a running
-graph: there an assertion raises `tf.errors.InvalidArgumentError`. XLA drops assertions, so `KerasTraining` puts them
-around the step that XLA compiles, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it.
+What shape and dtype tell is checked before anything runs, and is a ValueError. Values are known in eager execution, and
+in a running graph of TensorFlow: there faults raise `tf.errors.InvalidArgumentError`, on JAX and PyTorch ValueError.
+XLA drops assertions, so `KerasTraining` checks a batch outside of the step that is compiled, before it or by assertions
+around it, and `CNNF.infer` returns NaN for pixels out of range, whatever compiles it.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import keras
 from keras import ops, tree
 
 from cnnf_tf.layers.base import Tensor
+from cnnf_tf.models.tracing import has_values
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -53,7 +55,7 @@ def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
     """
     if labels is None:
         raise ValueError("CNNF wants labels in fit and evaluate: fit(images, labels), or data of such pairs; got none.")
-    if getattr(labels.dtype, "kind", "number") in "USO" or labels.dtype == tf.string:
+    if getattr(labels.dtype, "kind", "number") in "USO" or getattr(labels.dtype, "name", "") == "string":
         raise ValueError(
             f"CNNF wants labels that are numbers, class ids from 0 to {num_classes - 1}, got the dtype {labels.dtype}; "
             "of Python's integers labels.astype(int) makes some."
@@ -77,15 +79,24 @@ def check_label_spec(labels: Any, loss: Any, num_classes: int) -> None:
         raise ValueError(f"CNNF wants labels [batch], or one-hot ones [batch, {num_classes}]; got shape {shape}.")
 
 
+def checked_images(images: Tensor) -> Tensor:
+    """The images, after `image_faults`."""
+    faults = image_faults(images)
+    if not faults:
+        return images
+    with tf.control_dependencies(faults):
+        return tf.identity(images)
+
+
 def image_faults(images: Tensor) -> list[Any]:
     """Raises for pixels out of range or no image at all: now, or in a graph by the operations that it returns."""
     low, high = _extremes(images)
     in_range = (low >= -TOLERANCE) & (high <= 1 + TOLERANCE)
     # oneDNN's pooling kernels end the process when there is no image, so that is refused before any of them runs.
     return [
-        *_require(tf.size(images) > 0, "CNNF wants at least one image; got an empty batch."),
+        *_require(ops.size(images) > 0, "CNNF wants at least one image; got an empty batch."),
         *_require(
-            in_range | tf.equal(tf.size(images), 0),
+            in_range | (ops.size(images) == 0),
             "CNNF wants pixels in [0, 1] and no NaN (divide 0 to 255 by 255, and clip what resizing or augmentation "
             "overshoots); got minimum and maximum:",
             low,
@@ -99,29 +110,29 @@ def label_faults(labels: Tensor, loss: Any, num_classes: int) -> list[Any]:
     if not wants_class_ids(loss):
         return _one_hot_faults(labels) if _of_keras(loss) else []
     whole = True
-    if labels.dtype.is_floating:
-        whole = tf.reduce_all(tf.equal(labels, tf.floor(labels)))
+    if "float" in keras.backend.standardize_dtype(labels.dtype):
+        whole = ops.all(labels == ops.floor(labels))
     else:
-        labels = tf.cast(labels, tf.int64)
+        labels = ops.cast(labels, "int32" if keras.backend.backend() == "jax" else "int64")
     ignored = getattr(loss, "ignore_class", None)
     if ignored is not None:
-        labels = tf.where(tf.equal(labels, tf.cast(ignored, labels.dtype)), tf.zeros_like(labels), labels)
+        labels = ops.where(labels == ops.cast(ignored, labels.dtype), ops.zeros_like(labels), labels)
     low, high = _extremes(labels)
-    valid = tf.equal(tf.size(labels), 0) | ((low >= 0) & (high < num_classes) & whole)
+    valid = (ops.size(labels) == 0) | ((low >= 0) & (high < num_classes) & whole)
     message = f"CNNF wants class ids as labels, whole numbers from 0 to {num_classes - 1}; got minimum and maximum:"
     return _require(valid, message, low, high)
 
 
 def _one_hot_faults(labels: Tensor) -> list[Any]:
-    low, high = _extremes(tf.cast(labels, tf.float32))
-    valid = tf.equal(tf.size(labels), 0) | ((low >= -TOLERANCE) & (high <= 1 + TOLERANCE))
+    low, high = _extremes(ops.cast(labels, "float32"))
+    valid = (ops.size(labels) == 0) | ((low >= -TOLERANCE) & (high <= 1 + TOLERANCE))
     return _require(valid, "CNNF wants one-hot labels, from 0 to 1 and no NaN; got minimum and maximum:", low, high)
 
 
 def weight_faults(weights: Tensor) -> list[Any]:
     """As `image_faults`, for weights of examples."""
-    low, high = _extremes(tf.cast(weights, tf.float32))
-    finite = tf.math.is_finite(low) & tf.math.is_finite(high) | tf.equal(tf.size(weights), 0)
+    low, high = _extremes(ops.cast(weights, "float32"))
+    finite = ops.isfinite(low) & ops.isfinite(high) | (ops.size(weights) == 0)
     return _require(finite, "CNNF wants finite sample_weight; got minimum and maximum:", low, high)
 
 
@@ -145,6 +156,13 @@ def with_known_sizes(images: Tensor, image_shape: Sequence[int | None]) -> Tenso
     return tf.ensure_shape(images, (None, *image_shape))
 
 
+def with_known_rank(labels: Any, loss: Any, num_classes: int) -> Any:
+    """Labels with the rank that a loss wants, where the graph, as of a generator's data, does not know it."""
+    if keras.backend.backend() != "tensorflow" or _static_shape(labels) is not None:
+        return labels
+    return tf.ensure_shape(labels, [None] if wants_class_ids(loss) else [None, num_classes])
+
+
 def wants_class_ids(loss: Any) -> bool:
     """Whether a loss is Keras' cross-entropy of class ids."""
     return isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
@@ -153,6 +171,9 @@ def wants_class_ids(loss: Any) -> bool:
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
     """Raises what a check in a graph found by its message alone, without the graph's own story."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -169,18 +190,25 @@ def clear_errors() -> Iterator[None]:
         raise tf.errors.InvalidArgumentError(None, None, message) from None
 
 
-def _require(condition: Tensor, message: str, *values: Tensor) -> list[Any]:
-    if not tf.executing_eagerly():
-        return [tf.debugging.Assert(condition, [message, *values])]
+def _require(condition: Any, message: str, *values: Tensor) -> list[Any]:
+    native = keras.backend.backend() == "tensorflow"
+    if not has_values(condition):
+        return [tf.debugging.Assert(condition, [message, *values])] if native else []
     if not condition:
-        raise tf.errors.InvalidArgumentError(
-            None, None, " ".join([message, ", ".join(f"{v.numpy():g}" for v in values)])
-        )
+        text = " ".join([message, ", ".join(f"{float(value):g}" for value in values)]).strip()
+        raise tf.errors.InvalidArgumentError(None, None, text) if native else ValueError(text)
     return []
 
 
 def _extremes(values: Tensor) -> tuple[Tensor, Tensor]:
-    return tf.reduce_min(values), tf.reduce_max(values)
+    """Minimum and maximum; of nothing, which backends do not agree on, two zeros."""
+    if 0 in (_static_shape(values) or ()):
+        values = ops.zeros((1,), values.dtype)
+    low, high = ops.min(values), ops.max(values)
+    if keras.backend.backend() == "jax":  # whose minimum and maximum may miss NaN
+        missed = ops.any(ops.isnan(values))
+        return ops.where(missed, float("nan"), low), ops.where(missed, float("nan"), high)
+    return low, high
 
 
 def _static_shape(values: Any) -> tuple[int | None, ...] | None:

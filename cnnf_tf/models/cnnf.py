@@ -8,7 +8,7 @@ from keras import ops, tree
 
 from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, register
-from cnnf_tf.models.batch_checks import check_image_spec, image_faults, nan_where_faulty, with_known_sizes
+from cnnf_tf.models.batch_checks import check_image_spec, checked_images, nan_where_faulty, with_known_sizes
 from cnnf_tf.models.conversion import convert
 from cnnf_tf.models.keras_training import KerasTraining, seen_images
 from cnnf_tf.models.networks import NETWORKS, Network
@@ -18,9 +18,6 @@ from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, check_eta, constant_steps, initial_logits, learned_steps, learned_values
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, Trajectory, check_iterations, unroll
 from cnnf_tf.utils.validation import one_of
-
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
 
 _OPTIONS = (
     *("iterations", "eta", "learn_eta", "readout", "feedback_start", "reconstruction_weight", "training_horizon"),
@@ -246,8 +243,9 @@ class CNNF(KerasTraining):
 
         Raises:
           ValueError: wrong rank, size, channels or dtype of the images, or a bad `iterations` or `eta`.
-          tf.errors.InvalidArgumentError: pixels outside [0, 1] by more than 0.001, NaN, or no image at all. Under XLA,
-            which knows no errors, and in JAX: logits and reconstructions are all NaN.
+          tf.errors.InvalidArgumentError: pixels outside [0, 1] by more than 0.001, NaN, or no image at all; on JAX and
+            PyTorch a ValueError. Compiled by XLA or PyTorch, which know no errors, logits and reconstructions are all
+            NaN instead.
         """
         images = ops.convert_to_tensor(seen_images(images))
         trajectory = unroll(
@@ -285,10 +283,7 @@ class CNNF(KerasTraining):
         images = ops.convert_to_tensor(seen_images(images))
         check_image_spec(images, self.image_shape)
         images = with_known_sizes(images, self.image_shape)
-        if keras.backend.backend() == "tensorflow":
-            with tf.control_dependencies(image_faults(images)):
-                images = tf.identity(images)
-        return ops.cast(self.pixels.to_network(images), self.compute_dtype)
+        return ops.cast(self.pixels.to_network(checked_images(images)), self.compute_dtype)
 
     def encode(self, images: Tensor, *, training: bool = False) -> Tensor:
         """h of the first pass: images in [0, 1], normalised, and through the encoder if there is one."""

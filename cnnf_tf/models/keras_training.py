@@ -3,9 +3,8 @@
 import contextlib
 import functools
 import inspect
-import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops, tree
@@ -18,14 +17,12 @@ from cnnf_tf.models.batch_checks import (
     clear_errors,
     image_faults,
     label_faults,
-    wants_class_ids,
     weight_faults,
+    with_known_rank,
 )
 from cnnf_tf.models.objective import Scored, batch_losses
+from cnnf_tf.models.steps import Steps
 from cnnf_tf.models.unroll import READOUTS
-
-if keras.backend.backend() == "tensorflow":  # elsewhere CNNF is there for inference
-    import tensorflow as tf
 
 _ACCURACIES = ("accuracy", "first_pass_accuracy", "last_pass_accuracy")
 _MEANS = ("first_pass_loss", "last_pass_loss", "reconstruction_loss")
@@ -45,8 +42,6 @@ _FIRST_ROWS = 256
 def _checked(name: str) -> Callable[..., Any]:
     """A method of `keras.Model` that looks at its arguments before any work, and whose errors are clear."""
     method = getattr(keras.Model, name)
-    if keras.backend.backend() != "tensorflow":
-        return method
     signature = inspect.signature(method)
 
     @functools.wraps(method)
@@ -66,11 +61,24 @@ def _checked(name: str) -> Callable[..., Any]:
     return checked
 
 
-class KerasTraining(keras.Model):
+class Batch(NamedTuple):
+    """What `fit` and its kin take, a batch of it, all of it, or its specs."""
+
+    images: Any
+    clean: Any
+    """The clean images of pairs, or None."""
+    labels: Any
+    """Or None."""
+    sample_weight: Any
+    """Or None."""
+
+
+class KerasTraining(Steps):
     """Base of `CNNF`: what Keras' loops do with a model whose `infer` returns a `Trajectory`.
 
-    Batches are checked as `batch_checks` says: each one while the loop runs; of arrays the first 256 rows, and shape
-    and dtype of a `tf.data.Dataset`, before it starts, also of `validation_data`.
+    How a step is taken is up to the backend: see `steps`. Batches are checked as `batch_checks` says: each one while
+    the loop runs; of arrays the first 256 rows, and shape and dtype of a `tf.data.Dataset`, before it starts, also of
+    `validation_data`.
     """
 
     network: Any
@@ -86,7 +94,6 @@ class KerasTraining(keras.Model):
         super().__init__(**kwargs)
         self._accuracy_metrics = [keras.metrics.SparseCategoricalAccuracy(name=name) for name in _ACCURACIES]
         self._mean_metrics = [keras.metrics.Mean(name=name) for name in _MEANS]
-        self._checks_labels = True
 
     fit = _checked("fit")
     evaluate = _checked("evaluate")
@@ -132,48 +139,37 @@ class KerasTraining(keras.Model):
             "rounded weights have none of. For half the memory use a dtype policy such as 'mixed_bfloat16'."
         )
 
-    # The steps.
-
-    def train_step(self, data: Any) -> dict[str, Tensor]:
-        images, clean, labels, sample_weight = self._unpack(data)
-        with tf.GradientTape() as tape:
-            burn_in = self.burn_in_iterations(self.optimizer.iterations)
-            scored = self._score(images, clean, labels, sample_weight, training=True, burn_in=burn_in)
-            scaled = self.optimizer.scale_loss(scored.losses.total)
-        variables = self.trainable_variables
-        if variables:
-            self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
-        else:
-            warnings.warn("The model does not have any trainable weights.", stacklevel=2)
-        return self._report(scored, images, labels, sample_weight)
-
-    def test_step(self, data: Any) -> dict[str, Tensor]:
-        images, clean, labels, sample_weight = self._unpack(data)
-        scored = self._score(images, clean, labels, sample_weight)
-        return self._report(scored, images, labels, sample_weight)
+    # What the steps are made of.
 
     def burn_in_iterations(self, training_step: Tensor) -> Tensor | None:
         """How many iterations a training step goes on without gradients (see `training_horizon`); None without one.
 
         Args:
-          training_step: integer scalar; the same step gives the same number, also after a resume.
+          training_step: integer scalar; the same step gives the same number, also after a resume and on each backend.
         """
         if not self.training_horizon:
             return None
-        seed = tf.stack([tf.cast(training_step, tf.int32), 0])
-        return tf.random.stateless_uniform([], seed, 0, self.training_horizon - self.iterations, tf.int32)
+        return self._draw(training_step, self.training_horizon - self.iterations)
 
-    def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
-        """As `_batch`, of labelled images; labels of unknown rank, as some data sets have, get the wanted one."""
-        images, clean, labels, sample_weight = _batch(data)
-        check_label_spec(labels, self.loss, self.num_classes)
-        if labels.shape.rank is None:
-            labels = tf.ensure_shape(labels, [None] if wants_class_ids(self.loss) else [None, self.num_classes])
-        return images, clean, labels, sample_weight
+    def _training_loss(self, data: Any) -> tuple[Tensor, Callable[[], dict[str, Tensor]]]:
+        batch = self._labelled(data)
+        burn_in = self.burn_in_iterations(self.optimizer.iterations)
+        scored = self._score(batch, training=True, burn_in=burn_in)
+        return self.optimizer.scale_loss(scored.losses.total), lambda: self._report(scored, batch)
 
-    def _score(
-        self, images: Tensor, clean: Tensor | None, labels: Tensor, sample_weight: Any, **options: Any
-    ) -> Scored:
+    def _tested(self, data: Any) -> dict[str, Tensor]:
+        batch = self._labelled(data)
+        return self._report(self._score(batch), batch)
+
+    def _labelled(self, data: Any) -> Batch:
+        """A batch with labels; those of unknown rank, as some data sets have, get the wanted one."""
+        batch = _batch(data)
+        check_label_spec(batch.labels, self.loss, self.num_classes)
+        return batch._replace(labels=with_known_rank(batch.labels, self.loss, self.num_classes))
+
+    def _score(self, batch: Batch, **options: Any) -> Scored:
+        images, clean, labels, sample_weight = batch
+
         def classification(logits: Tensor) -> Tensor:
             return self.compute_loss(x=images, y=labels, y_pred=logits, sample_weight=sample_weight)
 
@@ -187,7 +183,8 @@ class KerasTraining(keras.Model):
             **options,
         )
 
-    def _report(self, scored: Scored, images: Tensor, labels: Tensor, sample_weight: Any) -> dict[str, Tensor]:
+    def _report(self, scored: Scored, batch: Batch) -> dict[str, Tensor]:
+        images, _, labels, sample_weight = batch
         losses, passes = scored.losses, scored.seen.logits
         readout = READOUTS[self.readout](passes)
         one_hot = len(labels.shape) == 2 and labels.shape[-1] == self.num_classes
@@ -195,46 +192,26 @@ class KerasTraining(keras.Model):
         for metric, logits in zip(self._accuracy_metrics, (readout, passes[0], passes[-1]), strict=True):
             metric.update_state(class_ids, logits, sample_weight=sample_weight)
         total_mean = next(metric for metric in self.metrics if metric.name == "loss")
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync  # each of which holds its part of the mean
         values = (losses.total, losses.passes[0], losses.passes[-1], losses.reconstruction)
         for metric, value in zip([total_mean, *self._mean_metrics], values, strict=True):
-            metric.update_state(value * replicas, sample_weight=ops.shape(passes)[1])
+            metric.update_state(value * self._num_replicas(), sample_weight=ops.shape(passes)[1])
         return self.compute_metrics(images, labels, readout, sample_weight)
 
     # Checks.
 
-    def make_predict_function(self, force: bool = False) -> Any:
-        """As in Keras."""
-        self._checks_labels = False  # which data for predictions may hold, of any kind
-        try:
-            return super().make_predict_function(force)
-        finally:
-            self._checks_labels = True
-
-    def _autoconvert_optionals(self, step_func: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """Keras passes each step through here, outside of what XLA compiles: the place where assertions are kept."""
-        labelled = self._checks_labels
-
-        def step(data: Any) -> Any:
-            with tf.control_dependencies(self._faults(data, labelled)):
-                return step_func(data)
-
-        return super()._autoconvert_optionals(step)
-
     def _faults(self, data: Any, labelled: bool) -> list[Any]:
         """Raises for a batch that cannot be, now or in a graph by the operations that it returns; of each replica."""
         images, clean, labels, sample_weight = _batch(data)
-        local = self.distribute_strategy.experimental_local_results
         found = []
-        for part in [*local(images), *(() if clean is None else local(clean))]:
+        for part in [*self._parts(images), *(() if clean is None else self._parts(clean))]:
             part = ops.convert_to_tensor(part)
             check_image_spec(part, self.image_shape)
             found += image_faults(part)
-        for part in local(labels) if labelled else []:
+        for part in self._parts(labels) if labelled else []:
             check_label_spec(part, self.loss, self.num_classes)
-            found += label_faults(tf.convert_to_tensor(part), self.loss, self.num_classes)
-        for part in local(sample_weight) if labelled and sample_weight is not None else []:
-            found += weight_faults(tf.convert_to_tensor(part))
+            found += label_faults(ops.convert_to_tensor(part), self.loss, self.num_classes)
+        for part in self._parts(sample_weight) if labelled and sample_weight is not None else []:
+            found += weight_faults(ops.convert_to_tensor(part))
         return found
 
     def _check_data(self, images: Any, labels: Any, *, labelled: bool, ahead: bool = False) -> None:
@@ -246,11 +223,11 @@ class KerasTraining(keras.Model):
         with contextlib.suppress(TypeError):  # a data set of unknown length, a generator
             if len(first) == 0:
                 raise ValueError("CNNF wants at least one image; got no data.")
-        if isinstance(images, tf.data.Dataset):
-            specs, _, label_spec, _ = _batch(images.element_spec)
-            check_image_spec(specs, self.image_shape)
+        if hasattr(images, "element_spec"):  # a `tf.data.Dataset`
+            specs = _batch(images.element_spec)
+            check_image_spec(specs.images, self.image_shape)
             if labelled:
-                check_label_spec(label_spec, self.loss, self.num_classes)
+                check_label_spec(specs.labels, self.loss, self.num_classes)
         elif isinstance(images, keras.utils.PyDataset):
             if ahead:
                 self._faults(images[0], labelled)
@@ -268,11 +245,10 @@ class _Reduction(keras.losses.Loss):
         return y_pred
 
 
-def _batch(data: Any) -> tuple[Any, Any, Any, Any]:
-    """Images, the clean images of pairs or None, labels or None, and sample weights or None."""
+def _batch(data: Any) -> Batch:
     images, labels, sample_weight = (_single(part) for part in keras.utils.unpack_x_y_sample_weight(data))
     clean = images.get("clean") if isinstance(images, dict) else None
-    return seen_images(images), clean, labels, sample_weight
+    return Batch(seen_images(images), clean, labels, sample_weight)
 
 
 def seen_images(images: Any) -> Any:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from keras import ops, tree
 
-from cnnf_tf.layers.base import Tensor, at_least_float32
+from cnnf_tf.layers.base import Tensor, at_least_float32, custom_gradient
 from cnnf_tf.models.unroll import Trajectory
 
 Reduce = Callable[[Tensor], Tensor]
@@ -72,7 +72,7 @@ def reconstruction_loss(trajectory: Trajectory, targets: Sequence[Tensor] | None
     return ops.mean(reconstruction_errors(trajectory, targets))
 
 
-@ops.custom_gradient
+@custom_gradient
 def _squared_errors(target: Tensor, *found: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
     """The mean squared errors of n tensors, `[n, batch]`, at least float32.
 

@@ -10,6 +10,7 @@ longer, so that 100 gradients lose what was saved, and compiled by XLA it takes 
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -22,6 +23,11 @@ if keras.backend.backend() == "tensorflow":
     as_call = functools.partial(tf.function, autograph=False, experimental_attributes={"_noinline": True})
     """Makes a function one that TensorFlow traces once, calls, and does not inline. XLA inlines it nevertheless."""
 
+elif keras.backend.backend() == "jax":
+    import jax
+elif keras.backend.backend() == "torch":
+    import torch
+
 Function = Callable[..., list[Tensor]]
 """From tensors to tensors."""
 
@@ -31,3 +37,13 @@ def traced_once(function: Function) -> Function:
     if keras.backend.backend() != "tensorflow" or tf.executing_eagerly() or could_possibly_record():
         return function
     return as_call(function)
+
+
+def has_values(tensor: Any) -> bool:
+    """Whether one can look at what is in a tensor now: in eager execution, not while something traces or compiles."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        return bool(tf.executing_eagerly())
+    if backend == "jax":
+        return not isinstance(tensor, jax.core.Tracer)
+    return not torch.compiler.is_compiling() and getattr(tensor, "device", torch.device("cpu")).type != "meta"

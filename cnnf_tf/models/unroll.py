@@ -16,7 +16,7 @@ from keras import ops, tree
 from keras.backend import standardize_dtype
 
 from cnnf_tf.layers import FeedbackComposite, FeedbackLayer
-from cnnf_tf.layers.base import Tensor, at_least_float32, move
+from cnnf_tf.layers.base import Tensor, at_least_float32, custom_gradient, move
 from cnnf_tf.layers.windows import first_maximum
 from cnnf_tf.models.networks import leaves
 from cnnf_tf.models.rematerialization import rematerialized
@@ -185,7 +185,7 @@ def _advance(network: FeedbackComposite, state: State, iterations: Tensor, eta: 
     return unpack(state, [ops.stop_gradient(tensor) for tensor in carried])
 
 
-@ops.custom_gradient
+@custom_gradient
 def _in_turn(earlier: Tensor, later: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
     """`later`, without gradients but zeros. They make those of `earlier` wait for those of what comes after `later`.
 

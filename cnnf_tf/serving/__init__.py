@@ -1,5 +1,9 @@
 """Serving: SavedModels for TensorFlow Serving, ONNX and LiteRT files, checked before anyone sees them; the client."""
 
+from cnnf_tf.utils.backend import need_tensorflow as _need_tensorflow
+
+_need_tensorflow(__name__, "writes and serves TensorFlow's SavedModels")
+
 from cnnf_tf.serving.client import Client, Prediction, Retries, ServingError
 from cnnf_tf.serving.export import Exported, export_model
 from cnnf_tf.serving.formats import FORMATS, Format

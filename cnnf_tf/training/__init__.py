@@ -1,5 +1,9 @@
 """Training: one loop for standard, robust and repairing CNN-F, on one device or many."""
 
+from cnnf_tf.utils.backend import need_tensorflow as _need_tensorflow
+
+_need_tensorflow(__name__, "trains under tf.distribute, on tf.data")
+
 from cnnf_tf.training.objectives import AdversarialObjective, Objective
 from cnnf_tf.training.optimizers import build_optimizer
 from cnnf_tf.training.run import build_model, run

@@ -1,11 +1,15 @@
-"""What must be settled before Keras and TensorFlow are imported: the backend, and the kernels. Imports neither."""
+"""What must be settled before Keras and TensorFlow are imported: backend and kernels. Importing it imports neither."""
 
 import importlib.util
 import os
+import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
-BACKENDS = ("jax", "tensorflow")
-"""Those with kernels in `cnnf_tf.layers.kernels`."""
+_KERNELS = pathlib.Path(__file__).parents[1] / "layers" / "kernels"
+BACKENDS = tuple(sorted(path.stem for path in _KERNELS.glob("*.py") if path.stem not in ("__init__", "plain")))
+"""Those with a file of kernels in `cnnf_tf.layers.kernels`."""
 
 
 def choose_backend(default: str = "tensorflow") -> None:
@@ -28,6 +32,31 @@ def choose_backend(default: str = "tensorflow") -> None:
             f"KERAS_BACKEND is {name!r}, but the package {name} is not installed: pip install {name}, or set "
             f"KERAS_BACKEND to another of {', '.join(BACKENDS)}."
         )
+
+
+def need_tensorflow(part: str, why: str, *, as_backend: bool = True) -> None:
+    """Raises ImportError, before anything else of this part is imported, where it cannot run.
+
+    Args:
+      part: who needs TensorFlow, as `"cnnf_tf.training"`.
+      why: what it does with it, as `"trains under tf.distribute"`.
+      as_backend: whether Keras must run on it, too.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ImportError(f"{part} needs TensorFlow (it {why}), which is not installed: pip install tensorflow.")
+    import keras
+
+    if as_backend and keras.backend.backend() != "tensorflow":
+        raise ImportError(
+            f"{part} needs Keras on TensorFlow (it {why}), and here Keras runs on {keras.backend.backend()}: unset "
+            "KERAS_BACKEND, or set it to tensorflow, in a process for this part. Layers, models and zoo run on every "
+            "backend, and files of one load on the others."
+        )
+
+
+def needs_tensorflow(part: str, why: str) -> Callable[..., Any]:
+    """What stands in place of a part that `need_tensorflow` refuses: an error when it is called."""
+    return lambda *_, **__: need_tensorflow(part, why)
 
 
 def use_onednn() -> None:

@@ -17,7 +17,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 KEPT = "_cnnf_tf_kept"
 """The attribute in which an object holds what is kept."""
@@ -76,7 +78,7 @@ def by_shape(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of tensors as a `tf.function`, with one trace for all sizes of the first axis."""
 
     @functools.cache
-    def of(*specs: tf.TensorSpec) -> Any:
+    def of(*specs: "tf.TensorSpec") -> Any:
         # A partial, as TensorFlow's warning of retracing takes all functions of one code for the same.
         return tf.function(functools.partial(function), input_signature=specs, autograph=False)
 
@@ -87,5 +89,5 @@ def by_shape(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _any_batch(shape: tf.TensorShape) -> tf.TensorShape:
+def _any_batch(shape: "tf.TensorShape") -> "tf.TensorShape":
     return tf.TensorShape([None, *shape[1:]]) if shape.rank else shape
