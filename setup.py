@@ -88,6 +88,12 @@ SERVING = [
     "tensorflow-serving-api>=2.20,<2.22",
 ]
 
+# ONNX files: tf2onnx makes them, onnxruntime runs them. tf2onnx 1.17 is the first that goes with this protobuf.
+ONNX = ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"]
+
+# The interpreter of LiteRT files; TensorFlow itself writes them.
+LITERT = ["ai-edge-litert>=2.0"]
+
 # Presets on the Hugging Face hub, `CNNF.from_preset("hf://USER/MODEL")`. Its errors moved between modules before 1.0.
 HUB = ["huggingface_hub>=1.0"]
 
@@ -139,8 +145,10 @@ DEV = [
     *TOOLBOXES,
     *EXPERIMENTS,
     *HUB,
+    *LITERT,
     *MLFLOW,
     *NOTEBOOK,
+    *ONNX,
     *SERVING,
     "build>=1.0",
     "import-linter>=2.3",
@@ -173,9 +181,11 @@ setuptools.setup(
         "docs": DOCS,
         "experiments": EXPERIMENTS,
         "hub": HUB,
+        "litert": LITERT,
         "playground": PLAYGROUND,
         "mlflow": MLFLOW,
         "notebook": NOTEBOOK,
+        "onnx": ONNX,
         "serving": SERVING,
         "jax": JAX,
         "toolboxes": TOOLBOXES,

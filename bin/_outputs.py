@@ -16,7 +16,12 @@ flags.disclaim_key_flags()  # they belong to the binary that calls
 
 
 def define_output(
-    what: str, *, name: str = "output", default: str | None = None, suffix: str = "", replaces: bool = True
+    what: str,
+    *,
+    name: str = "output",
+    default: str | None = None,
+    suffix: str | Callable[[], str] = "",
+    replaces: bool = True,
 ) -> flags.FlagHolder:
     """Defines --output, or another flag that names what is written, and has it checked before `main` runs.
 
@@ -24,19 +29,20 @@ def define_output(
       what: goes there, in the help text.
       name: of the flag.
       default: its value where it is not given.
-      suffix: of the file; by default the flag names a folder.
+      suffix: of the file, or what says it once flags are parsed; "", the default, is for a folder.
       replaces: whether a file that exists is replaced; if not, --overwrite is defined, which asks for it.
     """
     holder = flags.DEFINE_string(name, default, what)
     overwrite = None if replaces else flags.DEFINE_bool("overwrite", False, f"Replace --{name} if it exists.")
 
     def check() -> None:
+        ending = suffix() if callable(suffix) else suffix
         if holder.value == "" and holder.default:
-            raise UsageError(f"--{name} wants a {'file' if suffix else 'folder'}, got nothing; by default {default}.")
+            raise UsageError(f"--{name} wants a {'file' if ending else 'folder'}, got nothing; by default {default}.")
         if not holder.value or "TF_CONFIG" in os.environ:  # of several machines the first alone writes
             return
-        if suffix:
-            check_file(name, holder.value, suffix, replaces or (overwrite is not None and overwrite.value))
+        if ending:
+            check_file(name, holder.value, ending, replaces or (overwrite is not None and overwrite.value))
         else:
             check_folder(name, holder.value)
 
@@ -81,7 +87,7 @@ class Output:
 @contextlib.contextmanager
 def writing_to(flag: str, path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns an OSError raised inside into a UsageError that says that nothing can be written to the flag's path."""
-    what = "file" if pathlib.Path(path).suffix in (".keras", ".md", ".nc", ".png") else "folder"
+    what = "file" if pathlib.Path(path).suffix in (".keras", ".md", ".nc", ".onnx", ".png", ".tflite") else "folder"
     try:
         yield
     except OSError as error:

@@ -4,12 +4,13 @@ Example:
   python bin/predict.py --server=localhost:8500 --name=cnnf --images=a.png,dir
   python bin/predict.py --rest=http://localhost:8501 --name=cnnf \\
       --images=shirt.png --max_iterations=5 --tolerance=0.2
-  python bin/predict.py --saved_model=/srv/models/cnnf --images=folder --json
+  python bin/predict.py --exported=/srv/models/cnnf --images=folder --json
+  python bin/predict.py --exported=cnnf.onnx --images=folder
 
 Prints a row for each image: label, probability, iterations used. With --json it prints a JSON object on a line of its
 own for each image, as soon as it is there: file, label, class_name, probability, iterations_used, label_changed,
 latent_flip_rate, feature_residual (the last three are null where no iteration was used). --server and --rest need the
-extra `serving`.
+extra `serving`, files `onnx` or `litert`.
 """
 
 import dataclasses
@@ -29,7 +30,10 @@ from cnnf_tf.utils.tables import aligned
 
 _SERVER = flags.DEFINE_string("server", "", "host:port of the server's gRPC interface (usually port 8500).")
 _REST = flags.DEFINE_string("rest", "", "http://host:port of the server's REST interface (usually port 8501).")
-_SAVED_MODEL = flags.DEFINE_string("saved_model", "", "A folder that bin/export.py wrote, or one of its versions.")
+_EXPORTED = flags.DEFINE_string(
+    "exported", "", "What bin/export.py wrote: the folder, or one of its versions; or the file, .onnx or .tflite."
+)
+flags.DEFINE_alias("saved_model", "exported")  # its name of old
 _IMAGES = _images.define_images()
 _NAME = flags.DEFINE_string("name", "cnnf", "The model's name on the server.")
 _MODEL_VERSION = flags.DEFINE_integer("model_version", 0, "Version on the server; 0: its own choice.", lower_bound=0)
@@ -47,10 +51,10 @@ _JSON = flags.DEFINE_bool("json", False, "Print JSON lines.")
 
 
 def main() -> None:
-    given = [holder for holder in (_SERVER, _REST, _SAVED_MODEL) if holder.value]
+    given = [holder for holder in (_SERVER, _REST, _EXPORTED) if holder.value]
     if len(given) != 1:
         names = ", ".join(f"--{holder.name}" for holder in given) or "none"
-        raise _app.UsageError(f"exactly one of --server, --rest and --saved_model must be given, got {names}.")
+        raise _app.UsageError(f"exactly one of --server, --rest and --exported must be given, got {names}.")
     _app.require(_IMAGES)
     if not _IMAGES.value:
         raise _app.UsageError("--images must be given; see --help for an example.")
@@ -108,7 +112,9 @@ def _transport() -> Any:
         return cnnf_tf.serving.GrpcTransport(_SERVER.value, _NAME.value, version=version)
     if _REST.value:
         return cnnf_tf.serving.RestTransport(_REST.value, _NAME.value, version=version)
-    return cnnf_tf.serving.SavedModelTransport(_SAVED_MODEL.value)
+    if pathlib.Path(_EXPORTED.value).suffix in (".onnx", ".tflite"):
+        return cnnf_tf.serving.FileTransport(_EXPORTED.value)
+    return cnnf_tf.serving.SavedModelTransport(_EXPORTED.value)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ SLOW = (
     "models/golden_test.py",
     "backends_test.py",
     "serving/export_test.py",
+    "serving/model_files_test.py",
     "bin/package_model_test.py",
     "experiments/model_cards/card_test.py",
     "api_test.py",

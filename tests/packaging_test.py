@@ -102,7 +102,7 @@ class SetupTest(unittest.TestCase):
 
     def test_extras(self) -> None:
         apart = {"brainscore", "browser", "docs", "jax", "playground", "torch", "wandb"}
-        light = ("activations", "experiments", "hub", "mlflow", "notebook", "serving", "toolboxes")
+        light = ("activations", "experiments", "hub", "litert", "mlflow", "notebook", "onnx", "serving", "toolboxes")
         self.assertEqual(set(self.extras), {"dev", *light} | apart)
         for extra in light:
             self.assertLessEqual(self.extras[extra], self.extras["dev"], f"`dev` must hold what tests of {extra} need")

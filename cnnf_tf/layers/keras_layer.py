@@ -45,9 +45,13 @@ class FeedbackKerasLayer(KerasWrapper):
     def call(
         self, features: Any, signal: Tensor | None = None, *, eta: float | Tensor = 0.0, training: bool = False
     ) -> tuple[Tensor, Any]:
-        """Returns `(output, latent)`; the latent is the features, or what has their shape but no elements."""
+        """Returns `(output, latent)`; the latent is the features, and of a linear layer what has their shape but no
+        elements, or None where images have one size.
+        """
         del signal, eta, training
-        return self.layer(features), tree.map_structure(empty, features) if self.linear else features
+        if self.linear:
+            return self.layer(features), None if self._sized else tree.map_structure(empty, features)
+        return self.layer(features), features
 
     def feedback(self, signal: Tensor, latent: Any = None) -> Any:
         """Signal times the Jacobian at the features of the pass; a list of such where the layer merges.
@@ -59,10 +63,19 @@ class FeedbackKerasLayer(KerasWrapper):
         point = tree.map_structure(zeros_of, latent) if self.linear else latent
         return kernels.vector_jacobian_product(self.layer, point, self.in_compute_dtype(signal))
 
+    @property
+    def _input_shapes(self) -> list[Shape]:
+        return list(self._input_shape) if self.merges else [self._input_shape]
+
+    @property
+    def _sized(self) -> bool:
+        """Whether images have one size, known beforehand."""
+        return not any(None in shape[1:] for shape in self._input_shapes)
+
     def _shape_of_input(self, signal: Tensor) -> Any:
         """What `empty` would give for the input, as far as the layer knows."""
-        shapes = self._input_shape if self.merges else [self._input_shape]
-        if not self.linear or any(None in shape[1:] for shape in shapes):
+        shapes = self._input_shapes
+        if not self.linear or not self._sized:
             why = "images may have any size" if self.linear else "it comes down as its Jacobian at those"
             raise ValueError(f"{self.name!r} wants the features of a pass to send a signal down, for {why}; got none.")
         found = [ops.zeros((ops.shape(signal)[0], *shape[1:], 0), self.compute_dtype) for shape in shapes]

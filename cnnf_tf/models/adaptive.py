@@ -19,6 +19,7 @@ from keras import ops
 
 from cnnf_tf.layers import FeedbackComposite
 from cnnf_tf.layers.base import Tensor, at_least_float32
+from cnnf_tf.layers.windows import first_maximum
 from cnnf_tf.models.cnnf import CNNF
 from cnnf_tf.models.networks import bernoulli_latents
 from cnnf_tf.models.step_sizes import Eta
@@ -26,6 +27,8 @@ from cnnf_tf.models.tracing import has_values
 from cnnf_tf.models.unroll import (
     FEEDBACK_STARTS,
     READOUTS,
+    Feedback,
+    State,
     check_iterations,
     first_pass,
     pack,
@@ -142,12 +145,8 @@ def adaptive_unroll(
         last, total, used, report = result
         before = unpack(state, packed)
         after, feedback = step(network, before, eta=eta, feedback_start=feedback_start)
-        logits = at_least_float32(after.logits)
-        changed = ops.cast(ops.argmax(before.logits, axis=-1) != ops.argmax(after.logits, axis=-1), logits.dtype)
-        after_packed = pack(after.carried())
-        old, new = (bernoulli_latents(network, state.latents) for state in (before, after))
-        flips = latent_flip_rate(old, new, changed)
-        residual = ops.cast(feature_residual(before.features, feedback.reconstruction), logits.dtype)
+        logits, after_packed = at_least_float32(after.logits), pack(after.carried())
+        changed, flips, residual = self_consistency(network, before, after, feedback)
 
         place = rows[:, None]
         count = ops.take(used, rows) + 1
@@ -165,6 +164,19 @@ def adaptive_unroll(
     last, total, used, report = _while_rows_run(iterate, running, result)
     average = total / ops.cast(used + 1, total.dtype)[:, None]
     return AdaptiveResult(last, average, used, *(report[:, column] for column in range(3)))
+
+
+def self_consistency(
+    network: FeedbackComposite, before: State, after: State, feedback: Feedback
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`label_changed`, `latent_flip_rate` and `feature_residual` of one iteration; see `AdaptiveResult`."""
+    dtype = at_least_float32(after.logits).dtype
+    # Not the argmax of logits: in Keras it looks at bits, which cannot leave TensorFlow.
+    labels = [first_maximum(state.logits, axis=-1) for state in (before, after)]
+    changed = ops.cast(ops.any(labels[0] != labels[1], axis=-1), dtype)
+    old, new = (bernoulli_latents(network, state.latents) for state in (before, after))
+    residual = ops.cast(feature_residual(before.features, feedback.reconstruction), dtype)
+    return changed, latent_flip_rate(old, new, changed), residual
 
 
 def latent_flip_rate(before: Sequence[Tensor], after: Sequence[Tensor], like: Tensor) -> Tensor:

@@ -146,7 +146,7 @@ def check_is_array(name: str, values: Any) -> None:
 def nan_where_faulty(values: Any, images: Tensor) -> Any:
     """A nest of tensors, all NaN if any pixel is out of range: XLA keeps this, where it drops assertions."""
     in_range = ops.all((images >= -TOLERANCE) & (images <= 1 + TOLERANCE))  # minimum and maximum in XLA may miss NaN
-    return tree.map_structure(lambda tensor: ops.where(in_range, tensor, ops.full_like(tensor, float("nan"))), values)
+    return tree.map_structure(lambda tensor: ops.where(in_range, tensor, ops.cast(float("nan"), tensor.dtype)), values)
 
 
 def with_known_sizes(images: Tensor, image_shape: Sequence[int | None]) -> Tensor:

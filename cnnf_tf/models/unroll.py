@@ -17,6 +17,7 @@ from keras.backend import standardize_dtype
 
 from cnnf_tf.layers import FeedbackComposite, FeedbackLayer
 from cnnf_tf.layers.base import Tensor, at_least_float32, custom_gradient, move
+from cnnf_tf.layers.windows import first_maximum
 from cnnf_tf.models.networks import leaves
 from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, apart
@@ -26,7 +27,7 @@ from cnnf_tf.utils.validation import integer, one_of
 FEEDBACK_STARTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "softmax": ops.softmax,
-    "one_hot": lambda logits: ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype=logits.dtype),
+    "one_hot": lambda logits: first_maximum(logits, axis=-1),
 }
 """What is sent down from the top: the raw logits (the authors' choice), their softmax, or the winning class."""
 

@@ -96,6 +96,11 @@ def _check(model: CNNF, name: str, images: np.ndarray, class_names: Sequence[str
         raise ValueError(
             f"the model name must consist of letters, digits and _ . - (letter or digit first), got {name!r}."
         )
+    check_images_and_names(model, images, class_names)
+
+
+def check_images_and_names(model: CNNF, images: np.ndarray, class_names: Sequence[str]) -> None:
+    """Raises ValueError unless the model takes the images, and has as many classes as there are names."""
     if images.dtype != np.float32 or not model.accepts(images.shape[1:]) or not len(images):
         raise ValueError(
             f"the images to verify with must be float32 [batch, {', '.join(map(str, model.image_shape))}], at least "

@@ -1,19 +1,22 @@
-"""Runs a SavedModel with one of two loaders; a program of its own that never imports this package.
+"""Runs an exported model with one of the loaders; a program of its own that never imports this package.
 
-    python reload.py LOADER SAVED_MODEL_DIR RESULTS < JOB
+    python reload.py LOADER PATH RESULTS < JOB
 
 LOADER is a key of `LOADERS`. With "the C API", the loader that TF Serving shares, TensorFlow's Python side is not
-imported either, only the shared libraries that come with it. JOB is a pickled list of `(signature, inputs, outputs)`,
-one entry for each case: `{name: (tensor, array)}` and `{name: tensor}` with the tensor names of the signature, numeric
-outputs only. RESULTS becomes a pickled list of `{name: array}`; a call that TensorFlow refuses gives
-`{"error": "CODE: message"}` (3 is INVALID_ARGUMENT), and the next case runs.
+imported either, only the shared libraries that come with it; for the files of other formats, nothing of it. JOB is a
+pickled list of `(signature, inputs, outputs)`, one entry for each case: `{name: (tensor, array)}` and `{name: tensor}`
+with the tensor names of the signature, numeric outputs only. RESULTS becomes a pickled list of `{name: array}`; a call
+that TensorFlow refuses gives `{"error": "CODE: message"}` (3 is INVALID_ARGUMENT), and the next case runs.
 """
 
 import ctypes
 import importlib.util
+import io
+import json
 import pathlib
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -121,9 +124,55 @@ def _library() -> Any:
     return library
 
 
+class OnnxFile:
+    """An ONNX file in onnxruntime, on the CPU.
+
+    Attributes:
+      facts: what the export wrote about the model.
+    """
+
+    def __init__(self, path: str):
+        import onnxruntime
+
+        content = pathlib.Path(path).read_bytes()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors: it warns that an input has a default
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self.facts = {
+            name: json.loads(text) for name, text in self._session.get_modelmeta().custom_metadata_map.items()
+        }
+
+    def __call__(self, signature: str, inputs: Inputs, outputs: dict[str, str]) -> dict[str, np.ndarray]:
+        del signature
+        feeds = {name: array for name, (_, array) in inputs.items()}
+        return dict(zip(outputs, self._session.run(list(outputs), feeds), strict=True))
+
+
+class LiteRTFile:
+    """A LiteRT file in its interpreter; see `OnnxFile`."""
+
+    def __init__(self, path: str):
+        from ai_edge_litert.interpreter import Interpreter
+
+        content = pathlib.Path(path).read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as appended:
+            self.facts = json.loads(appended.read(FACTS))
+        self._run = Interpreter(model_content=content).get_signature_runner()
+
+    def __call__(self, signature: str, inputs: Inputs, outputs: dict[str, str]) -> dict[str, np.ndarray]:
+        del signature
+        found = self._run(**{name: array for name, (_, array) in inputs.items()})
+        return {name: found[name].copy() for name in outputs}
+
+
+FACTS = "cnnf_tf.json"
+"""What is appended to a LiteRT file, as associated files are: a ZIP archive with this in it."""
+
 LOADERS: dict[str, tuple[Callable[[str], Run], set[str]]] = {
     "tf.saved_model.load": (load_in_python, {"cnnf_tf"}),
     "the C API": (Session, {"cnnf_tf", "keras", "tensorflow"}),
+    "onnxruntime": (OnnxFile, {"cnnf_tf", "keras", "tensorflow"}),
+    "the LiteRT interpreter": (LiteRTFile, {"cnnf_tf", "keras", "tensorflow"}),
 }
 """The loaders by the name that errors give them, each with the packages that must not be imported with it."""
 

@@ -1,4 +1,4 @@
-"""The ways from the client to a model: gRPC and REST to a TensorFlow Serving server, and a SavedModel in process.
+"""The ways from the client to a model: gRPC and REST to a TensorFlow Serving server, and exported models in process.
 
 Packages of the extra `serving` are imported where they are used.
 """
@@ -13,18 +13,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cnnf_tf.serving import reload
 from cnnf_tf.serving.client import ServingError
 from cnnf_tf.serving.versions import existing_versions
 from cnnf_tf.utils.files import plainly_named
+from cnnf_tf.utils.validation import one_of
 
 
 @contextlib.contextmanager
-def needs_extra(what: str, package: str) -> Iterator[None]:
+def needs_extra(what: str, package: str, extra: str = "serving") -> Iterator[None]:
     """Makes an ImportError in its block say that `what` wants `package`, and which extra brings it."""
     try:
         yield
     except ImportError as error:
-        message = f'{what} wants the package {package}; install the extra: pip install "cnnf_tf[serving]" ({error}).'
+        message = f'{what} wants the package {package}; install the extra: pip install "cnnf_tf[{extra}]" ({error}).'
         raise ImportError(message) from error
 
 
@@ -180,6 +182,87 @@ class SavedModelTransport:
         del timeout
         (_, arguments) = self._model.signatures["serving_default"].structured_input_signature
         return _image_shape(arguments["images"].shape.as_list())
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class FileTransport:
+    """A file that `export_onnx` or `export_litert` wrote, in this process; the timeout does not apply.
+
+    Args:
+      path: of the file, which ends in ".onnx" or ".tflite".
+
+    Raises:
+      FileNotFoundError: no file there.
+      ValueError: another ending; a file that is damaged, or that this package did not write.
+      ImportError: the runtime is not installed.
+    """
+
+    _RUNTIMES: dict[str, tuple[Any, str, str]] = {
+        ".onnx": (reload.OnnxFile, "onnxruntime", "onnx"),
+        ".tflite": (reload.LiteRTFile, "ai-edge-litert", "litert"),
+    }
+
+    def __init__(self, path: str | os.PathLike[str]):
+        file = pathlib.Path(path)
+        load, package, extra = self._RUNTIMES[one_of("the ending of the file", file.suffix, self._RUNTIMES)]
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no file {str(path)!r}.")
+        with needs_extra(f"a {file.suffix} file", package, extra):
+            try:
+                self._run = load(str(file))
+                self._facts: dict[str, Any] = self._run.facts
+                self._names = np.array(self._facts["class_names"])
+            except ImportError:
+                raise
+            except Exception as error:  # each runtime has errors of its own
+                message = f"{str(path)!r} is damaged, was cut short, or is no file that bin/export.py wrote"
+                raise ValueError(f"{message} ({error}).") from error
+
+    def predict(self, signature: str, inputs: dict[str, np.ndarray], *, timeout: float) -> dict[str, np.ndarray]:
+        del signature, timeout
+        images = inputs["images"]
+        if images.dtype == np.uint8:
+            images = images.astype(np.float32) / np.float32(255)
+        used = self._iterations(inputs)
+        size = self._facts["fixed_batch"] or len(images)
+        batches = [images[start : start + size] for start in range(0, len(images), size)]
+        answers = [self._batch(batch, size, used) for batch in batches]
+        outputs = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        label = outputs["logits"].argmax(-1)
+        count: np.ndarray = np.full(len(images), used, np.int32)
+        return outputs | {"label": label, "class_name": self._names[label], "iterations_used": count}
+
+    def _batch(self, images: np.ndarray, size: int, iterations: int) -> dict[str, np.ndarray]:
+        """Fewer images than a batch has are filled up, and the answers to the rest are dropped."""
+        filled = np.concatenate([images, np.zeros((size - len(images), *images.shape[1:]), images.dtype)])
+        given = {"images": ("images", filled)}
+        if self._facts["iterations_input"]:
+            given["iterations"] = ("iterations", np.array(iterations, np.int32))
+        names = ("logits", "probabilities", "self_consistency")
+        try:
+            found = self._run("", given, {name: name for name in names})
+        except Exception as error:  # as above
+            raise ServingError("INVALID_ARGUMENT", f"the model answers: {error}") from error
+        if np.isnan(found["logits"]).any():
+            raise ServingError("INVALID_ARGUMENT", "pixels must be floats in [0, 1] without NaN.")
+        return {name: values[: len(images)] for name, values in found.items()}
+
+    def _iterations(self, inputs: dict[str, np.ndarray]) -> int:
+        """What a request asks for, where the file can do it."""
+        own = int(self._facts["iterations"])
+        asked = {int(limit) for limit in np.ravel(inputs.get("max_iterations", own))}
+        if np.any(inputs.get("tolerance", 0)):
+            raise ServingError("INVALID_ARGUMENT", "a file runs one K for all images: tolerance must be 0.")
+        if len(asked) != 1 or min(asked) < 0 or (not self._facts["iterations_input"] and asked != {own}):
+            can = "one number >= 0" if self._facts["iterations_input"] else f"{own}, which was fixed at export"
+            raise ServingError("INVALID_ARGUMENT", f"max_iterations must be {can}; got {sorted(asked)}.")
+        return asked.pop()
+
+    def image_shape(self, *, timeout: float) -> tuple[int, int, int]:
+        del timeout
+        return _image_shape([None, *self._facts["image_shape"]])
 
     def close(self) -> None:
         """Nothing to close."""

@@ -19,6 +19,8 @@ from cnnf_tf.serving.signatures import ServingOptions
 TOLERANCE = 1e-5
 """Largest difference, relative to the largest magnitude of the expected array where that is above 1."""
 
+SAVED_MODEL_LOADERS = ("tf.saved_model.load", "the C API")
+
 
 class Case(NamedTuple):
     """One request and what it should give."""
@@ -83,39 +85,32 @@ def expected_cases(model: CNNF, options: ServingOptions, images: np.ndarray) -> 
 
 
 def verify(directory: pathlib.Path, cases: Sequence[Case]) -> dict[str, float]:
-    """Runs the cases with every loader and compares.
+    """Runs the cases with every loader of SavedModels and compares.
 
     Returns:
-      For each loader, the largest difference found (in units of `TOLERANCE`'s comparison).
+      For each loader, the largest difference found (as `TOLERANCE` measures it).
 
     Raises:
       VerificationError: a loader fails, or an answer differs by more than `TOLERANCE`.
     """
-    return {name: _compare(name, cases, run_cases(name, directory, cases)) for name in reload.LOADERS}
+    return {name: compare(name, cases, run_cases(name, directory, cases)) for name in SAVED_MODEL_LOADERS}
 
 
-def run_cases(loader: str, directory: pathlib.Path, cases: Sequence[Case]) -> list[dict[str, Any]]:
+def run_cases(loader: str, path: pathlib.Path, cases: Sequence[Case]) -> list[dict[str, Any]]:
     """Runs the cases in a fresh process; the outputs named in `expected`, or an `error`.
 
     Args:
       loader: a key of `reload.LOADERS`.
-      directory: the SavedModel.
+      path: the SavedModel, or the file.
       cases: what to run.
 
     Raises:
       VerificationError: the process fails.
     """
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    message = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
-    job = []
-    for case in cases:
-        signature = message.meta_graphs[0].signature_def[case.signature]
-        inputs = {name: (signature.inputs[name].name, array) for name, array in case.inputs.items()}
-        job.append((case.signature, inputs, {name: signature.outputs[name].name for name in case.expected}))
+    job = _with_tensor_names(path, cases) if path.is_dir() else [_by_name(case) for case in cases]
     with tempfile.TemporaryDirectory() as scratch:
         results = pathlib.Path(scratch) / "results.pickle"
-        command = [sys.executable, str(pathlib.Path(reload.__file__).resolve()), loader, str(directory), str(results)]
+        command = [sys.executable, str(pathlib.Path(reload.__file__).resolve()), loader, str(path), str(results)]
         # A GPU may be full of the original; and the original is asked on the CPU as well.
         environment = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
         done = subprocess.run(command, input=pickle.dumps(job), capture_output=True, check=False, env=environment)
@@ -126,7 +121,33 @@ def run_cases(loader: str, directory: pathlib.Path, cases: Sequence[Case]) -> li
         return pickle.loads(results.read_bytes())
 
 
-def _compare(loader: str, cases: Sequence[Case], results: Sequence[dict[str, Any]]) -> float:
+def _by_name(case: Case) -> tuple[str, Any, Any]:
+    """What `reload` takes for a case, where tensors are called as inputs and outputs are."""
+    inputs = {name: (name, array) for name, array in case.inputs.items()}
+    return case.signature, inputs, {name: name for name in case.expected}
+
+
+def _with_tensor_names(directory: pathlib.Path, cases: Sequence[Case]) -> list[tuple[str, Any, Any]]:
+    """The same of a SavedModel, whose tensors have other names."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    message = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+    job = []
+    for case in cases:
+        signature = message.meta_graphs[0].signature_def[case.signature]
+        inputs = {name: (signature.inputs[name].name, array) for name, array in case.inputs.items()}
+        job.append((case.signature, inputs, {name: signature.outputs[name].name for name in case.expected}))
+    return job
+
+
+def compare(
+    loader: str, cases: Sequence[Case], results: Sequence[dict[str, Any]], tolerance: float = TOLERANCE
+) -> float:
+    """The largest difference of what `run_cases` found from what the cases expect.
+
+    Raises:
+      VerificationError: it is more than the tolerance; NaN, an error, or another shape was found.
+    """
     largest = 0.0
     for case, result in zip(cases, results, strict=True):
         where = f"signature {case.signature!r} of the written model, run with {loader},"
@@ -137,10 +158,10 @@ def _compare(loader: str, cases: Sequence[Case], results: Sequence[dict[str, Any
             if found.shape != expected.shape:
                 raise VerificationError(f"{where} gives {name!r} of shape {found.shape}; wanted {expected.shape}.")
             difference = np.abs(found.astype(np.float64) - expected).max() / max(1.0, np.abs(expected).max())
-            if not difference <= TOLERANCE:  # NaN must not pass
+            if not difference <= tolerance:  # NaN must not pass
                 raise VerificationError(
                     f"{where} gives {name!r} that differs from the original's by {difference:.2g}; allowed are "
-                    f"{TOLERANCE}."
+                    f"{tolerance}."
                 )
             largest = max(largest, float(difference))
     return largest

@@ -1,13 +1,16 @@
 """`export` as a user runs it: from a .keras file to a version, to predictions; and killed on the way."""
 
+import ast
+import importlib.util
 import json
+import re
 import time
 
 import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
-from cnnf_tf import data
+from cnnf_tf import data, serving
 from cnnf_tf.serving import versions
 from tests.bin import binaries
 from tests.bin.binaries import DATA, ROOT, Forked, run, run_forked
@@ -43,6 +46,29 @@ class ExportTest(binaries.BinaryTestCase, parameterized.TestCase):
 
         self.assert_refuses("export", ((*arguments, "--version=1"), 1, "version 1 exists in .*versions there: 1"))
 
+    def test_litert_file_to_predictions(self):
+        if importlib.util.find_spec("ai_edge_litert") is None:
+            self.skipTest("wants the package ai_edge_litert, of the extra `litert`")
+        folder = self.folder()
+        file = folder / "[1], é\\b.tflite"
+        arguments = (*self.arguments()[:3], "--format=litert", f"--output={file}", "--iterations_input")
+        result = run_forked("export", *arguments)
+        self.assert_runs(result)
+        self.assertRegex(
+            result.stdout, "reloaded with the LiteRT interpreter: largest difference .*\n.*original for 100.0%"
+        )
+        self.assertIn(f"wrote {file} (", result.stdout)
+        image, _ = next(data.load(DATA, "test", limit=1).as_numpy_iterator())
+        Image.fromarray((image[..., 0] * 255).round().astype("uint8")).save(folder / "0.png")
+        result = run_forked("predict", f"--exported={file}", f"--images={folder}/0.png", "--json", "--max_iterations=3")
+        self.assert_runs(result)
+        answer = json.loads(result.stdout)
+        logits = binaries.small_model().infer(image[None], iterations=3).logits[-1]
+        self.assertEqual((answer["label"], answer["iterations_used"]), (int(tf.argmax(logits[0])), 3))
+        self.assert_refuses("export", (arguments, 2, "--output .* exists; give --overwrite"))
+        others = (*arguments, "--overwrite", "--tolerance=0.1")
+        self.assert_refuses("export", (others, 2, "--format=litert has no --tolerance .images that stop by themselves"))
+
     def test_killed_while_writing(self):
         arguments, base = self.arguments(), self.folder() / "clothes"
         process = Forked("bin/export.py", *arguments, f"--output={base}")
@@ -65,12 +91,20 @@ class ExportTest(binaries.BinaryTestCase, parameterized.TestCase):
         (("--model=x.keras",), "--output must be given"),
         (("--model=x.keras", "--output=x", "--overwrite"), "--overwrite wants the --version to replace"),
         (("--model=x.keras", "--output=x", "--version=-1"), "version"),
+        (("--model=x.keras", "--output=x", "--weights=int8"), "--format=savedmodel has no --weights"),
+        (("--model=x.keras", "--output=x", "--format=onnx"), "--output must end in .onnx, got 'x'"),
         (("--model=x.keras", "--output=x", "--tolerance=-1"), "tolerance"),
         (("--model=x.keras", "--output=x", "--chunk_size=0"), "chunk_size"),
     )
     def test_bad_flags(self, arguments, message):
         self.assert_refuses("export", (arguments, 2, message))
         self.assertFalse((ROOT / "x").exists())
+
+    def test_endings_are_those_of_the_formats(self):
+        found = {name: each.suffix for name, each in serving.FORMATS.items()}
+        self.assertEqual(
+            ast.literal_eval(re.search(r"_SUFFIXES = (.*)", (ROOT / "bin/export.py").read_text())[1]), found
+        )
 
     def test_more_iterations_than_the_limit(self):
         output = self.folder() / "out"

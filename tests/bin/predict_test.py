@@ -73,7 +73,7 @@ class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
         wide = np.stack([image_files.read_image(folder / name, (8, 8, 1), fit=True) for name in good])
         labels = tf.argmax(exported.model()(tf.constant(wide, tf.float32) / 255), -1).numpy().tolist()
 
-        in_process = f"--saved_model={exported.base()}"
+        in_process = f"--exported={exported.base()}"
         result = run("predict", in_process, *images, environment={"LC_ALL": "C", "PYTHONUTF8": "0"})
         self.assert_fails(result, 1, "z/zz.png: is not a readable image .it is empty")
         self.assertIn("passed over: 2 hidden", result.stderr)
@@ -96,7 +96,7 @@ class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
         self.assert_fails(result, 1, r"INVALID_ARGUMENT: max_iterations must be in \[0, 4\] \(the limit was fixed")
 
     @parameterized.parameters(
-        ((), "exactly one of --server, --rest and --saved_model must be given, got none"),
+        ((), "exactly one of --server, --rest and --exported must be given, got none"),
         (("--server=a:1", "--rest=http://a:2", "--images=x"), "exactly one .* got --server, --rest"),
         (("--server=a:1",), "--images must be given"),
         (("--server=a:1", "--images=x", "--tolerance=0.1"), "--tolerance wants --max_iterations"),
@@ -107,7 +107,7 @@ class PredictTest(binaries.BinaryTestCase, parameterized.TestCase):
         self.assert_refuses("predict", (arguments, 2, message))
 
     def test_no_images(self):
-        arguments = ("--saved_model=x", "--images=none.png")
+        arguments = ("--exported=x", "--images=none.png")
         self.assert_refuses("predict", (arguments, 1, "there is no file or folder 'none.png'"))
 
 

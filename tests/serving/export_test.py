@@ -214,8 +214,8 @@ class FailedExportTest(tf.test.TestCase, parameterized.TestCase):
             ({"error": np.array("3: no")}, "run with the C API, fails: 3: no"),
         ):
             with self.assertRaisesRegex(serving.VerificationError, message):
-                verification._compare("the C API", [case], [found])
-        self.assertLess(verification._compare("x", [case], [{"logits": np.full((2, 3), 1e-6)}]), 2e-6)
+                verification.compare("the C API", [case], [found])
+        self.assertLess(verification.compare("x", [case], [{"logits": np.full((2, 3), 1e-6)}]), 2e-6)
 
     @parameterized.parameters(
         ({"class_names": ("a", "b")}, "has 3 classes and wants as many names, got 2: a, b"),

@@ -9,12 +9,43 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from keras import ops, tree
 
-from cnnf_tf.layers.kernels.plain import *  # noqa: F403
-from cnnf_tf.layers.kernels.plain import joined, placed
+from cnnf_tf.layers.kernels.plain import (
+    adaptive_pool,
+    average_pool,
+    conv2d,
+    conv2d_adjoint,
+    flip_where_negative,
+    joined,
+    matmul_adjoint,
+    max_pool,
+    max_pool_adjoint,
+    placed,
+    sum_pool,
+    times_upsampled,
+    unpool,
+    upsample,
+    where_positive,
+)
+
+__all__ = [
+    "adaptive_pool",
+    "average_pool",
+    "conv2d",
+    "conv2d_adjoint",
+    "flip_where_negative",
+    "matmul_adjoint",
+    "max_pool",
+    "max_pool_adjoint",
+    "sum_pool",
+    "times_upsampled",
+    "unpool",
+    "upsample",
+    "vector_jacobian_product",
+    "where_positive",
+]
 
 _GRADIENTS: dict[str, str] = {}
 """From the type of an op to the name under which its second gradient is registered."""
@@ -58,13 +89,22 @@ _SLOPES: dict[str, Callable[[tf.Tensor, tf.Tensor, tf.Operation], tf.Tensor]] = 
 }
 
 
+@_gradient_of("BiasAdd")
+def _bias(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
+    del op
+    return [upstream, None]
+
+
 @_gradient_of("Conv2D")
 def _conv2d(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
     features, kernel = op.inputs
     if kernel.shape[2] != features.shape[3]:
         raise NotImplementedError("a convolution in groups has no transposed op that converters know")
     strides, dilations, pads, sizes = _geometry(op, kernel.shape[:2])
-    full = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(upstream.shape[1:3], strides, kernel.shape, dilations)]
+    full = [
+        (n - 1) * s + (k - 1) * d + 1
+        for n, s, k, d in zip(upstream.shape[1:3], strides, kernel.shape[:2], dilations, strict=True)
+    ]
     shape = tf.stack([tf.shape(upstream)[0], *full, kernel.shape[2]])
     below = tf.nn.conv2d_transpose(upstream, kernel, shape, strides, "VALID", dilations=dilations)
     below.set_shape([None, *full, kernel.shape[2]])
@@ -82,11 +122,23 @@ def _average_pool(op: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     strides, dilations, pads, sizes = _geometry(op, window)
     counts = [
         [min(i * s - pad + k, size) - max(i * s - pad, 0) for i in range(n)]
-        for n, s, pad, k, size in zip(upstream.shape[1:3], strides, pads, window, sizes)
+        for n, s, pad, k, size in zip(upstream.shape[1:3], strides, pads, window, sizes, strict=True)
     ]
-    share = tf.constant(1 / np.outer(*counts)[None, :, :, None], upstream.dtype)
+    rows, columns = counts
+    share = tf.constant([[[[1 / (row * column)] for column in columns] for row in rows]], upstream.dtype)
     ones = tf.ones((*window, channels, 1), upstream.dtype)
     return _depthwise_adjoint(upstream * share, ones, strides, dilations, pads, sizes)
+
+
+@_gradient_of("Mean", "Sum")
+def _reduction(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
+    shape = op.inputs[0].shape
+    axes = {int(axis) % shape.rank for axis in tf.get_static_value(op.inputs[1]).reshape(-1)}
+    kept = [1 if axis in axes else size for axis, size in enumerate(shape)]
+    if 0 in axes or None in shape[1:]:
+        raise NotImplementedError("a sum over the batch, or over sizes that are not known")
+    count = math.prod(shape[axis] for axis in axes) if op.type == "Mean" else 1
+    return [tf.reshape(upstream / count, [-1, *kept[1:]]) * tf.ones([1, *shape[1:]], upstream.dtype), None]
 
 
 @_gradient_of("StridedSlice")
@@ -96,8 +148,12 @@ def _strided_slice(op: tf.Operation, upstream: tf.Tensor) -> list[Any]:
     for axis in range(len(begin)):
         begin[axis] = None if op.get_attr("begin_mask") >> axis & 1 else begin[axis]
         end[axis] = None if op.get_attr("end_mask") >> axis & 1 else end[axis]
-    taken = [slice(*part).indices(size or 0) for *part, size in zip(begin, end, steps, shape)]
-    whole = all(part == (0, size or 0, 1) for axis, (part, size) in enumerate(zip(taken, shape)) if axis not in (1, 2))
+    taken = [slice(*part).indices(size or 0) for *part, size in zip(begin, end, steps, shape, strict=False)]
+    whole = all(
+        part == (0, size or 0, 1)
+        for axis, (part, size) in enumerate(zip(taken, shape, strict=False))
+        if axis not in (1, 2)
+    )
     masks = any(op.get_attr(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis"))
     if rank != 4 or masks or not whole or min(steps) < 1:
         raise NotImplementedError("a slice of something else than rows and columns has no gradient for converters")
@@ -113,8 +169,11 @@ def _geometry(op: tf.Operation, window: Any) -> tuple[tuple[int, int], tuple[int
     dilations = (1, 1) if op.type == "AvgPool" else tuple(op.get_attr("dilations")[1:3])
     sizes, pads = tuple(op.inputs[0].shape[1:3]), (0, 0)
     if op.get_attr("padding") == b"SAME":
-        ends = [(math.ceil(n / s) - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(sizes, strides, window, dilations)]
-        pads = tuple(max(end - size, 0) // 2 for end, size in zip(ends, sizes))
+        ends = [
+            (math.ceil(n / s) - 1) * s + (k - 1) * d + 1
+            for n, s, k, d in zip(sizes, strides, window, dilations, strict=True)
+        ]
+        pads = tuple(max(end - size, 0) // 2 for end, size in zip(ends, sizes, strict=True))
     return strides, dilations, pads, sizes
 
 
