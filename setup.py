@@ -145,6 +145,7 @@ DEV = [
     *TOOLBOXES,
     *EXPERIMENTS,
     *HUB,
+    *JAX,
     *LITERT,
     *MLFLOW,
     *NOTEBOOK,
