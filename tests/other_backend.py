@@ -7,6 +7,12 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parent.parent
+# Compiling is nearly all that JAX does here, and code that is not optimised is compiled sooner.
+_XLA_FLAGS = (
+    "--xla_force_host_platform_device_count=2",
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+)
 
 
 def skip_without(test, backend):
@@ -25,7 +31,7 @@ def run(test, backend, *arguments, module):
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": " ".join(_XLA_FLAGS),
         "OMP_NUM_THREADS": "1",
     }
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
