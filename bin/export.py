@@ -136,10 +136,12 @@ def _report_folder(exported: Any) -> None:
 
 
 def _report_file(exported: Any) -> None:
-    print(f"reloaded with {exported.loader}: largest difference from the original {exported.difference:.1e}", end="")
-    print(f"; rounding flipped a latent in {exported.flipped:.1%} of the images" if exported.flipped else "")
-    print(f"the label of the original for {exported.agreement:.1%} of the images", end="")
-    print("; right {:.1%}, the original {:.1%}".format(*exported.accuracy) if exported.accuracy else "")
+    print(f"reloaded with {exported.loader}, beside the original:")
+    for each in exported.answers:
+        print(f"  K = {each.iterations}: largest difference {each.difference:.1e}", end="")
+        print(f"; {each.differing} of {each.images} images differ by more than 1e-4", end="")
+        print(f"; the same label for {each.agreement:.1%}", end="")
+        print("; right {:.1%}, the original {:.1%}".format(*each.accuracy) if each.accuracy else "")
     print(f"wrote {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -68,6 +68,9 @@ def _convert(graph: Portable, facts: dict[str, Any], weights: str) -> bytes:
     unknown = sorted({kind for kind in _kinds(proto.graph) if not onnx.defs.has(kind)})
     if unknown:
         raise UnknownOpsError(unknown)
+    if facts["fixed_batch"] is None:  # tf2onnx gives each of them another name
+        for value in (proto.graph.input[0], *proto.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_param = "batch"
     if facts["iterations_input"]:
         default = onnx.numpy_helper.from_array(np.array(facts["iterations"], np.int32), "iterations")
         proto.graph.initializer.append(default)

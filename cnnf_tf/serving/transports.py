@@ -246,6 +246,8 @@ class FileTransport:
         except Exception as error:  # as above
             raise ServingError("INVALID_ARGUMENT", f"the model answers: {error}") from error
         if np.isnan(found["logits"]).any():
+            if np.all((images >= -1e-3) & (images <= 1 + 1e-3)):
+                raise ServingError("INTERNAL", "the model gives NaN for images in [0, 1]: is the file damaged?")
             raise ServingError("INVALID_ARGUMENT", "pixels must be floats in [0, 1] without NaN.")
         return {name: values[: len(images)] for name, values in found.items()}
 

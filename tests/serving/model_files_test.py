@@ -14,7 +14,7 @@ from keras import layers as kl
 
 from cnnf_tf import CNNF, serving
 from cnnf_tf.models import infer_adaptive
-from cnnf_tf.serving import litert, model_files, onnx, verification
+from cnnf_tf.serving import litert, model_files, onnx
 from tests.models import fixtures_models
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -72,8 +72,15 @@ class ModelFilesTest(tf.test.TestCase, parameterized.TestCase):
         model = fixtures_models.model(readout="average", with_encoder=True, feedback_start="one_hot")
         images = self.images(model)
         result = self.export("onnx", model, images, iterations_input=True, labels=np.zeros(5, int))
-        self.assertEqual((result.loader, result.flipped, result.agreement), ("onnxruntime", 0, 1))
-        self.assertEqual(*result.accuracy)
+        self.assertEqual(result.loader, "onnxruntime")
+        self.assertEqual([answers.iterations for answers in result.answers], [0, 1, 2, 5])
+        for answers in result.answers:
+            self.assertEqual((answers.images, answers.differing, answers.agreement), (5, 0, 1))
+            self.assertEqual(*answers.accuracy)
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(result.path)
+        self.assertEqual({each.shape[0] for each in session.get_outputs()}, {"batch"})
         self.check_transport(result.path, model, images, (0, 1, 5))
         labels = model(images).numpy().argmax(-1)
         self.assertEqual(self.check_snippet(result, images), [NAMES["class_names"][label] for label in labels])
@@ -86,7 +93,7 @@ class ModelFilesTest(tf.test.TestCase, parameterized.TestCase):
         with (
             mock.patch.object(onnx, "ONNX", convert),
             mock.patch.object(model_files, "portable"),
-            self.assertRaisesRegex(serving.VerificationError, "at K = 0, differs .* on 6 of 6 images.*allowed are 0%"),
+            self.assertRaisesRegex(serving.VerificationError, "at K = 0, differs .* on 5 of 5 images.*allowed are 0%"),
         ):
             self.export("onnx", other, images, iterations_input=True, overwrite=True)
         damaged = onnx.ONNX._replace(convert=lambda *arguments: before[:1000])
@@ -148,7 +155,7 @@ class ModelFilesTest(tf.test.TestCase, parameterized.TestCase):
         network = {"depth": 10, "widen_factor": 1, "num_classes": 3}
         model = CNNF.from_name("wide_resnet", image_shape=(32, 32, 3), network=network, learn_eta=True)
         result = self.export("onnx", model, self.images(model, 2), iterations=1)
-        self.assertEqual(result.flipped, 0)
+        self.assertEqual([answers.differing for answers in result.answers], [0])
         with self.assertRaisesRegex(serving.ServingError, "max_iterations must be 1, which was fixed at export"):
             list(serving.Client(serving.FileTransport(result.path)).classify(self.images(model), max_iterations=2))
 
@@ -159,8 +166,9 @@ class ModelFilesTest(tf.test.TestCase, parameterized.TestCase):
         for weights in ("float16", "int8"):
             path = self.folder / f"{weights}.tflite"
             kept[weights] = self.export("litert", model, images, path, weights=weights, fixed_batch=3)
-            self.assertGreater(kept[weights].agreement, 0.95)
-            self.assertLess(kept[weights].difference, 0.1)
+            (answers,) = kept[weights].answers
+            self.assertEqual((answers.images, answers.agreement), (6, 1))
+            self.assertLess(answers.difference, 0.1)
         answers = list(serving.Client(serving.FileTransport(path)).classify(images))
         self.assertEqual([answer.label for answer in answers], model(images).numpy().argmax(-1).tolist())
         self.assertEqual(model_files._rows(model_files.FileOptions(1, fixed_batch=3), 7), [slice(0, 3), slice(3, 6)])
@@ -170,24 +178,56 @@ class ModelFilesTest(tf.test.TestCase, parameterized.TestCase):
             mock.patch.object(litert, "LITERT", rounded),
             mock.patch.object(model_files, "portable"),
             mock.patch.object(model_files, "LEAST_AGREEMENT", 1.1),
-            self.assertRaisesRegex(serving.VerificationError, "weights of int8 the file gives 100.0% of the images"),
+            self.assertRaisesRegex(
+                serving.VerificationError, "with weights of int8, gives 100.0% of 6 images the label"
+            ),
         ):
             self.export("litert", model, images, self.folder / "x.tflite", weights="int8", fixed_batch=3)
         self.assertFalse((self.folder / "x.tflite").exists())
 
     def test_few_images_may_differ_where_there_is_feedback(self):
-        def check(iterations, wrong):
-            expected = {"logits": np.ones((20, 3), np.float32)}
-            found = {"logits": np.ones((20, 3), np.float32)}
-            found["logits"][:wrong] += 0.01
-            case = verification.Case(model_files._signature(iterations), {}, expected)
-            return model_files._check_images("x", [case], [found])
+        def check(iterations, wrong, by=0.01):
+            expected = {"logits": np.eye(20, dtype=np.float32)}
+            found = {name: values.copy() for name, values in expected.items()}
+            for values in found.values():
+                values[:wrong] += by
+            answers = model_files._answers(iterations, [(expected, found)], np.arange(20))
+            model_files._check(answers, "x", "float32")
+            return answers
 
-        self.assertEqual(check(1, 2), 0.1)
-        self.assertEqual(check(0, 0), 0)
-        for iterations, wrong in ((0, 1), (1, 3)):
+        self.assertEqual(check(1, 5)[:3], (1, 20, 5))
+        self.assertEqual(check(0, 0).accuracy, (1.0, 1.0))
+        for iterations, wrong in ((0, 1), (1, 6)):
             with self.assertRaisesRegex(serving.VerificationError, f"on {wrong} of 20 images, by up to 0.01"):
                 check(iterations, wrong)
+        with self.assertRaisesRegex(
+            serving.VerificationError, "K = 5, with weights of float32, gives 85.0% of 20 imag"
+        ):
+            check(5, 3, by=-2 * np.eye(20, dtype=np.float32)[:3])
+
+    def test_measures_of_consistency_are_verified(self):
+        model = fixtures_models.smaller_model()
+        (case,) = model_files.file_cases(model, model_files.FileOptions(1), self.images(model, 2))[1]
+        self.assertEqual(case.expected["self_consistency"].shape, (2, 3))
+        wrong = case.expected | {"self_consistency": case.expected["self_consistency"] + 7}
+        self.assertEqual(model_files._answers(1, [(case.expected, wrong)], None).differing, 2)
+
+    def test_a_file_that_appears_meanwhile_is_kept(self):
+        model = fixtures_models.smaller_model()
+        images, path = self.images(model, 2), self.folder / "x.tflite"
+
+        def run_cases(loader, file, cases):
+            path.write_text("theirs")
+            return [case.expected for case in cases]
+
+        with (
+            mock.patch.object(model_files, "run_cases", run_cases),
+            mock.patch.object(litert, "LITERT", litert.LITERT._replace(convert=lambda *arguments: b"ours")),
+            mock.patch.object(model_files, "portable"),
+            self.assertRaisesRegex(FileExistsError, "was written by something else meanwhile, and is kept"),
+        ):
+            self.export("litert", model, images, path)
+        self.assertEqual(path.read_text(), "theirs")
 
     def test_refusals(self):
         model = fixtures_models.smaller_model()
