@@ -1,7 +1,8 @@
 """How far our outputs on JAX are from the authors': `python -m tests.golden_errors PRECISIONS [FILE ...]`.
 
 PRECISIONS are JAX's, by comma. For a GPU (tools/gpu_check.sh), so it starts no second device and no float64. It prints
-lines of JSON: first how many files are held to the tolerance, then those files at every precision, then the others.
+lines of JSON: first how many files are held to the tolerance, and the device; then those files at every precision, then
+the others.
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 import jax
 import jax.numpy as jnp
 
+from cnnf_tf.experiments.accelerator.programs import machine
 from cnnf_tf.zoo import reference
 from tests import golden_files
 
@@ -19,7 +21,7 @@ ILL_CONDITIONED = {"wide_resnet_40_2_ind5"}
 
 def main(precisions, *names):
     names = sorted(names or golden_files.FILES, key=lambda name: name in ILL_CONDITIONED)
-    say({"held": len({*names} - ILL_CONDITIONED)})
+    say({"held": len({*names} - ILL_CONDITIONED)} | machine())
     for name in names:
         make_state, ind, iterations = golden_files.FILES[name]
         images, expected = golden_files.load(name)

@@ -1,10 +1,12 @@
 """What a GPU says of this project in nine minutes, with JAX and without TensorFlow; docs/performance.md tells how.
 
 tools/gpu_check.sh installs what is missing and calls it. One JSON file for each part, written as it goes, and README.md
-are in --output; the same command goes on where it was cut short. Exits with 1 where a golden test fails.
+are in --output; the same command goes on where it was cut short. Exits with 1 where a golden test fails or
+did not finish.
 """
 
 import argparse
+import math
 import os
 import pathlib
 import sys
@@ -33,12 +35,18 @@ def main() -> None:
         parts.run_part(given.part, options, given.until)
         return
     wanted = given.parts.split(",")
-    if given.minutes <= 0 or not set(wanted) <= set(parts.SHARES):
-        parser.error(f"--minutes must be above 0 and --parts among {', '.join(parts.SHARES)}, got {given}")
+    if not 0 < given.minutes < math.inf:
+        parser.error(f"--minutes must be above 0, got {given.minutes:g}")
+    if not set(wanted) <= set(parts.SHARES):
+        parser.error(f"--parts must be some of {','.join(parts.SHARES)}, got {given.parts!r}")
     for name in ("data", "reference"):
         path = getattr(given, name)
         if path is not None and not path.exists():
             parser.error(f"--{name} must be there, got {path}")
+    try:
+        given.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output must be a folder that can be made, got {given.output}: {error.strerror}")
     found = parts.run(
         options,
         minutes=given.minutes,

@@ -7,10 +7,16 @@
 # WHEELS is a folder; what follows goes to pip, or to tools/gpu_check.py (--help); $PYTHON is the Python, python3 by
 # default. Paths are as seen from where it is called. docs/performance.md has the rest.
 set -eu
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+case ${1-} in
+    -h | --help) usage && exit ;;
+    "" | -*) usage >&2 && exit 2 ;;
+esac
 python=${PYTHON:-python3}
 # Keras and what it and cnnf_tf need; JAX brings NumPy, SciPy and ml_dtypes.
 packages="keras absl-py rich markdown-it-py mdurl pygments namex h5py optree packaging typing_extensions filelock wrapt"
 if [ "${1-}" = collect ]; then
+    case ${2-} in "" | -*) usage >&2 && exit 2 ;; esac
     wheels=$2
     shift 2
     exec "$python" -m pip download --only-binary=:all: --no-deps --dest "$wheels" "$@" $packages

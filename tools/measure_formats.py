@@ -10,6 +10,7 @@ the table of one such run, and what rounded weights cost in accuracy:
         --weights=int8 --iterations=1 --num_images=1000
 """
 
+import argparse
 import pathlib
 import statistics
 import sys
@@ -34,8 +35,19 @@ Call = Callable[[np.ndarray, int], Any]
 """From images and K to answers."""
 
 
-def main(name: str, runs: int = 15) -> None:
+def main() -> None:
     """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="As `cnnf_tf.load_model` takes it.")
+    parser.add_argument("runs", nargs="?", default=15, type=int, help="Calls for each cell (default: 15).")
+    given = parser.parse_args()
+    if given.runs < 1:
+        parser.error(f"runs must be at least 1, got {given.runs}")
+    measure(given.model, given.runs)
+
+
+def measure(name: str, runs: int) -> None:
+    """Loads the model and measures every format of it."""
     model = cnnf_tf.load_model(name)
     rng = np.random.default_rng(0)
     images = {count: rng.random((count, *model.image_shape), np.float32) for count in BATCHES}
@@ -107,4 +119,4 @@ def milliseconds(call: Call, images: np.ndarray, passes: int, runs: int) -> floa
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    main()

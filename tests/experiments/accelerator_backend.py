@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from cnnf_tf.experiments.accelerator import arithmetic, cifar, lower_bound, plan, programs, speed
+from cnnf_tf.experiments.accelerator import arithmetic, cifar, data, lower_bound, plan, programs, speed
 from cnnf_tf.experiments.accelerator.record import Record
 from cnnf_tf.experiments.benchmark import linear_ops, setups
 from cnnf_tf.experiments.benchmark.linear_ops import Kind, LinearOp
@@ -131,6 +131,9 @@ def training(folder):
     assert "clean" in again.rows["cnn"]["accuracy"]
     assert cifar.run(SCALE, again, None) is None
     assert again.facts["reason"] == "no images were given"
+    again.measured_on(device="another")
+    assert cifar._Run("cnn", cifar.recipes(SETUP)["cnn"], data.load(path), SCALE, again).seconds == 0
+    assert not (folder / "cnn.npz").exists()
 
 
 def counts():

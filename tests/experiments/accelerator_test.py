@@ -1,16 +1,21 @@
 """The check of a GPU: its driver, and on JAX's CPU all that it runs."""
 
+import contextlib
 import importlib.util
+import io
+import json
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from cnnf_tf.experiments.accelerator import authors, data, parts, plan, report
+from cnnf_tf.experiments.accelerator import authors, data, golden, parts, plan, report
 from cnnf_tf.experiments.accelerator.golden import passed
 from cnnf_tf.experiments.accelerator.record import Record
 from tests.limits import HANGING
@@ -35,6 +40,22 @@ def run_on_jax(test, *arguments):
     )
 
 
+def run_tool(name, *arguments):
+    """Its exit code, and what it printed to standard output and error, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", [name, *arguments]),
+        mock.patch.dict(os.environ),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            runpy.run_path(str(ROOT / "tools" / name), run_name="__main__")
+        except SystemExit as end:
+            return end.code, out.getvalue(), err.getvalue()
+    raise AssertionError(f"{name} did not exit")
+
+
 class OnJaxTest(parameterized.TestCase):
     def test_everything_with_a_small_network(self):
         result = run_on_jax(self, "-m", "tests.experiments.accelerator_backend", self.create_tempdir().full_path)
@@ -47,6 +68,7 @@ class OnJaxTest(parameterized.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr[-4000:])
         page = pathlib.Path(output, "README.md").read_text(encoding="utf-8")
         self.assertIn("Float32 keeps the tolerance.", page)
+        self.assertIn("device cpu, platform cpu, jax ", page)
 
 
 class PartsTest(parameterized.TestCase):
@@ -82,8 +104,44 @@ class PartsTest(parameterized.TestCase):
         authors.run(plan.tiny("wide_resnet"), record, folder)
         self.assertIn("has no cnnf/layers.py", record.facts["reason"])
 
+    def record(self, name, **held):
+        path = pathlib.Path(self.create_tempdir().full_path) / f"{name}.json"
+        path.write_text(json.dumps(held), encoding="utf-8")
+        return Record(path, time.time(), lambda line: None)
+
+    def test_golden_keeps_no_row_of_an_earlier_run(self):
+        path = self.record("golden", held=1, rows={"a": KEPT}, device="cpu").path
+        options = parts.Options(path.parent, **OPTIONS)
+        with mock.patch.object(golden.subprocess, "Popen", side_effect=OSError("no more processes")):
+            parts.run_part("golden", options, time.time())
+        found = json.loads(path.read_text(encoding="utf-8"))
+        self.assertEqual(found, {"error": "OSError: no more processes", "rows": {}})
+        self.assertFalse(passed(found))
+
+    def test_rows_of_another_machine_are_dropped(self):
+        machine = {"device": "cpu", "jax": "1"}
+        record = self.record("speed", **machine, memory=1, rows={"a": {}})
+        record.measured_on(**machine)
+        self.assertEqual((record.rows, record.facts["memory"]), ({"a": {}}, 1))
+        record.measured_on(**machine | {"device": "H100"})
+        self.assertEqual(json.loads(record.path.read_text()), {"device": "H100", "jax": "1", "rows": {}})
+        for held in ({"device": "cpu", "jax": "2"}, {}):
+            record = self.record("speed", **held, rows={"a": {}})
+            record.measured_on(**machine)
+            self.assertEqual(record.rows, {})
+
+    def test_why_an_earlier_run_ended_is_taken_back(self):
+        path = self.record("authors", reason="r", error="e", ended="x").path
+        with mock.patch.object(authors, "run") as run:
+            parts.run_part("authors", parts.Options(path.parent, **OPTIONS), time.time())
+        run.assert_called_once()
+        self.assertIsNone(run.call_args.args[-1])
+        self.assertEqual(json.loads(path.read_text()), {"rows": {}})
+
     @parameterized.parameters(
         ({"held": 1, "rows": {"a": KEPT}}, True),
+        ({"held": 1, "rows": {"a": KEPT}, "error": "ended with 1"}, False),
+        ({"held": 1, "rows": {"a": KEPT}, "ended": "the time was up"}, False),
         ({"held": 2, "rows": {"a": KEPT}}, False),
         ({"held": 1, "rows": {"a": KEPT | {"largest_error": 1e-3}}}, False),
         ({"held": 1, "rows": {"a": KEPT, "b": KEPT | {"precision": "tf32", "largest_error": 1.0}}}, True),
@@ -98,9 +156,54 @@ class PartsTest(parameterized.TestCase):
         row |= {"rematerialize": True, "milliseconds": 2.0, "floor_milliseconds": 1.0, "ratio": 2.0}
         row |= {"images_per_second": 2000.0, "memory_MiB": {"all": 12.5}}
         found = dict.fromkeys(parts.SHARES, {}) | {"speed": {"device": "d", "rows": {"name": row}}}
-        found["authors"] = {"rows": {"name": {"milliseconds": 3.0}}}
+        found["speed"]["platform"] = "gpu"
+        found["authors"] = {"platform": "gpu", "rows": {"name": {"milliseconds": 3.0}}}
         row = "| n | training, rematerialised | 2 | 4 | tf32 | 2000 | 2 | 1 | 2 | 3 | 12.5 |"
         self.assertIn(row, report.page(found))
+        found["authors"]["platform"] = "cpu"
+        self.assertIn(row.replace("| 3 |", "|  |"), report.page(found))
+
+
+class ToolsTest(parameterized.TestCase):
+    @parameterized.parameters(
+        ("gpu_check.py", "--parts=golden,x", "--parts must be some of golden,speed,authors,cifar, got 'golden,x'"),
+        ("gpu_check.py", "--minutes=0", "--minutes must be above 0, got 0"),
+        ("gpu_check.py", "--minutes=nan", "--minutes must be above 0, got nan"),
+        (
+            "gpu_check.py",
+            f"--output={__file__}/x",
+            "--output must be a folder that can be made, got {file}/x: Not a dir",
+        ),
+        ("measure_formats.py", "--x", "the following arguments are required: model"),
+    )
+    def test_refuses(self, tool, argument, message):
+        needed = [f"--output={self.create_tempdir().full_path}"] if tool == "gpu_check.py" else []
+        code, _, err = run_tool(tool, *needed, argument)
+        self.assertEqual(code, 2)
+        self.assertIn(f"{tool}: error: {message.format(file=__file__)}", err)
+        self.assertNotIn("Namespace", err)
+
+    def test_formats_without_runs_are_refused(self):
+        code, _, err = run_tool("measure_formats.py", "pretrained:fashion_mnist_standard", "0")
+        self.assertEqual(code, 2)
+        self.assertIn("runs must be at least 1, got 0", err)
+
+    @parameterized.parameters("gpu_check.py", "measure_formats.py")
+    def test_help(self, tool):
+        code, out, _ = run_tool(tool, "--help")
+        self.assertEqual(code, 0)
+        self.assertIn(f"usage: {tool}", out)
+
+    @parameterized.parameters(((), 2), (("collect",), 2), (("collect", "--x"), 2), (("--x",), 2), (("--help",), 0))
+    def test_usage_of_the_script(self, arguments, code):
+        command = ["sh", str(ROOT / "tools/gpu_check.sh"), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
+        self.assertEqual(result.returncode, code)
+        usage, other = (result.stderr, result.stdout)[:: 1 if code else -1]
+        self.assertStartsWith(usage, "What a GPU says of this project")
+        self.assertIn("tools/gpu_check.sh collect WHEELS", usage)
+        self.assertNotIn("set -eu", usage)
+        self.assertEqual(other, "")
 
 
 class DataTest(parameterized.TestCase):

@@ -19,16 +19,18 @@ def run(scale: Scale, record: Record, checkout: pathlib.Path | None) -> None:
       record: a row for each case; without a checkout or PyTorch the reason.
       checkout: of https://github.com/yjhuangcd/CNNF.
     """
+    machine = _machine()
+    record.measured_on(**machine)
     if checkout is None:
         record.write(reason="no checkout of https://github.com/yjhuangcd/CNNF was given")
         return
     try:
         check_checkout(checkout)
         process = TorchProcess(threads=os.cpu_count() or 1, checkout=checkout)
-        device = _device()
     except (ImportError, ValueError) as error:
         record.write(reason=one_line(error))
         return
+    device = "cuda" if machine["platform"] == "gpu" else "cpu"
     with process as torch:
         for precision in ("tf32", "float32"):
             for setup in scale.networks.values():
@@ -41,13 +43,18 @@ def run(scale: Scale, record: Record, checkout: pathlib.Path | None) -> None:
                         work = torch.run(case=case.to_dict(), device=device, tf32=precision == "tf32")
                         record.add(name, _row(case, time_in_turns({"": work}, repeats=scale.repeats)[""]))
                         torch.forget()
-        record.write(device=device, pytorch=torch.about)
+        record.write(process=torch.about)
 
 
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def _machine() -> dict[str, str]:
+    """As `programs.machine` has it, of PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return {"device": "unknown", "platform": "unknown", "pytorch": "none"}
+    if not torch.cuda.is_available():
+        return {"device": "cpu", "platform": "cpu", "pytorch": str(torch.__version__)}
+    return {"device": torch.cuda.get_device_name(), "platform": "gpu", "pytorch": str(torch.__version__)}
 
 
 def _row(case: Case, found: Timing | Failure) -> dict[str, object]:

@@ -52,6 +52,8 @@ class _Run:
         self.row |= {key: value for key, value in record.rows.get(name, {}).items() if key != "error"}
         self.path = record.path.with_name(f"{name}.npz")
         self.seconds, self.written = 0.0, time.time()
+        if name not in record.rows:
+            self.path.unlink(missing_ok=True)  # what another machine trained
         if self.path.exists():
             with np.load(self.path) as arrays:
                 leaves = [arrays[f"{place:03d}"] for place in range(len(arrays.files) - 1)]
@@ -146,6 +148,7 @@ def run(scale: Scale, record: Record, path: pathlib.Path | None) -> None:
       record: a row for each of them; without images the reason.
       path: of the images, see `data`; None for none.
     """
+    record.measured_on(**programs.machine())
     if path is None:
         record.write(reason="no images were given")
         return

@@ -5,6 +5,7 @@ has to be done, and is ended a little later if it is not; what it had written st
 """
 
 import dataclasses
+import importlib
 import json
 import os
 import pathlib
@@ -42,27 +43,13 @@ class Options:
 def run_part(name: str, options: Options, until: float) -> None:
     """Does one part in this process; whatever goes wrong is written to its record."""
     record = Record(options.output / f"{name}.json", until, lambda line: print(line, flush=True))
-    record.facts.pop("error", None)
+    record.resume()
+    inputs = {"authors": (options.reference,), "cifar": (options.data,)}.get(name, ())
     try:
         from cnnf_tf.experiments.accelerator import plan
 
         scale = plan.tiny(options.tiny) if options.tiny else plan.WHOLE
-        if name == "golden":
-            from cnnf_tf.experiments.accelerator import golden
-
-            golden.run(scale, record)
-        elif name == "speed":
-            from cnnf_tf.experiments.accelerator import speed
-
-            speed.run(scale, record)
-        elif name == "authors":
-            from cnnf_tf.experiments.accelerator import authors
-
-            authors.run(scale, record, options.reference)
-        else:
-            from cnnf_tf.experiments.accelerator import cifar
-
-            cifar.run(scale, record, options.data)
+        importlib.import_module(f"{__package__}.{name}").run(scale, record, *inputs)
     except Exception as error:  # noqa: BLE001 - the next part goes on
         record.report(one_line(error))
         record.write(error=one_line(error))

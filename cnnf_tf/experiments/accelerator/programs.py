@@ -27,6 +27,12 @@ class Program(NamedTuple):
     inputs: Callable[[], tuple[Any, ...]]
 
 
+def machine() -> dict[str, str]:
+    """What a measurement in this process depends on: device and version."""
+    device = jax.devices()[0]
+    return {"device": device.device_kind, "platform": device.platform, "jax": jax.__version__}
+
+
 def recipe_of(setup: BenchmarkNetwork, **changes: Any) -> Recipe:
     """The network of a set-up with the authors' rule."""
     values: dict[str, Any] = {

@@ -9,6 +9,9 @@ from typing import Any
 
 from cnnf_tf.utils.files import write_json
 
+ENDINGS = ("reason", "error", "ended")
+"""Facts: why a part did not begin, what went wrong, and what ended it from outside."""
+
 
 @dataclasses.dataclass
 class Record:
@@ -28,6 +31,23 @@ class Record:
         found = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else {}
         self.rows: dict[str, dict[str, Any]] = found.pop("rows", {})
         self.facts: dict[str, Any] = found
+
+    def resume(self) -> None:
+        """Takes back why an earlier run did not begin or finish."""
+        for key in ENDINGS:
+            self.facts.pop(key, None)
+        self.write()
+
+    def forget(self) -> None:
+        """Drops all rows and facts."""
+        self.rows, self.facts = {}, {}
+        self.write()
+
+    def measured_on(self, **machine: str) -> None:
+        """Adds facts that identify device and versions; what was measured on others is dropped."""
+        if any(self.facts.get(key) != value for key, value in machine.items()):
+            self.forget()
+        self.write(**machine)
 
     def left(self) -> float:
         """Seconds."""

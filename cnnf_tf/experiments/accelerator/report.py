@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cnnf_tf.experiments.accelerator.golden import passed
+from cnnf_tf.experiments.accelerator.record import ENDINGS
 
 Found = dict[str, Any]
 
@@ -14,16 +15,16 @@ def page(found: dict[str, Found]) -> str:
     Args:
       found: by part, what its JSON file holds.
     """
-    about = ", ".join(f"{key} {found['speed'][key]}" for key in ("device", "platform", "jax") if key in found["speed"])
     sections = [
         ("Agreement with the authors' outputs", found["golden"], _golden(found["golden"])),
         ("Speed", found["speed"], _speed(found["speed"], found["authors"])),
         ("The authors' code", found["authors"], ""),
         ("Adversarial training", found["cifar"], _cifar(found["cifar"])),
     ]
-    parts = ["# What the accelerator said", about or "no device"]
+    parts = ["# What the accelerator said"]
     for title, own, text in sections:
-        notes = [f"{key}: {own[key]}" for key in ("reason", "error", "ended") if key in own]
+        about = ", ".join(f"{key} {own[key]}" for key in ("device", "platform", "jax", "pytorch") if key in own)
+        notes = [about or "no device", *(f"{key}: {own[key]}" for key in ENDINGS if key in own)]
         parts += [f"## {title}", *notes, *([text] if text else [])]
     return "\n\n".join(parts) + "\n"
 
@@ -52,12 +53,13 @@ def _speed(found: Found, authors: Found) -> str:
         "MiB",
     )
     lines = []
+    comparable = authors.get("rows", {}) if authors.get("platform") == found.get("platform") else {}
     for name, row in found.get("rows", {}).items():
         work = row["kind"] + ", rematerialised" * row["rematerialize"]
         times = [_number(row.get(key)) for key in ("images_per_second", "milliseconds", "floor_milliseconds", "ratio")]
         if "error" in row:
             times[0] = row["error"]
-        theirs = _number(authors.get("rows", {}).get(name, {}).get("milliseconds"))
+        theirs = _number(comparable.get(name, {}).get("milliseconds"))
         memory = _number((row.get("memory_MiB") or {}).get("all"))
         about = [row["network"], work, row["iterations"], row["batch_size"], row["precision"]]
         lines.append([*about, *times, theirs, memory])

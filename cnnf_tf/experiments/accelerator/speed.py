@@ -23,8 +23,7 @@ Compiled = Any
 
 def run(scale: Scale, record: Record) -> None:
     """Measures group by group, and stops where another group would not be done in time."""
-    device = jax.devices()[0]
-    record.write(device=device.device_kind, platform=device.platform, jax=jax.__version__)
+    record.measured_on(**programs.machine())
     floors: dict[tuple[LinearOp, str], float] = {}
     longest = 0.0
     for group in plan.groups(scale):
