@@ -154,17 +154,21 @@ class Curriculum:
       model: the model to train.
       config: see `training.run`.
       total_steps: of the training; the first `train.feedback_from` of them run K = 0.
+
+    Raises:
+      ValueError: as `build_objective`.
     """
 
     def __init__(self, model: CNNF, config: ConfigDict, *, total_steps: int):
         self._build = functools.cache(functools.partial(build_objective, model, config))
+        self._build(plain=False, guarded=False)  # raises for bad options, before any work
         self._iterations = model.iterations
         has_feedback = model.iterations or model.training_horizon
         self._plain_steps = math.ceil(config.train.feedback_from * total_steps) if has_feedback else 0
 
     def at(self, step: int) -> Objective:
         """The objective of the step after so many steps."""
-        return self._build(plain=self.is_plain(step))
+        return self._build(plain=self.is_plain(step), guarded=False)
 
     def is_plain(self, step: int) -> bool:
         """Whether the step after so many steps runs no feedback yet."""

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from cnnf_tf.serving import reload, signatures, verification
+from cnnf_tf.serving import signatures, verification
 from tests.models import fixtures_models
 from tests.serving import exported
 
@@ -57,7 +57,7 @@ BAD = (
 
 
 class RobustnessTest(tf.test.TestCase, parameterized.TestCase):
-    @parameterized.parameters(*reload.LOADERS)
+    @parameterized.parameters(*verification.SAVED_MODEL_LOADERS)
     def test_bad_requests_are_invalid_and_the_next_one_works(self, loader):
         good = verification.Case("classify", request(IMAGES, most=2), {"logits": np.zeros(0)})
         cases = [good]
