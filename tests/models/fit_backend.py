@@ -189,6 +189,7 @@ def main(path):
     check_half_precision()
     check_converted()
     check_errors()
+    attack_backend.check_edges()
     attack_backend.check_what_is_absent()
     if keras.backend.backend() == "jax":
         check_data_parallel(found)
