@@ -175,6 +175,18 @@ def check_data_parallel(expected):
     try:
         for found, name in zip(trained("adam", **RUNS["adam", "horizon"]), ("", "_losses"), strict=True):
             np.testing.assert_allclose(found, expected[f"adam_horizon{name}"], rtol=0, atol=1e-5)
+        model, (images, labels) = small(), data(13)
+        model.compile("sgd")
+        for use in (
+            lambda: model.fit(images, labels, 4, verbose=0),
+            lambda: model.fit(images[:10], labels[:10], 5, verbose=0),
+            lambda: model.fit(images[:12], labels[:12], 4, validation_split=0.25, verbose=0),
+            lambda: model.fit(images[:8], labels[:8], 4, validation_data=(images, labels), verbose=0),
+            lambda: model.evaluate(images, labels, 4, verbose=0),
+            lambda: model.predict({"images": images, "clean": images}, 4, verbose=0),
+        ):
+            _raises(use, "wants batches that its 2 devices can share equally, got ")
+        assert model.predict(images[:12], 8, verbose=0).shape == (12, CLASSES)
     finally:
         keras.distribution.set_distribution(None)
 
