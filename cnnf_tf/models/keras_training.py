@@ -240,7 +240,6 @@ class KerasTraining(Steps):
             rows = tree.map_structure(lambda array: None if array is None else array[:_FIRST_ROWS], data)
             self._faults(rows, labelled)
 
-
     def _check_shares(self, given: Mapping[str, Any]) -> None:
         """Raises ValueError where arrays make a batch that the devices cannot share, which may come after an epoch."""
         shares = self._shares()
@@ -267,8 +266,8 @@ class KerasTraining(Steps):
 
 def _num_rows(images: Any) -> int | None:
     """How many there are in arrays; None for what else holds images."""
-    first = next(iter(tree.flatten(images)), None)
-    return int(first.shape[0]) if getattr(first, "shape", None) else None
+    shape = getattr(next(iter(tree.flatten(images)), None), "shape", None)
+    return int(shape[0]) if shape else None
 
 
 class _Reduction(keras.losses.Loss):
