@@ -52,8 +52,11 @@ def check_what_is_absent():
     case = unittest.TestCase()
     for use, error, message in (
         (lambda: attacks.APGD(epsilon=0.1, steps=3), ImportError, "needs Keras on TensorFlow"),
+        (lambda: attacks.run_attack(None), ImportError, "cnnf_tf.attacks.run_attack needs Keras on TensorFlow"),
+        (lambda: type("Mine", (attacks.Square,), {}), ImportError, "cnnf_tf.attacks.Square needs"),
         (lambda: attacks.ATTACKS["autoattack"](epsilon=0.1), ImportError, "cnnf_tf.attacks.AutoAttack needs"),
         (lambda: attacks.PGD(epsilon=-1, steps=3), ValueError, "epsilon must be"),
     ):
         with case.assertRaisesRegex(error, message):
             use()
+    assert not isinstance(attacks.PGD(epsilon=0.1, steps=1), attacks.APGD | attacks.AttackReport)
