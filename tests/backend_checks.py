@@ -291,6 +291,8 @@ def check_without_tensorflow(folder):
     del folder
     for room in ROOMS:
         _raises(ImportError, lambda room=room: getattr(cnnf_tf, room), f"cnnf_tf.{room} needs TensorFlow (it ")
+    for name in ("cnnf_tf.models.memory", "cnnf_tf.utils.environment"):
+        _raises(ImportError, lambda name=name: importlib.import_module(name), f"{name} needs TensorFlow (it ")
     del sys.modules["tensorflow"]  # which is there, but not what Keras runs on; nothing is loaded from here
     for room, package_only in ROOMS.items():
         if not package_only:

@@ -31,10 +31,10 @@ if _keras.backend.backend() == "tensorflow":
     from cnnf_tf.attacks.toolboxes import as_art, as_foolbox
 else:
     _absent = functools.partial(_needs_tensorflow, why="is made of TensorFlow's operations")
-    APGD, AutoAttack, FAB, SPSA, Square = (  # type: ignore[misc, assignment]
+    APGD, AutoAttack, FAB, SPSA, Square = (  # type: ignore[misc]
         _absent(f"cnnf_tf.attacks.{name}") for name in ("APGD", "AutoAttack", "FAB", "SPSA", "Square")
     )
-    AttackReport, attack_job, first_success, run_attack = (  # type: ignore[misc, assignment]
+    AttackReport, attack_job, first_success, run_attack = (  # type: ignore[misc]
         _absent(f"cnnf_tf.attacks.{name}") for name in ("AttackReport", "attack_job", "first_success", "run_attack")
     )
     as_art, as_foolbox = (_absent(f"cnnf_tf.attacks.{name}") for name in ("as_art", "as_foolbox"))

@@ -39,7 +39,7 @@ def _l2_project(delta: Tensor, epsilon: float) -> Tensor:
 
 def _l2_steepest(gradient: Tensor) -> Tensor:
     # Scaled first: the squares of a small gradient can be 0 in float32.
-    largest = ops.max(ops.abs(gradient), _AXES, keepdims=True)
+    largest = ops.amax(ops.abs(gradient), _AXES, keepdims=True)
     scaled = gradient / ops.where(largest > 0, largest, 1)
     length = _length(scaled)
     return scaled / ops.where(length > 0, length, 1)
@@ -56,9 +56,9 @@ def _length(delta: Tensor, *, keepdims: bool = True) -> Tensor:
     return ops.sqrt(ops.sum(ops.square(delta), _AXES, keepdims=keepdims))
 
 
-LINF = Norm(
+LINF = Norm(  # `amax`, as Keras' `max` refuses a batch of no images on PyTorch
     "linf",
-    distance=lambda delta: ops.max(ops.abs(delta), _AXES),
+    distance=lambda delta: ops.amax(ops.abs(delta), _AXES),
     project=lambda delta, epsilon: ops.clip(delta, -epsilon, epsilon),
     steepest=ops.sign,
     uniform=lambda shape, seed, dtype: programs.uniform(shape, seed, dtype),

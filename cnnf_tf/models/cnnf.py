@@ -17,6 +17,7 @@ from cnnf_tf.models.presets import PackagedPresets, load_preset, save_preset
 from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, check_eta, constant_steps, initial_logits, learned_steps, learned_values
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, Trajectory, check_iterations, unroll
+from cnnf_tf.utils.dtypes import dtype_policy
 from cnnf_tf.utils.validation import one_of
 
 _OPTIONS = (
@@ -103,9 +104,11 @@ class CNNF(KerasTraining):
           name: "fashion_cnn" or "wide_resnet".
           image_shape: `(height, width, channels)`.
           network: arguments of the network's function, `encoder_blocks` and `rule` among them; its defaults otherwise.
-          **kwargs: arguments of `CNNF`.
+          **kwargs: arguments of `CNNF`. A `dtype`, such as "mixed_bfloat16", is that of the network's layers as well,
+            of which the last is never in half precision.
         """
-        parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**(network or {}))
+        with dtype_policy(kwargs.get("dtype") or keras.config.dtype_policy()):
+            parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**(network or {}))
         return cls(parts.network, parts.encoder, image_shape=image_shape, **kwargs)
 
     @classmethod

@@ -3,7 +3,8 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -37,6 +38,8 @@ _LOGIT_LOSSES = {
 }
 """Losses that Keras would take for losses of probabilities, when given by name."""
 _FIRST_ROWS = 256
+_BATCH_SIZE = 32
+"""That of Keras, where none is given."""
 
 
 def _checked(name: str) -> Callable[..., Any]:
@@ -52,6 +55,7 @@ def _checked(name: str) -> Callable[..., Any]:
                 check_is_array(what, given.get(argument))
             if name in ("fit", "evaluate", "predict"):
                 self._check_data(given.get("x"), given.get("y"), labelled=name != "predict")
+                self._check_shares(given)
             if given.get("validation_data") is not None:
                 images, labels, _ = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
                 self._check_data(images, labels, labelled=True, ahead=True)
@@ -235,6 +239,35 @@ class KerasTraining(Steps):
             data = (images, labels) if labelled else (images,)
             rows = tree.map_structure(lambda array: None if array is None else array[:_FIRST_ROWS], data)
             self._faults(rows, labelled)
+
+    def _check_shares(self, given: Mapping[str, Any]) -> None:
+        """Raises ValueError where arrays make a batch that the devices cannot share, which may come after an epoch."""
+        shares = self._shares()
+        rows, size = _num_rows(given.get("x")), given.get("batch_size") or _BATCH_SIZE
+        if shares == 1 or rows is None:
+            return
+        training = math.floor(rows * (1 - (given.get("validation_split") or 0)))
+        steps = (given.get("steps_per_epoch") or given.get("steps") or rows) * given.get("epochs", 1)
+        parts = [(training, size, steps)]
+        validation, held_out = given.get("validation_data"), rows - training
+        if validation is not None:
+            held_out = _num_rows(keras.utils.unpack_x_y_sample_weight(validation)[0]) or 0
+        parts.append((held_out, given.get("validation_batch_size") or size, given.get("validation_steps") or held_out))
+        for count, size, steps in parts:
+            seen = min(count, size * steps)
+            wrong = [batch for batch in (min(size, seen), seen % size) if batch % shares]
+            if wrong:
+                raise ValueError(
+                    f"DataParallel wants batches that its {shares} devices can share equally, got {count} images in "
+                    f"batches of {size}, one of which has {wrong[0]}: let batch size and number of images be multiples "
+                    f"of {shares}, as of images[:{count - count % shares}]."
+                )
+
+
+def _num_rows(images: Any) -> int | None:
+    """How many there are in arrays; None for what else holds images."""
+    shape = getattr(next(iter(tree.flatten(images)), None), "shape", None)
+    return int(shape[0]) if shape else None
 
 
 class _Reduction(keras.losses.Loss):

@@ -2,6 +2,10 @@
 
 import math
 
+from cnnf_tf.utils.backend import need_tensorflow
+
+need_tensorflow(__name__, "asks TensorFlow for GPUs", as_backend=False)
+
 import tensorflow as tf
 
 from cnnf_tf.models.cnnf import CNNF

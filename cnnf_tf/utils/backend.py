@@ -4,7 +4,6 @@ import importlib.util
 import os
 import pathlib
 import sys
-from collections.abc import Callable
 from typing import Any
 
 _FILES = (pathlib.Path(__file__).parents[1] / "layers" / "kernels").glob("*.py")
@@ -54,9 +53,22 @@ def need_tensorflow(part: str, why: str, *, as_backend: bool = True) -> None:
         )
 
 
-def needs_tensorflow(part: str, why: str) -> Callable[..., Any]:
-    """What stands in place of a part that `need_tensorflow` refuses: an error when it is called."""
-    return lambda *_, **__: need_tensorflow(part, why)
+def needs_tensorflow(part: str, why: str) -> type[Any]:
+    """What stands in place of a class or function that `need_tensorflow` refuses: nothing is one of its instances.
+
+    Calling it, or making a subclass of it, is the error.
+    """
+
+    class Absent:
+        def __new__(cls, *_: Any, **__: Any) -> "Absent":
+            need_tensorflow(part, why)
+            return super().__new__(cls)
+
+        def __init_subclass__(cls, **_: Any):
+            need_tensorflow(part, why)
+
+    Absent.__name__ = Absent.__qualname__ = part.rpartition(".")[-1]
+    return Absent
 
 
 def use_onednn() -> None:

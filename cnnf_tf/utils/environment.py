@@ -8,6 +8,10 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
+from cnnf_tf.utils.backend import need_tensorflow
+
+need_tensorflow(__name__, "says what TensorFlow finds on a machine", as_backend=False)
+
 import keras
 import numpy as np
 import tensorflow as tf

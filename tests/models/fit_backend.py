@@ -113,6 +113,22 @@ class Batches(keras.utils.PyDataset):
         return tuple(part[BATCH * index : BATCH * (index + 1)] for part in self.data)
 
 
+def check_converted():
+    """A converted model trains, and shares no memory with the original: Keras on JAX gives up that of old weights."""
+    keras.utils.set_random_seed(0)
+    stack = [keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu"), keras.layers.Flatten()]
+    original = keras.Sequential([keras.Input((6, 6, 1)), *stack, keras.layers.Dense(CLASSES)])
+    images, labels = data(BATCH)
+    expected = original.predict(images, verbose=0)
+    model = CNNF.from_keras(original, rematerialize=True)
+    model.compile("sgd")
+    model.fit(images, labels, verbose=0)
+    np.testing.assert_array_equal(original.predict(images, verbose=0), expected)
+    found = model.predict(images, verbose=0)
+    assert np.isfinite(found).all()
+    assert np.abs(found - expected).max() > 0
+
+
 def check_errors():
     """Faults raise before they change a weight, also those of a later batch, and leave a model that works."""
     images, labels = data(4 * BATCH)
@@ -159,6 +175,18 @@ def check_data_parallel(expected):
     try:
         for found, name in zip(trained("adam", **RUNS["adam", "horizon"]), ("", "_losses"), strict=True):
             np.testing.assert_allclose(found, expected[f"adam_horizon{name}"], rtol=0, atol=1e-5)
+        model, (images, labels) = small(), data(13)
+        model.compile("sgd")
+        for use in (
+            lambda: model.fit(images, labels, 4, verbose=0),
+            lambda: model.fit(images[:10], labels[:10], 5, verbose=0),
+            lambda: model.fit(images[:12], labels[:12], 4, validation_split=0.25, verbose=0),
+            lambda: model.fit(images[:8], labels[:8], 4, validation_data=(images, labels), verbose=0),
+            lambda: model.evaluate(images, labels, 4, verbose=0),
+            lambda: model.predict({"images": images, "clean": images}, 4, verbose=0),
+        ):
+            _raises(use, "wants batches that its 2 devices can share equally, got ")
+        assert model.predict(images[:12], 8, verbose=0).shape == (12, CLASSES)
     finally:
         keras.distribution.set_distribution(None)
 
@@ -171,7 +199,9 @@ def main(path):
             tolerance = 1e-4 if "loss" in name else 1e-5
             np.testing.assert_allclose(values, expected[name], rtol=0, atol=tolerance, err_msg=name)
     check_half_precision()
+    check_converted()
     check_errors()
+    attack_backend.check_edges()
     attack_backend.check_what_is_absent()
     if keras.backend.backend() == "jax":
         check_data_parallel(found)

@@ -72,5 +72,31 @@ class BatchNormTest(tf.test.TestCase, parameterized.TestCase):
             self.assertEqual((len(losses.passes), float(losses.reconstruction) > 0), (2 - plain, not plain))
 
 
+class DtypeTest(tf.test.TestCase, parameterized.TestCase):
+    @parameterized.parameters(
+        ("fashion_cnn", "float64", "float64", "float64"),
+        ("fashion_cnn", keras.DTypePolicy("mixed_bfloat16"), "bfloat16", "float32"),
+        ("wide_resnet", "mixed_bfloat16", "bfloat16", "float32"),
+    )
+    def test_that_of_the_model_is_that_of_its_layers(self, name, dtype, inside, last):
+        keras.utils.set_random_seed(0)
+        wide = name == "wide_resnet"
+        network = {"encoder_blocks": 1} | ({"depth": 10, "widen_factor": 1, "head_batch_norm": True} if wide else {})
+        shape = (32, 32, 3) if wide else (8, 8, 1)
+        model = CNNF.from_name(name, image_shape=shape, network=network, dtype=dtype)
+        self.assertEqual(keras.config.dtype_policy().name, "float32")
+        *below, top = [*leaves(model.encoder), *leaves(model.network)]
+        self.assertEqual({layer.compute_dtype for layer in below}, {inside})
+        self.assertEqual((model.compute_dtype, top.compute_dtype), (inside, last))
+        images, labels = np.random.default_rng(0).uniform(size=(4, *shape)).astype("float32"), np.arange(4)
+        model.compile("sgd")
+        history = model.fit(images, labels, verbose=0).history
+        self.assertTrue(np.isfinite(history["loss"]).all())
+        self.assertEqual(model.infer(images).logits.dtype, last)
+        path = f"{self.get_temp_dir()}/model.keras"
+        model.save(path)
+        self.assertAllEqual(load_model(path).infer(images).logits, model.infer(images).logits)
+
+
 if __name__ == "__main__":
     tf.test.main()

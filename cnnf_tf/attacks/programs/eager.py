@@ -117,12 +117,14 @@ def stream(seed: Tensor, indices: Tensor) -> np.ndarray:
 
 def draw(seeds: np.ndarray, numbers: Sequence[int], one: Callable[[Any], Tensor], like: Any) -> Tensor:
     """Random numbers for each image; see `Problem.draw`."""
-    del like
     drawn = []
     for seed in seeds:
         for number in numbers:
             seed = np.array([philox.whole(philox.bits(seed, 2)), int(number)], np.int64)
         drawn.append(one(seed))
+    if not drawn:
+        shape, dtype = like
+        return ops.zeros((0, *shape), dtype)
     return ops.stack(drawn)
 
 

@@ -131,8 +131,19 @@ def from_shape(function: Callable[[Array], Array], images: Array) -> Any:
     return jax.eval_shape(function, images)
 
 
-def value_and_gradient(function: Callable[[Array], tuple[Array, Any]], images: Array) -> tuple[Array, Any, Array]:
-    """Losses `[batch]` and what else a function returns, and the gradient of the losses with respect to the images."""
+def value_and_gradient(
+    function: Callable[[Array], tuple[Array, Any]], images: Array
+) -> tuple[Array, Any, Array | None]:
+    """Losses `[batch]` and what else a function returns, and the gradient of the losses with respect to the images.
+
+    None for a gradient that is zero whatever the images are; one that happens to be zero stays.
+    """
     losses, pull, others = jax.vjp(function, images, has_aux=True)
     (gradient,) = pull(jnp.ones_like(losses))
-    return losses, others, gradient
+    return losses, others, gradient if gradient.any() or _comes_down(pull, losses) else None
+
+
+def _comes_down(pull: Callable[[Array], tuple[Array]], losses: Array) -> bool:
+    """Whether what is handed to the gradient function of losses is used there at all."""
+    traced = jax.make_jaxpr(pull)(losses).jaxpr
+    return any(used is traced.invars[0] for equation in traced.eqns for used in equation.invars)

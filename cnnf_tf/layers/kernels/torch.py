@@ -8,6 +8,7 @@ like best. Nothing is copied on the way in or out.
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -102,9 +103,34 @@ def average_pool(features: Tensor, size: int) -> Tensor:
 
 def vector_jacobian_product(function: Callable[[Any], Tensor], point: Any, signal: Tensor) -> Any:
     """`signal` times the Jacobian of `function` at `point`, nested like the point; differentiable in turn."""
+    if _rematerializes():
+        return _recorded_product(function, point, signal)
     output, pull = torch.func.vjp(function, point)
     (below,) = pull(signal.to(output.dtype))
     return below
+
+
+def _rematerializes() -> bool:
+    """Whether hooks wait for tensors that are saved for gradients, as in `keras.remat`: `torch.func` refuses them."""
+    if torch.compiler.is_compiling():
+        return False
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks("none are expected here"):
+            return False
+    except RuntimeError:
+        return True
+
+
+def _recorded_product(function: Callable[[Any], Tensor], point: Any, signal: Tensor) -> Any:
+    """`vector_jacobian_product`, by the gradient that PyTorch records."""
+    with torch.enable_grad():
+        inputs = keras.tree.map_structure(
+            lambda part: part.view_as(part) if part.requires_grad else part.detach().requires_grad_(), point
+        )
+        output = function(inputs)
+        options = {"create_graph": True, "allow_unused": True, "materialize_grads": True}
+        below = torch.autograd.grad(output, keras.tree.flatten(inputs), signal.to(output.dtype), **options)
+    return keras.tree.pack_sequence_as(inputs, list(below))
 
 
 def _first(features: Tensor) -> Tensor:

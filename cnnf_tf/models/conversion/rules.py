@@ -92,8 +92,13 @@ def copy_layer(layer: Any, **changes: Any) -> Any:
         return copy
     weights = {variable.name: variable for variable in layer.weights}
     for variable in copy.weights:
-        variable.assign(weights[variable.name])
+        assign_copy(variable, weights[variable.name])
     return copy
+
+
+def assign_copy(variable: Any, original: Any) -> None:
+    """Gives a variable the value of another, in memory of its own: on JAX Keras gives that of variables up to steps."""
+    variable.assign(keras.ops.convert_to_numpy(original))
 
 
 def take_weights(copy: Any, original: Any) -> None:
@@ -131,7 +136,7 @@ def _linear_and_activation(layer: Any) -> Stack:
         return [FeedbackKerasLayer(copy_layer(layer, activation=None)), *above]
     rectifier = AdaReLU(name=above[0].name, dtype=layer.dtype_policy)
     rectifier.build(layer.compute_output_shape(layer.get_build_config()["input_shape"]))
-    rectifier.bias.assign(layer.bias)
+    assign_copy(rectifier.bias, layer.bias)
     return [FeedbackKerasLayer(copy_layer(layer, activation=None, use_bias=False)), rectifier]
 
 

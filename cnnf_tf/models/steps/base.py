@@ -28,6 +28,10 @@ class BaseSteps(keras.Model):
         """Of how many parts the loss of a batch is the sum."""
         return 1
 
+    def _shares(self) -> int:
+        """Of how many rows a batch must be a multiple."""
+        return 1
+
     def _draw(self, step: Tensor, high: int) -> Tensor:
         """A whole number in [0, high): that of `philox.integer` for the seed [step, 0], on every backend."""
         raise NotImplementedError

@@ -84,6 +84,12 @@ class Steps(BaseSteps):
 
         return checked
 
+    def _shares(self) -> int:
+        distribution = keras.distribution.distribution()
+        if not isinstance(distribution, keras.distribution.DataParallel):
+            return 1
+        return max(1, distribution.device_mesh.devices.size // jax.process_count())
+
     def _draw(self, step: Any, high: int) -> Array:
         step = jnp.asarray(step, np.uint32)
         return philox.integer([step, step ^ step], high).astype(np.int32)
