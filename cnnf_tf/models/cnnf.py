@@ -17,7 +17,7 @@ from cnnf_tf.models.presets import PackagedPresets, load_preset, save_preset
 from cnnf_tf.models.rematerialization import rematerialized
 from cnnf_tf.models.step_sizes import Eta, check_eta, constant_steps, initial_logits, learned_steps, learned_values
 from cnnf_tf.models.unroll import FEEDBACK_STARTS, READOUTS, Trajectory, check_iterations, unroll
-from cnnf_tf.utils.dtypes import dtype_policy
+from cnnf_tf.utils import dtypes  # not a name of it, as it may be what is being imported
 from cnnf_tf.utils.validation import one_of
 
 _OPTIONS = (
@@ -107,7 +107,7 @@ class CNNF(KerasTraining):
           **kwargs: arguments of `CNNF`. A `dtype`, such as "mixed_bfloat16", is that of the network's layers as well,
             of which the last is never in half precision.
         """
-        with dtype_policy(kwargs.get("dtype") or keras.config.dtype_policy()):
+        with dtypes.dtype_policy(kwargs.get("dtype") or keras.config.dtype_policy()):
             parts: Network = NETWORKS[one_of("network name", name, NETWORKS)](**(network or {}))
         return cls(parts.network, parts.encoder, image_shape=image_shape, **kwargs)
 
