@@ -28,7 +28,6 @@ def fashion_mnist() -> ConfigDict:
     config.train = ConfigDict()
     config.train.epochs = 5
     config.train.steps_per_epoch = 0  # 0: one pass over the training split
-    config.train.feedback_from = 0.0  # share of the training after which feedback joins in; before it, K = 0
     config.train.dtype_policy = "float32"
     config.train.accumulation = 1  # micro-batches that each replica works through one by one
     config.train.ema_decay = 0.0  # of a moving average of the weights, which is then what is saved; 0 for none
@@ -63,7 +62,7 @@ def make_cyclic(config: ConfigDict) -> None:
     """For two CPU cores: batch norm in the head, batches of 128, one cycle of the rate, feedback late, bfloat16."""
     config.model.network.head_batch_norm = True
     config.data.batch_size = 128
-    config.train.feedback_from = 0.6
+    config.train.feedback_from = 0.6  # share of the training after which feedback joins in; before it, K = 0
     config.train.checkpoint_every = 100
     config.train.dtype_policy = "mixed_bfloat16"
     config.train.optimizer.name = "sgd"

@@ -29,6 +29,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.model.training_horizon = 10
     config.data.batch_size = 64
     config.train.epochs = 2
+    config.train.feedback_from = 0.0  # share of the training after which feedback joins in; before it, K = 0
     if variant == "smoke":
         _base.shrink(config)
         config.model.training_horizon = 3

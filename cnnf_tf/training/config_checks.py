@@ -39,7 +39,7 @@ def check_config(config: ConfigDict, replicas: int) -> None:
             )
     for name, minimum in least.items():
         integer(f"config.{name}", operator.attrgetter(name)(config), least=minimum)
-    number("config.train.feedback_from", config.train.feedback_from, high=1.0)
+    number("config.train.feedback_from", config.train.get("feedback_from", 0.0), high=1.0)
     number("config.train.ema_decay", config.train.ema_decay, high=1.0)
     if config.train.ema_decay == 1:
         raise ValueError("config.train.ema_decay must be below 1, got 1: the average would never move.")

@@ -153,7 +153,7 @@ class Curriculum:
     Args:
       model: the model to train.
       config: see `training.run`.
-      total_steps: of the training; the first `train.feedback_from` of them run K = 0.
+      total_steps: of the training; the first `train.feedback_from` of them, if it is there, run K = 0.
 
     Raises:
       ValueError: as `build_objective`.
@@ -164,7 +164,7 @@ class Curriculum:
         self._build(plain=False, guarded=False)  # raises for bad options, before any work
         self._iterations = model.iterations
         has_feedback = model.iterations or model.training_horizon
-        self._plain_steps = math.ceil(config.train.feedback_from * total_steps) if has_feedback else 0
+        self._plain_steps = math.ceil(config.train.get("feedback_from", 0.0) * total_steps) if has_feedback else 0
 
     def at(self, step: int) -> Objective:
         """The objective of the step after so many steps."""
