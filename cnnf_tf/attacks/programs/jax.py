@@ -10,61 +10,6 @@ import keras
 import numpy as np
 from jax import Array
 
-from cnnf_tf.attacks.programs.eager import (
-    add_to_rows,
-    all_rows,
-    branch,
-    checked,
-    draw,
-    executing_eagerly,
-    graph,
-    largest,
-    length,
-    like,
-    loop,
-    normal,
-    number,
-    numbers,
-    put_rows,
-    require,
-    seed_pair,
-    stream,
-    take,
-    uniform,
-)
-
-__all__ = [
-    "add_to_rows",
-    "all_rows",
-    "branch",
-    "checked",
-    "count",
-    "differentiable",
-    "draw",
-    "executing_eagerly",
-    "from_shape",
-    "graph",
-    "is_spec",
-    "is_traced",
-    "keep",
-    "largest",
-    "length",
-    "like",
-    "loop",
-    "normal",
-    "number",
-    "numbers",
-    "predictor",
-    "put_rows",
-    "require",
-    "row_numbers",
-    "seed_pair",
-    "stream",
-    "take",
-    "uniform",
-    "value_and_gradient",
-]
-
 
 def is_traced(values: Any) -> bool:
     """Whether values are not known yet."""
