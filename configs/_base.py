@@ -64,13 +64,18 @@ def make_cyclic(config: ConfigDict) -> None:
     config.data.batch_size = 128
     config.train.feedback_from = 0.6  # share of the training after which feedback joins in; before it, K = 0
     config.train.checkpoint_every = 100
-    config.train.dtype_policy = "mixed_bfloat16"
     config.train.optimizer.name = "sgd"
     config.train.optimizer.learning_rate = 0.1
-    config.train.optimizer.schedule = "cyclic"
-    config.train.optimizer.warmup_fraction = 0.3
     config.train.optimizer.weight_decay = 5e-4
     config.train.optimizer.clip_norm = 0.0
+    _one_cycle(config)
+
+
+def _one_cycle(config: ConfigDict) -> None:
+    """One cycle of the learning rate, in bfloat16."""
+    config.train.dtype_policy = "mixed_bfloat16"
+    config.train.optimizer.schedule = "cyclic"
+    config.train.optimizer.warmup_fraction = 0.3
 
 
 def add_adversarial(config: ConfigDict, *, epsilon: float, step_size: float, clean_weight: float) -> None:
@@ -105,9 +110,7 @@ def make_fast(config: ConfigDict) -> None:
     config.adversarial.steps = 1
     config.adversarial.step_size = 1.25 * config.adversarial.epsilon
     config.adversarial.guard_steps = 3
-    config.train.dtype_policy = "mixed_bfloat16"
-    config.train.optimizer.schedule = "cyclic"
-    config.train.optimizer.warmup_fraction = 0.3
+    _one_cycle(config)
 
 
 def shrink(config: ConfigDict) -> None:
